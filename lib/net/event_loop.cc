@@ -253,7 +253,10 @@ bool EventLoop::RunTurn() {
 MonotonicTime EventLoop::PrepareToSleep() {
   sleeping_.store(true, std::memory_order_relaxed);
   MutexLock lock(mutex_);
-  if (!posted_.empty() || stopping_) return MonotonicTime();
+  if (!posted_.empty() || stopping_) {
+    sleeping_.store(false, std::memory_order_relaxed);
+    return MonotonicTime();
+  }
   return timers_.empty() ? MonotonicTime::InfiniteFuture()
                          : timers_.front().time;
 }
