@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "lib/net/connection.h"
 
 namespace tern {
 
@@ -50,6 +52,17 @@ struct ServerOptions {
   bool drain_on_signals = true;
   absl::Duration drain_grace = absl::Seconds(10);
 };
+
+// OK, or INVALID_ARGUMENT that names the option and its range.
+absl::Status CheckServerOptions(const ServerOptions& options);
+
+// What a connection of such a server is told. Thread counts and memory are
+// filled in by ResolveServerDefaults before.
+net::ConnectionOptions ToConnectionOptions(const ServerOptions& options,
+                                           const std::string& instance_id);
+
+// -1 replaced by what it stands for on this machine.
+ServerOptions ResolveServerDefaults(ServerOptions options);
 
 }  // namespace tern
 

@@ -49,8 +49,11 @@ class Cancellation {
   [[nodiscard]] Registration OnCancel(absl::AnyInvocable<void()> callback);
 
  private:
+  void Unregister(Registration::Node& node);
+
   std::atomic<bool> cancelled_{false};
   Mutex mutex_;
+  CondVar ran_;  // A callback has returned.
   std::list<std::shared_ptr<Registration::Node>> nodes_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -292,6 +292,17 @@ void Session::EndAllStreams(absl::StatusCode code, std::string_view reason,
   }
 }
 
+void Session::ForEachStream(absl::FunctionRef<void(Stream&)> function) {
+  std::vector<StreamId> ids;
+  ids.reserve(streams_.size());
+  for (const auto& [id, stream] : streams_) ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  for (StreamId id : ids) {
+    Stream* stream = Find(id);
+    if (stream != nullptr && !stream->host_done_) function(*stream);
+  }
+}
+
 // Client: GOAWAY says that these have not been started and will not be.
 void Session::EndExcludedStreams(std::string_view reason) {
   std::vector<StreamId> ids;

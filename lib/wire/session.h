@@ -204,6 +204,9 @@ class Session {
   bool has_peer_hello() const { return has_peer_hello_; }
   size_t open_streams() const { return streams_.size(); }
   bool draining() const { return drain_ != DrainPhase::kNone; }
+  // Calls `function` for each stream that the host still has; it may end any of
+  // them.
+  void ForEachStream(absl::FunctionRef<void(Stream&)> function);
   // Memory held for messages that are not yet complete.
   size_t assembling_bytes() const { return assembling_bytes_; }
 
