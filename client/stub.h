@@ -1,0 +1,86 @@
+#ifndef TERN_CLIENT_STUB_H_
+#define TERN_CLIENT_STUB_H_
+
+#include <memory>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/call_handle.h"
+#include "client/call_options.h"
+#include "client/channel.h"
+#include "google/protobuf/message_lite.h"
+#include "lib/call/method_info.h"
+
+namespace tern {
+
+// Called exactly once, on the channel's I/O thread: it must not block (a blocking call made
+// there fails FAILED_PRECONDITION). Never before the call that started it has returned... see StartUnary.
+template <typename Reply>
+using ReplyCallback = absl::AnyInvocable<void(absl::StatusOr<Reply>) &&>;
+
+namespace client_internal {
+
+// The untyped halves: one copy in the library, however many methods.
+absl::Status CallUnary(Channel& channel, const MethodInfo& method,
+                       const google::protobuf::MessageLite& request,
+                       google::protobuf::MessageLite* reply,
+                       const CallOptions& options);
+
+// Owns the reply until the call has ended, then tells.
+class UnaryCompletion {
+ public:
+  virtual ~UnaryCompletion() = default;
+  virtual google::protobuf::MessageLite* reply() = 0;
+  virtual void Done(absl::Status status) = 0;
+};
+CallHandle StartUnary(Channel& channel, const MethodInfo& method,
+                      const google::protobuf::MessageLite& request,
+                      const CallOptions& options,
+                      std::unique_ptr<UnaryCompletion> completion);
+
+}  // namespace client_internal
+
+// What generated stubs call. Blocks until the call has ended, at the latest at its deadline.
+template <typename Reply>
+absl::StatusOr<Reply> BlockingUnaryCall(
+    Channel& channel, const MethodInfo& method,
+    const google::protobuf::MessageLite& request, const CallOptions& options) {
+  absl::StatusOr<Reply> reply(absl::in_place);
+  absl::Status status = client_internal::CallUnary(channel, method, request,
+                                                   &*reply, options);
+  if (!status.ok()) reply = std::move(status);
+  return reply;
+}
+
+// Returns at once; `done` is called later. The request is not used after the return.
+template <typename Reply>
+CallHandle AsyncUnaryCall(Channel& channel, const MethodInfo& method,
+                          const google::protobuf::MessageLite& request,
+                          const CallOptions& options,
+                          ReplyCallback<Reply> done) {
+  class Completion final : public client_internal::UnaryCompletion {
+   public:
+    explicit Completion(ReplyCallback<Reply> done) : done_(std::move(done)) {}
+    google::protobuf::MessageLite* reply() override { return &reply_; }
+    void Done(absl::Status status) override {
+      if (status.ok()) {
+        std::move(done_)(std::move(reply_));
+      } else {
+        std::move(done_)(std::move(status));
+      }
+    }
+
+   private:
+    Reply reply_;
+    ReplyCallback<Reply> done_;
+  };
+  return client_internal::StartUnary(
+      channel, method, request, options,
+      std::make_unique<Completion>(std::move(done)));
+}
+
+}  // namespace tern
+
+#endif  // TERN_CLIENT_STUB_H_

@@ -1,0 +1,37 @@
+#ifndef TERN_LIB_CALL_AMBIENT_CALL_H_
+#define TERN_LIB_CALL_AMBIENT_CALL_H_
+
+#include "lib/call/cancellation.h"
+#include "lib/call/deadline.h"
+#include "lib/wire/call_header.h"
+
+namespace tern {
+
+// The call that the current thread is handling. A call made by the handler
+// inherits from it: what is left of its deadline, its cancellation, its trace.
+struct AmbientCall {
+  Deadline deadline;
+  Cancellation* cancellation = nullptr;  // Outlives the scope.
+  wire::TraceContext trace;
+};
+
+// The innermost call of this thread, or nullptr outside handlers.
+const AmbientCall* CurrentAmbientCall();
+
+// Makes `call` the current one for a scope, on this thread. A handler that goes
+// on in a thread of its own opens one there to keep inheriting
+// (ServerContext::ambient()).
+class AmbientCallScope {
+ public:
+  explicit AmbientCallScope(const AmbientCall* call);
+  ~AmbientCallScope();
+  AmbientCallScope(const AmbientCallScope&) = delete;
+  AmbientCallScope& operator=(const AmbientCallScope&) = delete;
+
+ private:
+  const AmbientCall* const previous_;
+};
+
+}  // namespace tern
+
+#endif  // TERN_LIB_CALL_AMBIENT_CALL_H_

@@ -1,0 +1,51 @@
+#ifndef TERN_SERVER_SERVER_CONTEXT_H_
+#define TERN_SERVER_SERVER_CONTEXT_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/time/time.h"
+#include "lib/call/ambient_call.h"
+#include "lib/call/cancellation.h"
+#include "lib/call/deadline.h"
+#include "lib/call/metadata.h"
+
+namespace tern {
+
+// What a handler can know of its call beside the request, and what it can add to the answer. Made by
+// the server; valid until the handler returns. cancelled(), deadline(), OnCancel() and cancellation() may be used from any
+// thread meanwhile; the rest belongs to the handler.
+class ServerContext {
+ public:
+  virtual ~ServerContext() = default;
+
+  // "kv.v1.KeyValue/Get".
+  virtual std::string_view method() const = 0;
+  // The client's and this end's address and port: "10.0.0.9:51234", "unix:".
+  virtual const std::string& peer() const = 0;
+  virtual const std::string& local() const = 0;
+
+  // By when the client wants the answer; nobody waits for it afterwards.
+  virtual Deadline deadline() const = 0;
+
+  // True once the client has cancelled, its deadline has passed, its connection is lost, or a drain's
+  // grace is over. The handler should return soon (its status is not sent any more, or does not matter).
+  virtual bool cancelled() const = 0;
+  // Told at once when that happens; see Cancellation::OnCancel.
+  virtual Cancellation& cancellation() = 0;
+
+  virtual const Metadata& metadata() const = 0;
+  // Sent with the status, whatever it is. What breaks Metadata's rules ends the call INTERNAL.
+  virtual Metadata& trailing_metadata() = 0;
+
+  // W3C trace context of the caller, all zero when it sent none.
+  virtual const wire::TraceContext& trace() const = 0;
+
+  // For AmbientCallScope, where the handler goes on in another thread.
+  virtual const AmbientCall& ambient() const = 0;
+};
+
+}  // namespace tern
+
+#endif  // TERN_SERVER_SERVER_CONTEXT_H_

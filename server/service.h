@@ -1,0 +1,68 @@
+#ifndef TERN_SERVER_SERVICE_H_
+#define TERN_SERVER_SERVICE_H_
+
+#include <span>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "google/protobuf/arena.h"
+#include "google/protobuf/message_lite.h"
+#include "lib/call/method_info.h"
+#include "server/server_context.h"
+
+namespace tern {
+
+class Service;
+
+// How the server calls one method: a constant that generated code defines.
+struct MethodHandler {
+  MethodInfo info;
+  google::protobuf::MessageLite* (*new_request)(google::protobuf::Arena*);
+  google::protobuf::MessageLite* (*new_reply)(google::protobuf::Arena*);
+  // `request` and `reply` are what the two functions above made.
+  absl::Status (*invoke)(Service& service, ServerContext& context,
+                         const google::protobuf::MessageLite& request,
+                         google::protobuf::MessageLite* reply);
+};
+
+// The base of generated service classes. Its methods may be called from many threads at once,
+// and may block: each runs on a worker of the server's pool.
+class Service {
+ public:
+  virtual ~Service() = default;
+  // "kv.v1.KeyValue".
+  virtual std::string_view TernServiceName() const = 0;
+  virtual std::span<const MethodHandler> TernMethods() const = 0;
+};
+
+namespace server_internal {
+
+template <typename ServiceType, typename Request, typename Reply,
+          absl::Status (ServiceType::*method)(ServerContext&, const Request&,
+                                              Reply*)>
+constexpr MethodHandler UnaryMethod(std::string_view full_name) {
+  return {
+      .info = {.full_name = full_name},
+      .new_request = [](google::protobuf::Arena* arena)
+          -> google::protobuf::MessageLite* {
+        return google::protobuf::Arena::CreateMessage<Request>(arena);
+      },
+      .new_reply = [](google::protobuf::Arena* arena)
+          -> google::protobuf::MessageLite* {
+        return google::protobuf::Arena::CreateMessage<Reply>(arena);
+      },
+      .invoke =
+          [](Service& service, ServerContext& context,
+             const google::protobuf::MessageLite& request,
+             google::protobuf::MessageLite* reply) {
+            return (static_cast<ServiceType&>(service).*method)(
+                context, static_cast<const Request&>(request),
+                static_cast<Reply*>(reply));
+          },
+  };
+}
+
+}  // namespace server_internal
+}  // namespace tern
+
+#endif  // TERN_SERVER_SERVICE_H_
