@@ -1,0 +1,31 @@
+#include "lib/base/monotonic_time.h"
+
+#include <time.h>
+
+#include <algorithm>
+
+namespace tern {
+
+MonotonicTime MonotonicTime::Now() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return MonotonicTime(int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec);
+}
+
+MonotonicTime operator+(MonotonicTime time, absl::Duration duration) {
+  if (time.is_infinite()) return time;
+  // absl::Duration is wider than int64_t nanoseconds, and saturates on the way
+  // back: the largest int64_t is InfiniteFuture().
+  const int64_t sum = absl::ToInt64Nanoseconds(
+      absl::Nanoseconds(time.nanoseconds()) + duration);
+  return MonotonicTime::FromNanoseconds(std::max<int64_t>(sum, 0));
+}
+
+absl::Duration operator-(MonotonicTime end, MonotonicTime start) {
+  if (end.is_infinite()) return absl::InfiniteDuration();
+  if (start.is_infinite()) return -absl::InfiniteDuration();
+  return absl::Nanoseconds(end.nanoseconds()) -
+         absl::Nanoseconds(start.nanoseconds());
+}
+
+}  // namespace tern

@@ -1,0 +1,54 @@
+#ifndef TERN_LIB_BASE_MONOTONIC_TIME_H_
+#define TERN_LIB_BASE_MONOTONIC_TIME_H_
+
+#include <compare>
+#include <cstdint>
+#include <limits>
+
+#include "absl/time/time.h"
+
+namespace tern {
+
+// A point on the monotonic clock (CLOCK_MONOTONIC), in nanoseconds.
+//
+// Everything that Tern waits for is measured on this clock, so that a jump of
+// the wall clock ends no call early or late. Arithmetic saturates: an instant
+// that is too far away becomes InfiniteFuture() and never wraps into the past.
+//
+// A value type; safe to copy between threads.
+class MonotonicTime {
+ public:
+  // The epoch of the clock: earlier than every Now().
+  constexpr MonotonicTime() = default;
+
+  static constexpr MonotonicTime FromNanoseconds(int64_t nanoseconds) {
+    return MonotonicTime(nanoseconds);
+  }
+  static constexpr MonotonicTime InfiniteFuture() {
+    return MonotonicTime(std::numeric_limits<int64_t>::max());
+  }
+  // The current time: one clock_gettime (about 20 ns).
+  static MonotonicTime Now();
+
+  constexpr int64_t nanoseconds() const { return nanoseconds_; }
+  constexpr bool is_infinite() const { return *this == InfiniteFuture(); }
+
+  friend constexpr auto operator<=>(MonotonicTime, MonotonicTime) = default;
+
+ private:
+  explicit constexpr MonotonicTime(int64_t nanoseconds)
+      : nanoseconds_(nanoseconds) {}
+  int64_t nanoseconds_ = 0;
+};
+
+// Saturates at the clock's epoch and at InfiniteFuture(), which stays infinite
+// whatever is added to it.
+MonotonicTime operator+(MonotonicTime time, absl::Duration duration);
+
+// InfiniteDuration() when `end` is the infinite future; else minus that when
+// only `start` is.
+absl::Duration operator-(MonotonicTime end, MonotonicTime start);
+
+}  // namespace tern
+
+#endif  // TERN_LIB_BASE_MONOTONIC_TIME_H_

@@ -1,0 +1,156 @@
+#include "lib/base/thread_pool.h"
+
+#include <utility>
+
+#include "lib/base/log.h"
+#include "lib/base/thread.h"
+
+namespace tern {
+namespace {
+
+thread_local const ThreadPool* worker_of = nullptr;
+
+bool HasPassed(MonotonicTime deadline) {
+  return !deadline.is_infinite() && deadline <= MonotonicTime::Now();
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(const Options& options)
+    : max_queued_tasks_(options.max_queued_tasks) {
+  TERN_CHECK(options.threads >= 1 && options.max_queued_tasks >= 1);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < options.threads; ++i) {
+    absl::StatusOr<std::thread> thread =
+        StartThread(ThreadName(options.name, i), [this] { WorkerMain(); });
+    if (!thread.ok()) {
+      TERN_LOG(kError) << "thread pool with " << i << " of " << options.threads
+                       << " threads: " << thread.status();
+      break;
+    }
+    threads.push_back(*std::move(thread));
+  }
+  TERN_CHECK(!threads.empty()) << "a thread pool needs a thread";
+  thread_count_ = static_cast<int>(threads.size());
+  MutexLock lock(mutex_);
+  threads_ = std::move(threads);
+}
+
+ThreadPool::~ThreadPool() { Stop(); }
+
+void ThreadPool::Submit(Task* task, MonotonicTime deadline) {
+  Task* dropped = nullptr;
+  Drop why = Drop::kStopped;
+  bool wake = false;
+  {
+    MutexLock lock(mutex_);
+    if (stopping_) {
+      dropped = task;
+    } else if (queue_.size() >= max_queued_tasks_) {
+      dropped = MakeRoom(task, deadline, &why);
+    }
+    if (dropped != task) {
+      queue_.Set(task, deadline);
+      // Each queued task wakes one idle worker. When the others that are queued
+      // are as many as the idle workers, all of those are waking up already.
+      wake = queue_.size() <= idle_;
+    }
+  }
+  if (wake) work_.NotifyOne();
+  if (dropped != nullptr) dropped->OnDropped(why);
+}
+
+ThreadPool::Task* ThreadPool::MakeRoom(Task* task, MonotonicTime deadline,
+                                       Drop* why) {
+  // A live task shall not make room for a dead one, nor be dropped while a dead
+  // one keeps its place.
+  *why = Drop::kExpired;
+  if (HasPassed(deadline)) return task;
+  Task* victim = queue_.front().item;
+  if (!HasPassed(queue_.front().time)) {
+    *why = Drop::kFull;
+    const Queue::Entry& latest = queue_.Latest();
+    if (latest.time <= deadline) return task;
+    victim = latest.item;
+  }
+  queue_.Remove(victim);
+  return victim;
+}
+
+bool ThreadPool::Withdraw(Task* task) {
+  MutexLock lock(mutex_);
+  if (task->place_ == Queue::kNotInHeap) return false;
+  queue_.Remove(task);
+  return true;
+}
+
+void ThreadPool::WorkerMain() {
+  worker_of = this;
+  mutex_.Lock();
+  MonotonicTime deadline;
+  while (Task* const task = TakeNext(&deadline)) {
+    ++busy_;
+    mutex_.Unlock();
+    // Either call may destroy the task.
+    if (HasPassed(deadline)) {
+      task->OnDropped(Drop::kExpired);
+    } else {
+      task->Run();
+    }
+    mutex_.Lock();
+    --busy_;
+  }
+  mutex_.Unlock();
+}
+
+ThreadPool::Task* ThreadPool::TakeNext(MonotonicTime* deadline) {
+  while (queue_.empty() && !stopping_) {
+    ++idle_;
+    work_.Wait(mutex_);
+    --idle_;
+  }
+  if (stopping_) return nullptr;  // Stop() has emptied the queue.
+  *deadline = queue_.front().time;
+  Task* const task = queue_.front().item;
+  queue_.Remove(task);
+  return task;
+}
+
+void ThreadPool::Stop() {
+  TERN_CHECK(worker_of != this) << "a worker can't wait for its own end";
+  std::vector<Task*> dropped;
+  std::vector<std::thread> threads;
+  {
+    MutexLock lock(mutex_);
+    if (stopping_) {  // Another thread does it, or did.
+      while (!joined_) stopped_.Wait(mutex_);
+      return;
+    }
+    stopping_ = true;
+    while (!queue_.empty()) {
+      dropped.push_back(queue_.front().item);
+      queue_.Remove(dropped.back());
+    }
+    threads.swap(threads_);
+  }
+  work_.NotifyAll();
+  for (Task* const task : dropped) task->OnDropped(Drop::kStopped);
+  for (std::thread& thread : threads) thread.join();
+  MutexLock lock(mutex_);
+  joined_ = true;
+  stopped_.NotifyAll();
+}
+
+size_t ThreadPool::queued() const {
+  MutexLock lock(mutex_);
+  return queue_.size();
+}
+
+int ThreadPool::busy() const {
+  MutexLock lock(mutex_);
+  return busy_;
+}
+
+bool ThreadPool::OnWorker() { return worker_of != nullptr; }
+
+}  // namespace tern

@@ -1,0 +1,110 @@
+#ifndef TERN_LIB_BASE_THREAD_POOL_H_
+#define TERN_LIB_BASE_THREAD_POOL_H_
+
+#include <cstddef>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "lib/base/deadline_heap.h"
+#include "lib/base/monotonic_time.h"
+#include "lib/base/mutex.h"
+
+namespace tern {
+
+// A fixed set of worker threads behind one bounded queue, earliest deadline
+// first. Tasks may block.
+//
+// A task that is queued ends in exactly one of three ways: it is run, it is
+// dropped (its deadline passed, or the pool stopped, or the queue was full of
+// tasks with earlier deadlines), or it is withdrawn by whoever queued it.
+// Nothing is lost silently.
+//
+// Thread-safe. A task must outlive its place in the queue, and may be destroyed
+// in its Run() or OnDropped(); the pool must outlive the threads that call it.
+class ThreadPool {
+ public:
+  enum class Drop {
+    kExpired,  // Its deadline passed while it was queued.
+    kFull,     // The queue was full of tasks with earlier deadlines.
+    kStopped,  // Stop() was called.
+  };
+
+  // An intrusive task: queueing allocates nothing in the steady state.
+  class Task {
+   public:
+    virtual ~Task() = default;
+    // On a worker.
+    virtual void Run() = 0;
+    // Instead of Run(): on a worker, or on the thread that calls Submit() or
+    // Stop().
+    virtual void OnDropped(Drop why) = 0;
+
+   private:
+    friend class ThreadPool;
+    size_t place_ = static_cast<size_t>(-1);  // Guarded by the pool's mutex_.
+  };
+
+  struct Options {
+    int threads = 4;                 // At least 1.
+    size_t max_queued_tasks = 1024;  // At least 1.
+    std::string name = "tern-worker";
+  };
+
+  // When the system has too few threads left, the pool has fewer and an error
+  // is logged; the process ends when there is none at all.
+  explicit ThreadPool(const Options& options);
+  ~ThreadPool();  // Stop().
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  // Queues `task` to run before its deadline. When the queue is full, the task
+  // with the latest deadline is dropped, be it this or another; of equal
+  // deadlines, the one that came last. May call OnDropped before it returns.
+  void Submit(Task* task, MonotonicTime deadline);
+
+  // Takes a queued task back; false when it has been taken to be run or
+  // dropped.
+  bool Withdraw(Task* task);
+
+  // Drops what is queued, waits for what runs, ends the threads. Idempotent.
+  // Not from a worker.
+  void Stop();
+
+  size_t queued() const;
+  int threads() const { return thread_count_; }
+  // Workers that are running (or dropping) a task now.
+  int busy() const;
+
+  // True on a thread of any ThreadPool.
+  static bool OnWorker();
+
+ private:
+  using Queue = DeadlineHeap<Task, &Task::place_>;
+
+  void WorkerMain();
+  // Blocks until there is a task; nullptr once the pool stops.
+  Task* TakeNext(MonotonicTime* deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Makes a place for a task with `deadline` in the full queue, if it deserves
+  // one. Returns the task to be dropped: another one, or `task` itself.
+  Task* MakeRoom(Task* task, MonotonicTime deadline, Drop* why)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const size_t max_queued_tasks_;
+  int thread_count_ = 0;
+
+  mutable Mutex mutex_;
+  CondVar work_;     // A task for an idle worker, or the end.
+  CondVar stopped_;  // joined_.
+  Queue queue_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::thread> threads_ ABSL_GUARDED_BY(mutex_);
+  size_t idle_ ABSL_GUARDED_BY(mutex_) = 0;
+  int busy_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool joined_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace tern
+
+#endif  // TERN_LIB_BASE_THREAD_POOL_H_

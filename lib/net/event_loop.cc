@@ -1,0 +1,340 @@
+#include "lib/net/event_loop.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "lib/base/status_macros.h"
+#include "lib/base/thread.h"
+
+namespace tern::net {
+namespace {
+
+thread_local const EventLoop* loop_of_this_thread = nullptr;
+
+timespec ToTimespec(int64_t nanoseconds) {
+  return {.tv_sec = nanoseconds / 1'000'000'000,
+          .tv_nsec = nanoseconds % 1'000'000'000};
+}
+
+// For kernels without epoll_pwait2 (before 5.11). Rounded up: rounded down, the
+// loop would spin through the last millisecond before each timer.
+int ToMillisecondsRoundedUp(int64_t nanoseconds) {
+  const int64_t milliseconds =
+      nanoseconds / 1'000'000 + (nanoseconds % 1'000'000 != 0);
+  return static_cast<int>(
+      std::min<int64_t>(milliseconds, std::numeric_limits<int>::max()));
+}
+
+// epoll_wait for at most `nanoseconds`, or for ever when negative. Returns the
+// number of events; none after a signal.
+int WaitForEpoll(int epoll, epoll_event* events, int max_events,
+                 int64_t nanoseconds) {
+  static std::atomic<bool> has_pwait2{true};
+  int count = -1;
+  if (has_pwait2.load(std::memory_order_relaxed)) {
+    const timespec timeout = ToTimespec(std::max<int64_t>(nanoseconds, 0));
+    count = epoll_pwait2(epoll, events, max_events,
+                         nanoseconds < 0 ? nullptr : &timeout, nullptr);
+    // Sandboxes refuse system calls that they don't know with either.
+    if (count < 0 && (errno == ENOSYS || errno == EPERM)) {
+      has_pwait2.store(false, std::memory_order_relaxed);
+    }
+  }
+  if (!has_pwait2.load(std::memory_order_relaxed)) {
+    count =
+        epoll_wait(epoll, events, max_events,
+                   nanoseconds < 0 ? -1 : ToMillisecondsRoundedUp(nanoseconds));
+  }
+  TERN_CHECK(count >= 0 || errno == EINTR)
+      << "epoll_wait: " << ErrnoText(errno);
+  return std::max(count, 0);
+}
+
+int CoresOfThisProcess() {
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof(cores), &cores) == 0) {
+    return std::max(CPU_COUNT(&cores), 1);
+  }
+  return std::max<int>(std::thread::hardware_concurrency(), 1);
+}
+
+}  // namespace
+
+EventLoop::Timer::Timer(EventLoop* loop, absl::AnyInvocable<void()> on_due)
+    : loop_(loop), on_due_(std::move(on_due)) {}
+
+EventLoop::Timer::~Timer() {
+  if (place_ != TimerHeap::kNotInHeap) Cancel();
+  if (destroyed_ != nullptr) *destroyed_ = true;
+}
+
+void EventLoop::Timer::Set(MonotonicTime when) {
+  TERN_DCHECK(loop_->OnLoopThread());
+  if (when.is_infinite()) return Cancel();
+  if (loop_->ended_.load(std::memory_order_acquire)) return;
+  when_ = when;
+  // Not before this turn's time: a timer that always sets itself to be due in
+  // the past would else stay ahead of all the others.
+  loop_->timers_.Set(this, std::max(when, loop_->now_));
+}
+
+void EventLoop::Timer::Cancel() {
+  TERN_DCHECK(loop_->OnLoopThread());
+  when_ = MonotonicTime::InfiniteFuture();
+  if (place_ != TimerHeap::kNotInHeap) loop_->timers_.Remove(this);
+}
+
+void EventLoop::Timer::RunDue() {
+  // Called from a local, so that the function outlives a timer destroyed by it.
+  bool destroyed = false;
+  destroyed_ = &destroyed;
+  absl::AnyInvocable<void()> on_due = std::move(on_due_);
+  on_due();
+  if (destroyed) return;
+  on_due_ = std::move(on_due);
+  destroyed_ = nullptr;
+}
+
+absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create(std::string name) {
+  FileDescriptor epoll(epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll.valid()) return ErrnoToStatus(errno, "epoll_create1");
+  FileDescriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake.valid()) return ErrnoToStatus(errno, "eventfd");
+  // Edge-triggered: each write tells us once, and need not be read. It has no
+  // handler, as it only ends the wait.
+  epoll_event event = {.events = EPOLLIN | EPOLLET, .data = {.ptr = nullptr}};
+  if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) != 0) {
+    return ErrnoToStatus(errno, "epoll_ctl");
+  }
+  std::unique_ptr<EventLoop> loop(
+      new EventLoop(std::move(epoll), std::move(wake)));
+  absl::StatusOr<std::thread> thread =
+      StartThread(name, [loop = loop.get()] { loop->Run(); });
+  if (!thread.ok()) {
+    loop->ended_.store(true, std::memory_order_release);
+    return std::move(thread).status();
+  }
+  MutexLock lock(loop->mutex_);
+  loop->thread_ = *std::move(thread);
+  return loop;
+}
+
+EventLoop::EventLoop(FileDescriptor epoll, FileDescriptor wake)
+    : epoll_(std::move(epoll)),
+      wake_(std::move(wake)),
+      read_buffer_(std::make_unique_for_overwrite<char[]>(kReadBufferBytes)),
+      now_(MonotonicTime::Now()) {}
+
+EventLoop::~EventLoop() { Stop(); }
+
+bool EventLoop::Post(absl::AnyInvocable<void()> function) {
+  {
+    MutexLock lock(mutex_);
+    if (stopping_) return false;
+    posted_.push_back(std::move(function));
+  }
+  WakeUpIfSleeping();
+  return true;
+}
+
+void EventLoop::PostAndWait(absl::AnyInvocable<void()> function) {
+  if (OnLoopThread()) return function();
+  struct {
+    Mutex mutex;
+    CondVar changed;
+    bool done ABSL_GUARDED_BY(mutex) = false;
+  } state;
+  const bool posted = Post([&] {
+    function();
+    // Notified under the lock: `state` is gone as soon as the other sees it.
+    MutexLock lock(state.mutex);
+    state.done = true;
+    state.changed.NotifyOne();
+  });
+  if (!posted) {
+    WaitUntilEnded();
+    return function();
+  }
+  MutexLock lock(state.mutex);
+  while (!state.done) state.changed.Wait(state.mutex);
+}
+
+void EventLoop::Stop() {
+  TERN_CHECK(loop_of_this_thread != this)
+      << "a loop can't wait for its own end";
+  std::thread thread;
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    thread.swap(thread_);  // Of several callers, one joins.
+  }
+  WakeUpIfSleeping();
+  if (thread.joinable()) thread.join();
+  WaitUntilEnded();
+}
+
+void EventLoop::WaitUntilEnded() {
+  MutexLock lock(mutex_);
+  while (!ended_.load(std::memory_order_acquire)) ended_changed_.Wait(mutex_);
+}
+
+void EventLoop::WakeUpIfSleeping() {
+  // The caller has changed what mutex_ guards. Either the loop looks there
+  // later than that; or it looked before, and had set sleeping_ first, which we
+  // then see because we held mutex_ after it.
+  if (!sleeping_.load(std::memory_order_relaxed)) return;
+  if (!sleeping_.exchange(false, std::memory_order_relaxed)) return;
+  const uint64_t one = 1;
+  ssize_t written;
+  do {
+    written = write(wake_.get(), &one, sizeof(one));
+  } while (written < 0 && errno == EINTR);
+}
+
+absl::Status EventLoop::Register(int fd, uint32_t events, IoHandler* handler) {
+  TERN_DCHECK(OnLoopThread());
+  epoll_event event = {.events = events, .data = {.ptr = handler}};
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0) {
+    return absl::OkStatus();
+  }
+  return ErrnoToStatus(errno, "epoll_ctl");
+}
+
+void EventLoop::Modify(int fd, uint32_t events, IoHandler* handler) {
+  epoll_event event = {.events = events, .data = {.ptr = handler}};
+  TERN_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0)
+      << ErrnoText(errno);
+}
+
+void EventLoop::Unregister(int fd, IoHandler* handler) {
+  TERN_DCHECK(OnLoopThread());
+  TERN_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr) == 0)
+      << ErrnoText(errno);
+  // What this turn's wait said of the handler must not reach it any more: it
+  // may be gone by then. If it has another descriptor, the next wait says so
+  // again.
+  for (size_t i = batch_next_; i < batch_size_; ++i) {
+    if (batch_[i].data.ptr == handler) batch_[i].data.ptr = nullptr;
+  }
+}
+
+bool EventLoop::OnLoopThread() const {
+  return loop_of_this_thread == this || ended_.load(std::memory_order_acquire);
+}
+
+bool EventLoop::OnAnyLoopThread() { return loop_of_this_thread != nullptr; }
+
+void EventLoop::Run() {
+  loop_of_this_thread = this;
+  while (RunTurn()) {
+  }
+  CancelTimers();
+  loop_of_this_thread = nullptr;
+  MutexLock lock(mutex_);
+  ended_.store(true, std::memory_order_release);
+  ended_changed_.NotifyAll();
+}
+
+bool EventLoop::RunTurn() {
+  WaitForEvents(PrepareToSleep());
+  CallHandlers();
+  RunTimers();
+  return RunPosted();
+}
+
+MonotonicTime EventLoop::PrepareToSleep() {
+  sleeping_.store(true, std::memory_order_relaxed);
+  MutexLock lock(mutex_);
+  if (!posted_.empty() || stopping_) {
+    sleeping_.store(false, std::memory_order_relaxed);
+    return MonotonicTime();
+  }
+  return timers_.empty() ? MonotonicTime::InfiniteFuture()
+                         : timers_.front().time;
+}
+
+void EventLoop::WaitForEvents(MonotonicTime until) {
+  int64_t nanoseconds = -1;
+  if (!until.is_infinite()) {
+    // From a new reading of the clock, as callbacks have taken time since now_.
+    nanoseconds = std::max<int64_t>(
+        until.nanoseconds() - MonotonicTime::Now().nanoseconds(), 0);
+  }
+  batch_next_ = 0;
+  batch_size_ =
+      WaitForEpoll(epoll_.get(), batch_.data(), batch_.size(), nanoseconds);
+  sleeping_.store(false, std::memory_order_relaxed);
+  now_ = MonotonicTime::Now();
+}
+
+void EventLoop::CallHandlers() {
+  while (batch_next_ < batch_size_) {
+    const epoll_event& event = batch_[batch_next_++];
+    // Null: the wake-up, or a handler that was unregistered in this turn.
+    if (event.data.ptr == nullptr) continue;
+    static_cast<IoHandler*>(event.data.ptr)->OnReady(event.events);
+  }
+  batch_next_ = batch_size_ = 0;
+}
+
+void EventLoop::RunTimers() {
+  // Those set from now on are behind all that are due, and wait for the next
+  // turn.
+  const uint64_t end = timers_.next_sequence();
+  while (!timers_.empty() && timers_.front().time <= now_ &&
+         timers_.front().sequence < end) {
+    Timer* const timer = timers_.front().item;
+    timers_.Remove(timer);
+    timer->when_ = MonotonicTime::InfiniteFuture();
+    timer->RunDue();
+  }
+}
+
+bool EventLoop::RunPosted() {
+  bool last;
+  {
+    MutexLock lock(mutex_);
+    running_.swap(posted_);
+    last = stopping_;  // Post() has accepted nothing since.
+  }
+  for (absl::AnyInvocable<void()>& function : running_) {
+    function();
+    function = nullptr;  // What it holds is not kept until the last has run.
+  }
+  running_.clear();
+  return !last;
+}
+
+void EventLoop::CancelTimers() {
+  while (!timers_.empty()) timers_.front().item->Cancel();
+}
+
+absl::StatusOr<std::unique_ptr<EventLoopGroup>> EventLoopGroup::Create(
+    int count, std::string name) {
+  if (count < 0) {
+    return absl::InvalidArgumentError("a group of " + std::to_string(count) +
+                                      " event loops");
+  }
+  if (count == 0) count = CoresOfThisProcess();
+  std::unique_ptr<EventLoopGroup> group(new EventLoopGroup);
+  for (int i = 0; i < count; ++i) {
+    TERN_ASSIGN_OR_RETURN(auto loop, EventLoop::Create(ThreadName(name, i)));
+    group->loops_.push_back(std::move(loop));
+  }
+  return group;
+}
+
+EventLoop* EventLoopGroup::Next() {
+  return loops_[next_.fetch_add(1, std::memory_order_relaxed) % loops_.size()]
+      .get();
+}
+
+}  // namespace tern::net

@@ -1,0 +1,196 @@
+#ifndef TERN_LIB_NET_EVENT_LOOP_H_
+#define TERN_LIB_NET_EVENT_LOOP_H_
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lib/base/deadline_heap.h"
+#include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
+#include "lib/base/mutex.h"
+#include "lib/net/socket.h"
+
+namespace tern::net {
+
+// An epoll loop on a thread of its own: file descriptors, timers and posted
+// functions, each called on the loop's thread, one at a time.
+//
+// A turn: wait; read the clock once (now()); call the handlers that are ready;
+// run the timers that are due; run what was posted before. What a callback
+// posts or sets to be due at once waits for the next turn, so that nobody
+// starves the others. Handlers must not block.
+//
+// Outlives its timers, and every thread that may still call it.
+class EventLoop {
+ public:
+  // Told of readiness. Outlives its registration; may be unregistered (or
+  // destroyed, after Unregister) in the middle of any callback on the loop's
+  // thread, and is then not called any more, not even in this turn.
+  class IoHandler {
+   public:
+    virtual ~IoHandler() = default;
+    // REQUIRES: loop thread. `events` is epoll's mask.
+    virtual void OnReady(uint32_t events) = 0;
+  };
+
+  // A timer that its owner embeds. Loop thread only, the destructor included
+  // (unless it is not set, or the loop has stopped). Setting is O(log n) and
+  // allocates nothing in the steady state.
+  class Timer {
+   public:
+    // `on_due` is called on the loop's thread at or after the set time, once
+    // for each time set. It may set, cancel or destroy this timer and others.
+    // Timers for the same time are called in the order of setting.
+    Timer(EventLoop* loop, absl::AnyInvocable<void()> on_due);
+    ~Timer();  // Cancel().
+    Timer(const Timer&) = delete;
+    Timer& operator=(const Timer&) = delete;
+
+    // Replaces an earlier time. InfiniteFuture() cancels; a time that has
+    // passed is due in the next turn. Once the loop has stopped, no timer is
+    // ever due.
+    void Set(MonotonicTime when);
+    void Cancel();
+    // InfiniteFuture() when not set.
+    MonotonicTime when() const { return when_; }
+
+   private:
+    friend class EventLoop;
+    void RunDue();
+
+    EventLoop* const loop_;
+    absl::AnyInvocable<void()> on_due_;
+    MonotonicTime when_ = MonotonicTime::InfiniteFuture();
+    size_t place_ = static_cast<size_t>(-1);
+    bool* destroyed_ = nullptr;  // Set by the destructor during RunDue().
+  };
+
+  // The thread is started at once. The error names the failing system call.
+  static absl::StatusOr<std::unique_ptr<EventLoop>> Create(std::string name);
+  // Stop().
+  ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  // Thread-safe: runs `function` on the loop's thread, soon, in order of
+  // posting. False once Stop() was called: `function` is then destroyed unrun,
+  // and every one that was accepted runs. The queue has no limit of its own:
+  // callers post a bounded number of functions for each of their (bounded)
+  // objects.
+  bool Post(absl::AnyInvocable<void()> function);
+  // Post, and wait until it has run. Runs at once when on the loop's thread; on
+  // the caller's, after the end of the loop's, when the loop has been stopped.
+  void PostAndWait(absl::AnyInvocable<void()> function);
+
+  // Runs what has been posted until now, then ends and joins the thread.
+  // Idempotent. Not from the loop's thread. Timers are cancelled; registered
+  // descriptors are left to their owners.
+  void Stop();
+
+  // Level-triggered. Register and Unregister: REQUIRES: loop thread. Modify:
+  // any thread, while registered. `events` is a mask of EPOLLIN, EPOLLOUT;
+  // errors and hang-ups are always told. Unregister before closing `fd`.
+  absl::Status Register(int fd, uint32_t events, IoHandler* handler);
+  void Modify(int fd, uint32_t events, IoHandler* handler);
+  void Unregister(int fd, IoHandler* handler);
+
+  // The time of this turn. REQUIRES: loop thread.
+  MonotonicTime now() const {
+    TERN_DCHECK(OnLoopThread());
+    return now_;
+  }
+  // One buffer for all reads of this loop, so that an idle connection holds
+  // none. REQUIRES: loop thread; not across callbacks.
+  static constexpr size_t kReadBufferBytes = 256 * 1024;
+  std::span<char> read_buffer() {
+    TERN_DCHECK(OnLoopThread());
+    return {read_buffer_.get(), kReadBufferBytes};
+  }
+
+  // True on the loop's thread. Also true on every thread once that one has
+  // ended (Stop() has returned), so that owners can be torn down anywhere.
+  bool OnLoopThread() const;
+  // True on the thread of any EventLoop: blocking there would stall
+  // connections.
+  static bool OnAnyLoopThread();
+
+ private:
+  // Ready descriptors taken by one wait.
+  static constexpr size_t kMaxEvents = 256;
+  using TimerHeap = DeadlineHeap<Timer, &Timer::place_>;
+  using Functions = std::vector<absl::AnyInvocable<void()>>;
+
+  EventLoop(FileDescriptor epoll, FileDescriptor wake);
+  void Run();
+  // One turn; false when it was the last.
+  bool RunTurn();
+  // When to wake at the latest; a later Post() wakes us.
+  MonotonicTime PrepareToSleep();
+  // Fills batch_. Returns at `until` at the latest, but may be early.
+  void WaitForEvents(MonotonicTime until);
+  void CallHandlers();
+  void RunTimers();
+  bool RunPosted();
+  void CancelTimers();
+  void WakeUpIfSleeping();
+  void WaitUntilEnded();
+
+  // Constant after construction.
+  const FileDescriptor epoll_;
+  const FileDescriptor wake_;  // An eventfd.
+  const std::unique_ptr<char[]> read_buffer_;
+
+  // Owned by the loop's thread.
+  MonotonicTime now_;
+  TimerHeap timers_;
+  std::array<epoll_event, kMaxEvents> batch_;
+  size_t batch_size_ = 0;
+  size_t batch_next_ = 0;  // Of batch_: not yet delivered.
+  Functions running_;  // Swapped with posted_, so that both keep their space.
+
+  // The loop waits, or is about to, and nobody has woken it yet.
+  std::atomic<bool> sleeping_{false};
+  std::atomic<bool> ended_{false};  // The thread is (as good as) gone.
+
+  Mutex mutex_;
+  CondVar ended_changed_;
+  Functions posted_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_ ABSL_GUARDED_BY(mutex_);
+};
+
+// `count` loops; Next() deals them out in turn. Thread-safe. The destructor
+// stops them.
+class EventLoopGroup {
+ public:
+  // count 0: one per core that this process may run on. The threads are named
+  // "<name>-<index>".
+  static absl::StatusOr<std::unique_ptr<EventLoopGroup>> Create(
+      int count, std::string name);
+  EventLoop* Next();
+  EventLoop* at(size_t index) { return loops_.at(index).get(); }
+  size_t size() const { return loops_.size(); }
+
+ private:
+  EventLoopGroup() = default;
+
+  std::vector<std::unique_ptr<EventLoop>> loops_;  // Constant after Create().
+  std::atomic<size_t> next_{0};
+};
+
+}  // namespace tern::net
+
+#endif  // TERN_LIB_NET_EVENT_LOOP_H_

@@ -1,0 +1,57 @@
+#include "lib/wire/fault_budget.h"
+
+#include <algorithm>
+
+namespace tern::wire {
+
+bool FaultBudget::Spend(MonotonicTime now) {
+  const double refill =
+      absl::ToDoubleSeconds(now - refilled_at_) * kRefillPerSecond;
+  if (refill >= 1) {
+    left_ = static_cast<int>(std::min<double>(kCapacity, left_ + refill));
+    refilled_at_ = now;
+  }
+  if (left_ == 0) return false;
+  --left_;
+  return true;
+}
+
+void RapidCancelDetector::Roll(MonotonicTime now) {
+  if (now - window_start_ < absl::Seconds(1)) return;
+  window_start_ = now;
+  calls_ = cancels_ = 0;
+}
+
+void RapidCancelDetector::OnCall(MonotonicTime now) {
+  Roll(now);
+  ++calls_;
+}
+
+bool RapidCancelDetector::OnCancel(MonotonicTime now) {
+  Roll(now);
+  ++cancels_;
+  return calls_ <= kMaxCalls || cancels_ * 2 <= calls_;
+}
+
+PingThrottle::Verdict PingThrottle::OnPing(uint64_t payload,
+                                           absl::Duration min_interval,
+                                           MonotonicTime now) {
+  const bool soon = last_ping_.has_value() && now - *last_ping_ < min_interval;
+  if (soon && ++strikes_ > kMaxStrikes) return Verdict::kAbuse;
+  if (!soon) strikes_ = 0;
+  if (!soon && due_.is_infinite()) {
+    last_ping_ = now;
+    return Verdict::kAnswerNow;
+  }
+  pending_ = payload;
+  if (due_.is_infinite()) due_ = *last_ping_ + min_interval;
+  last_ping_ = now;
+  return Verdict::kAnswerLater;
+}
+
+uint64_t PingThrottle::TakePending() {
+  due_ = MonotonicTime::InfiniteFuture();
+  return pending_;
+}
+
+}  // namespace tern::wire

@@ -1,0 +1,323 @@
+// The life of a session and of its streams: beginning, time, end.
+
+#include "lib/wire/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/log.h"
+#include "lib/base/string_view.h"
+
+namespace tern::wire {
+namespace {
+
+constexpr absl::Duration kDrainPingTimeout = absl::Seconds(1);
+
+}  // namespace
+
+Session::Session(const SessionOptions& options, SessionVisitor* visitor,
+                 MonotonicTime now)
+    : options_(options),
+      visitor_(visitor),
+      now_(now),
+      started_at_(now),
+      last_receive_(now),
+      receive_window_(options.hello.connection_window_bytes) {
+  if (is_client()) AppendGreeting();
+}
+
+Session::~Session() = default;
+
+// --- Streams ----------------------------------------------------------------
+
+Stream* Session::Find(StreamId id) const {
+  const auto found = streams_.find(id);
+  return found == streams_.end() ? nullptr : found->second.get();
+}
+
+Stream* Session::Open(StreamId id, MonotonicTime deadline) {
+  if (streams_.empty()) busy_since_ = now_;
+  auto stream = std::make_unique<Stream>();
+  stream->id_ = id;
+  stream->deadline_ = deadline;
+  stream->send_window_ = peer_hello_.stream_window_bytes;
+  stream->receive_window_ = options_.hello.stream_window_bytes;
+  earliest_deadline_ = std::min(earliest_deadline_, deadline);
+  return (streams_[id] = std::move(stream)).get();
+}
+
+// The object lives on until the next entry from the host, so that callers up
+// the stack can see that it is gone.
+void Session::Erase(Stream* stream) {
+  DropSendQueue(*stream);
+  if (stream->assembly_ != nullptr) {
+    assembling_bytes_ -= stream->assembly_->length;
+    stream->assembly_.reset();
+  }
+  stream->wire_ended_ = true;
+  stream->erased_ = true;
+  const auto found = streams_.find(stream->id_);
+  erased_.push_back(std::move(found->second));
+  streams_.erase(found);
+  MaybeFinishDrain();
+}
+
+void Session::FailStream(Stream& stream, absl::StatusCode code,
+                         std::string_view message) {
+  StatusHeader status = {.code = code, .message = message};
+  if (is_client()) {
+    AppendStatusFrame(stream.id_, FrameType::kCancel, status);
+    EndClientStream(stream, status, EndCause::kFault);
+  } else {
+    // A unary handler starts with the complete request, a streaming one with
+    // the call.
+    if (!stream.shape_.client_streaming && !stream.receive_ended_) {
+      status.certainty = Certainty::kNotStarted;
+    }
+    AppendStatusFrame(stream.id_, FrameType::kStatus, status);
+    TellCancelled(stream, CancelCause::kFault);
+  }
+  Fault("faults on streams");
+}
+
+void Session::RefuseCall(StreamId id, absl::StatusCode code,
+                         std::string_view message) {
+  AppendStatusFrame(id, FrameType::kStatus,
+                    {.code = code,
+                     .message = message,
+                     .certainty = Certainty::kNotStarted});
+}
+
+void Session::EndClientStream(Stream& stream, const StatusHeader& status,
+                              EndCause cause) {
+  stream.wire_ended_ = true;
+  DropSendQueue(stream);
+  visitor_->OnEnd(stream, status, cause);
+  Erase(&stream);
+}
+
+void Session::TellCancelled(Stream& stream, CancelCause cause) {
+  if (cause != CancelCause::kDeadline) {
+    stream.wire_ended_ = true;
+    DropSendQueue(stream);
+    if (stream.host_done_) return Erase(&stream);
+  }
+  if (std::exchange(stream.cancel_told_, true) || stream.host_done_) return;
+  visitor_->OnCancel(stream, cause);
+}
+
+// The server cannot get the whole of a unary request any more, or ever had it.
+bool Session::NeverWhole(const Stream& stream) const {
+  return stream.request_end_ == UINT64_MAX;
+}
+
+bool Session::NotSentWhole(const Stream& stream) const {
+  return stream.request_end_ > out_.total_taken();
+}
+
+// --- Time -------------------------------------------------------------------
+
+MonotonicTime Session::NextTimeout() const {
+  if (closed_) return MonotonicTime::InfiniteFuture();
+  MonotonicTime next = std::min({earliest_deadline_, pings_.due(),
+                                 drain_final_at_, KeepaliveTime()});
+  if (!has_peer_hello_) {
+    next = std::min(next, started_at_ + options_.hello_timeout);
+  }
+  if (!partial_.empty()) {
+    next = std::min(next, partial_since_ + options_.frame_timeout);
+  }
+  return next;
+}
+
+MonotonicTime Session::KeepaliveTime() const {
+  if (streams_.empty() || !has_peer_hello_) {
+    return MonotonicTime::InfiniteFuture();
+  }
+  if (!ping_sent_at_.is_infinite()) {
+    return ping_sent_at_ + options_.keepalive_timeout;
+  }
+  return std::max(last_receive_, busy_since_) +
+         std::max(options_.keepalive_interval,
+                  absl::Milliseconds(peer_hello_.min_ping_interval_ms));
+}
+
+void Session::OnTime(MonotonicTime now) {
+  erased_.clear();
+  now_ = now;
+  if (closed_) return;
+  ExpireStreams();
+  if (closed_) return;
+  if (!has_peer_hello_ && now >= started_at_ + options_.hello_timeout) {
+    return Close(ErrorCode::kTimeout,
+                 absl::StrCat("no HELLO within ",
+                              absl::FormatDuration(options_.hello_timeout)));
+  }
+  if (!partial_.empty() && now >= partial_since_ + options_.frame_timeout) {
+    return Close(ErrorCode::kTimeout,
+                 absl::StrCat("a frame was not complete within ",
+                              absl::FormatDuration(options_.frame_timeout)));
+  }
+  if (now >= pings_.due()) AppendPing(pings_.TakePending(), /*ack=*/true);
+  if (now >= drain_final_at_) SendFinalGoAway();
+  if (closed_ || now < KeepaliveTime()) return;
+  if (ping_sent_at_.is_infinite()) {
+    ping_sent_at_ = now;
+    AppendPing(kKeepalivePing, /*ack=*/false);
+  } else {
+    Close(ErrorCode::kTimeout,
+          absl::StrCat("the peer has not answered a PING within ",
+                       absl::FormatDuration(options_.keepalive_timeout)));
+  }
+}
+
+// earliest_deadline_ is a lower bound that only grows here: a stream that ends
+// before its deadline costs nothing, and a look at all of them is due once for
+// each time that the bound is reached.
+void Session::ExpireStreams() {
+  if (now_ < earliest_deadline_) return;
+  std::vector<StreamId> due;
+  earliest_deadline_ = MonotonicTime::InfiniteFuture();
+  for (const auto& [id, stream] : streams_) {
+    if (stream->cancel_told_ || stream->wire_ended_) continue;
+    if (stream->deadline_ <= now_) {
+      due.push_back(id);
+    } else {
+      earliest_deadline_ = std::min(earliest_deadline_, stream->deadline_);
+    }
+  }
+  std::sort(due.begin(), due.end());
+  for (StreamId id : due) {
+    Stream* stream = Find(id);
+    if (stream == nullptr) continue;
+    if (is_client()) {
+      Cancel(stream, absl::StatusCode::kDeadlineExceeded, "deadline exceeded");
+    } else {
+      TellCancelled(*stream, CancelCause::kDeadline);
+    }
+  }
+}
+
+// --- The connection's end ---------------------------------------------------
+
+Session::StartBlock Session::CanStart() const {
+  if (closed_ || goaway_received_ || next_id_ > kMaxStreamId) {
+    return StartBlock::kClosing;
+  }
+  return streams_.size() >= peer_hello_.max_concurrent_calls
+             ? StartBlock::kFull
+             : StartBlock::kNone;
+}
+
+void Session::Drain(std::string_view reason, MonotonicTime now) {
+  TERN_DCHECK(!is_client());
+  now_ = now;
+  if (closed_ || drain_ != DrainPhase::kNone) return;
+  drain_reason_ = std::string(reason);
+  if (!has_peer_hello_) {
+    return CloseWith(ErrorCode::kNoError, reason,
+                     absl::StatusCode::kUnavailable, /*send_goaway=*/false,
+                     /*nothing_started=*/true);
+  }
+  drain_ = DrainPhase::kAnnounced;
+  drain_final_at_ = now + kDrainPingTimeout;
+  AppendGoAway(kMaxStreamId, ErrorCode::kNoError, reason);
+  AppendPing(kDrainPing, /*ack=*/false);
+}
+
+void Session::SendFinalGoAway() {
+  drain_ = DrainPhase::kFinal;
+  drain_final_at_ = MonotonicTime::InfiniteFuture();
+  goaway_last_ = highest_id_;
+  AppendGoAway(highest_id_, ErrorCode::kNoError, drain_reason_);
+  MaybeFinishDrain();
+}
+
+void Session::MaybeFinishDrain() {
+  const bool draining =
+      is_client() ? goaway_received_ : drain_ == DrainPhase::kFinal;
+  if (!draining || !streams_.empty()) return;
+  CloseWith(ErrorCode::kNoError, "drained", absl::StatusCode::kUnavailable,
+            /*send_goaway=*/false, /*nothing_started=*/false);
+}
+
+void Session::Close(ErrorCode code, std::string_view reason) {
+  CloseWith(code, reason, absl::StatusCode::kUnavailable, /*send_goaway=*/true,
+            /*nothing_started=*/false);
+}
+
+void Session::OnTransportClosed(std::string_view reason, MonotonicTime now) {
+  now_ = now;
+  CloseWith(ErrorCode::kInternalError, reason, absl::StatusCode::kUnavailable,
+            /*send_goaway=*/false, /*nothing_started=*/false);
+}
+
+void Session::CloseWith(ErrorCode code, std::string_view reason,
+                        absl::StatusCode stream_code, bool send_goaway,
+                        bool nothing_started) {
+  if (std::exchange(closed_, true)) return;
+  // A server says nothing before it has read the client's preface.
+  if (send_goaway && (is_client() || preface_received_ == kPreface.size())) {
+    AppendGoAway(is_client() ? 0 : std::min(highest_id_, goaway_last_), code,
+                 reason);
+  }
+  std::string().swap(partial_);
+  const std::string text(reason);  // May lie in what the callbacks free.
+  EndAllStreams(stream_code, text, nothing_started);
+  visitor_->OnClosed(code, text);
+}
+
+void Session::EndAllStreams(absl::StatusCode code, std::string_view reason,
+                            bool nothing_started) {
+  std::vector<StreamId> ids;
+  ids.reserve(streams_.size());
+  for (const auto& [id, stream] : streams_) ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  for (StreamId id : ids) {
+    Stream* stream = Find(id);
+    if (stream == nullptr) continue;
+    if (!is_client()) {
+      TellCancelled(*stream, CancelCause::kConnection);
+      continue;
+    }
+    const bool not_started = nothing_started || NotSentWhole(*stream) ||
+                             (goaway_received_ && id > goaway_last_);
+    EndClientStream(*stream,
+                    {.code = code,
+                     .message = reason,
+                     .certainty = not_started ? Certainty::kNotStarted
+                                              : Certainty::kMaybeStarted},
+                    EndCause::kConnection);
+  }
+}
+
+// Client: GOAWAY says that these have not been started and will not be.
+void Session::EndExcludedStreams(std::string_view reason) {
+  std::vector<StreamId> ids;
+  for (const auto& [id, stream] : streams_) {
+    if (id > goaway_last_) ids.push_back(id);
+  }
+  std::sort(ids.begin(), ids.end());
+  for (StreamId id : ids) {
+    Stream* stream = Find(id);
+    if (stream == nullptr || closed_) continue;
+    EndClientStream(*stream,
+                    {.code = absl::StatusCode::kUnavailable,
+                     .message = reason,
+                     .certainty = Certainty::kNotStarted},
+                    EndCause::kConnection);
+  }
+}
+
+void Session::ReleaseMemory() {
+  erased_.clear();
+  erased_.shrink_to_fit();
+  out_.ReleaseIfEmpty();
+  if (streams_.empty()) {
+    streams_ = {};
+    ready_ = {};
+  }
+}
+
+}  // namespace tern::wire

@@ -1,0 +1,360 @@
+#ifndef TERN_LIB_WIRE_SESSION_H_
+#define TERN_LIB_WIRE_SESSION_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "lib/base/monotonic_time.h"
+#include "lib/wire/call_header.h"
+#include "lib/wire/fault_budget.h"
+#include "lib/wire/frame.h"
+#include "lib/wire/hello.h"
+#include "lib/wire/send_buffer.h"
+#include "lib/wire/status_header.h"
+#include "lib/wire/stream.h"
+
+namespace tern::wire {
+
+enum class Role { kClient, kServer };
+
+struct SessionOptions {
+  Role role = Role::kClient;
+  // What this side announces and holds its peer to. CheckHello(hello) is OK.
+  Hello hello;
+  absl::Duration hello_timeout = absl::Seconds(5);
+  absl::Duration frame_timeout = absl::Seconds(10);
+  // A PING is sent after this long without a byte from the peer while calls
+  // are open, and the connection given up when keepalive_timeout passes
+  // without a byte after it. The peer's announced interval is kept.
+  absl::Duration keepalive_interval = absl::InfiniteDuration();
+  absl::Duration keepalive_timeout = absl::Seconds(20);
+};
+
+// A message to send: `write` is called once, with room for `size` bytes, before
+// the call that was given it returns.
+struct OutgoingMessage {
+  size_t size = 0;                // Attachment included.
+  uint32_t attachment_bytes = 0;  // How many of the last are attachment.
+  bool compressed = false;
+  absl::FunctionRef<void(char* buffer)> write;
+};
+
+// A message that came in whole. The views are valid during the callback.
+struct IncomingMessage {
+  std::string_view bytes;       // Without the attachment.
+  std::string_view attachment;
+  // Where both lie, when the message came in chunks: may be moved from. Else
+  // nullptr.
+  std::string* storage = nullptr;
+};
+
+// Why a server's call is no longer wanted.
+enum class CancelCause {
+  kPeer,        // CANCEL.
+  kDeadline,    // The status that the host finishes with is still sent.
+  kFault,       // The peer broke the protocol on this stream.
+  kConnection,  // The connection has ended.
+};
+
+// Why a client's call ended.
+enum class EndCause {
+  kPeer,        // STATUS or CANCEL.
+  kLocal,       // Session::Cancel.
+  kDeadline,
+  kFault,       // The peer broke the protocol on this stream.
+  kConnection,  // The connection has ended, or GOAWAY left the stream out.
+};
+
+// What a session tells its host. Called from inside the session's methods, on
+// the host's thread. Inside a callback the host may call every method of the session but Receive,
+// OnTime, OnTransportClosed and the destructor.
+//
+// A Stream is valid: on a server from OnCall until the host calls Finish for it, which it does
+// exactly once for every stream, whatever else happens; on a client from Start
+// until OnEnd has returned, which is called exactly once for every stream.
+class SessionVisitor {
+ public:
+  virtual ~SessionVisitor() = default;
+
+  // Server: a call has begun; `header`'s views are valid during the callback.
+  // The host says how many messages it may have (`*shape` is unary when not
+  // set), or refuses it by calling Finish.
+  virtual void OnCall(Stream& stream, const CallHeader& header,
+                      CallShape* shape) {}
+  // Server: the request is complete. A unary call has had exactly one message
+  // then.
+  virtual void OnHalfClose(Stream& stream) {}
+  // Server: at most once for a stream. Finish is still owed.
+  virtual void OnCancel(Stream& stream, CancelCause cause) {}
+
+  // Client.
+  virtual void OnResponseHeader(Stream& stream, const ResponseHeader& header) {
+  }
+  // Client: a unary call that ended OK has had exactly one message.
+  virtual void OnEnd(Stream& stream, const StatusHeader& status,
+                     EndCause cause) = 0;
+
+  // A message of `length` bytes, cut in chunks, is about to come in: false
+  // refuses it, and its stream ends RESOURCE_EXHAUSTED. Called once for such a
+  // message; the host takes the memory back when the stream ends.
+  virtual bool OnMessageStart(Stream& stream, uint32_t length) { return true; }
+  virtual void OnMessage(Stream& stream, IncomingMessage& message) = 0;
+  // What was queued on the stream has all been appended.
+  virtual void OnWritable(Stream& stream) {}
+
+  virtual void OnHello(const Hello& peer) {}
+  // Client: no new calls on this connection any more.
+  virtual void OnGoAway(ErrorCode code, std::string_view reason) {}
+  // The session is over: send what Output() gives, then close. All streams
+  // have been told. kNoError after a drain.
+  virtual void OnClosed(ErrorCode code, std::string_view reason) {}
+};
+
+// One end of one connection: the protocol of proto/PROTOCOL.md as a state machine without I/O, threads
+// or a clock of its own. Bytes and the time go in; visitor calls and bytes to send come
+// out. Everything that a peer sends is checked here, and every limit of the
+// protocol is enforced here.
+//
+// Deterministic, and not thread-safe: whoever holds the connection's lock drives it.
+class Session {
+ public:
+  // The visitor outlives the session.
+  Session(const SessionOptions& options, SessionVisitor* visitor,
+          MonotonicTime now);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // --- Bytes ---------------------------------------------------------------
+
+  // Takes bytes from the peer, cut anywhere.
+  void Receive(std::string_view bytes, MonotonicTime now);
+  // What to send now; valid until the next call of any method. Fills up from the streams that are
+  // waiting, in turns, to about kOutputTargetBytes.
+  std::string_view Output();
+  // The first `size` bytes of Output() are in the kernel's hands.
+  void Sent(size_t size);
+  // Bytes not yet sent, those that wait for windows included.
+  size_t unsent_bytes() const { return out_.size() + queued_bytes_; }
+  // The transport has ended without the session's doing: ends every stream.
+  void OnTransportClosed(std::string_view reason, MonotonicTime now);
+  // No more bytes are taken or made, beyond what Output() still has.
+  bool closed() const { return closed_; }
+
+  // --- Time ----------------------------------------------------------------
+
+  // Ends what is due. To be called at NextTimeout(), or at any other time.
+  void OnTime(MonotonicTime now);
+  MonotonicTime NextTimeout() const;
+
+  // --- Calls ---------------------------------------------------------------
+
+  // Client: why Start would not begin a call now. kFull passes when a call ends.
+  enum class StartBlock { kNone, kFull, kClosing };
+  StartBlock CanStart() const;
+
+  // Client: begins a call, with its first message (may be null) and perhaps half-closes it. header.timeout_us is
+  // computed from `deadline`. What the peer's limits rule out fails here and nothing
+  // is sent: RESOURCE_EXHAUSTED or INVALID_ARGUMENT, with the numbers. REQUIRES: CanStart() == kNone.
+  absl::Status Start(CallHeader& header, CallShape shape,
+                     MonotonicTime deadline, void* user,
+                     const OutgoingMessage* message, bool half_close,
+                     MonotonicTime now, Stream** stream);
+  // Client: ends the call with `code` and tells the server. OnEnd is called inside.
+  void Cancel(Stream* stream, absl::StatusCode code, std::string_view reason);
+
+  // Sends one more message of a stream; queued when the windows are too small. RESOURCE_EXHAUSTED when it is
+  // above the peer's limit: nothing is sent then. Ignored on a stream that has ended.
+  absl::Status SendMessage(Stream* stream, const OutgoingMessage& message,
+                           bool half_close);
+  // Client: no more messages.
+  void HalfClose(Stream* stream);
+  // Server: before the first message.
+  absl::Status SendResponseHeader(Stream* stream, const ResponseHeader& header);
+
+  // Server: ends the call with `status`, and before it the response message of a unary call (null: none). The stream is gone for
+  // the host. A message or metadata above the client's limits: RESOURCE_EXHAUSTED or INVALID_ARGUMENT is
+  // sent in their place, FINISHED, with the numbers, and returned.
+  absl::Status Finish(Stream* stream, const StatusHeader& status,
+                      const OutgoingMessage* message);
+
+  // The host has dealt with `bytes` of the messages of a streaming direction:
+  // the peer may send as many more.
+  void Consume(Stream* stream, size_t bytes);
+
+  // --- The connection ------------------------------------------------------
+
+  // Server: the two phases of PROTOCOL.md, section 9. OnClosed(kNoError) when the
+  // last call has ended.
+  void Drain(std::string_view reason, MonotonicTime now);
+  // Ends the connection now: GOAWAY, every stream told, OnClosed.
+  void Close(ErrorCode code, std::string_view reason);
+
+  const Hello& local_hello() const { return options_.hello; }
+  // The defaults until the peer's has come.
+  const Hello& peer_hello() const { return peer_hello_; }
+  bool has_peer_hello() const { return has_peer_hello_; }
+  size_t open_streams() const { return streams_.size(); }
+  bool draining() const { return drain_ != DrainPhase::kNone; }
+  // Memory held for messages that are not yet complete.
+  size_t assembling_bytes() const { return assembling_bytes_; }
+
+  // Gives back memory that is only kept for speed; called when idle.
+  void ReleaseMemory();
+
+  static constexpr size_t kOutputTargetBytes = 128 << 10;
+  static constexpr uint32_t kMaxChunkFrameBytes = 64 << 10;
+  static constexpr uint32_t kMinChunkBytes = 1024;
+
+ private:
+  // What PINGs of our own carry.
+  static constexpr uint64_t kKeepalivePing = 1;
+  static constexpr uint64_t kDrainPing = 2;
+
+  enum class DrainPhase { kNone, kAnnounced, kFinal };
+  struct Frame {
+    FrameHeader header;
+    std::string_view block;
+    std::string_view payload;
+  };
+  struct Chunk;
+
+  // session_receive.cc: each handler below may end the stream or the session.
+  std::string_view ReceivePreface(std::string_view bytes);
+  std::string_view ReceiveRest(std::string_view bytes);
+  bool CheckHeader(const FrameHeader& header);
+  void ReceiveFrame(const FrameHeader& header, std::string_view body);
+  void ReceiveHello(const Frame& frame);
+  void ReceiveClientHeaders(const Frame& frame);
+  void ReceiveServerHeaders(const Frame& frame);
+  void ReceiveData(const Frame& frame);
+  void ReceiveStatus(const Frame& frame);
+  void ReceiveCancel(const Frame& frame);
+  void ReceiveWindow(const Frame& frame);
+  void ReceivePing(const Frame& frame);
+  void ReceiveGoAway(const Frame& frame);
+  bool ChargeConnectionWindow(size_t bytes);
+  bool ChargeStreamWindow(Stream& stream, size_t bytes);
+  Stream* FindForFrame(const Frame& frame);
+  void ReceivePayload(Stream& stream, const Frame& frame);
+  void ReceiveFirstChunk(Stream& stream, const Chunk& chunk);
+  void ReceiveLaterChunk(Stream& stream, const Chunk& chunk);
+  bool ReceiveEmptyChunk(Stream& stream);
+  void StartAssembly(Stream& stream, const Chunk& chunk);
+  void DeliverMessage(Stream& stream, std::string_view bytes,
+                      uint32_t attachment_bytes, std::string* storage);
+  void OnPeerHalfClosed(Stream& stream);
+  // One point of the budget; false when that closed the session.
+  bool Fault(const char* what);
+
+  // session_send.cc
+  char* AppendFrame(FrameType type, uint8_t flags, StreamId stream,
+                    std::string_view block, size_t payload_bytes);
+  void AppendWindow(StreamId stream, uint32_t increment);
+  void AppendGoAway(StreamId last, ErrorCode code, std::string_view reason);
+  void AppendPing(uint64_t payload, bool ack);
+  void AppendStatusFrame(StreamId stream, FrameType type,
+                         const StatusHeader& status);
+  bool FitsOneFrame(const Stream& stream, size_t block_bytes,
+                    const OutgoingMessage& message) const;
+  void AppendGreeting();  // Preface and HELLO.
+  void AppendMessageFrame(FrameType type, Stream& stream,
+                          std::string_view block,
+                          const OutgoingMessage& message, uint8_t flags);
+  void QueueMessage(Stream& stream, const OutgoingMessage& message,
+                    bool end_stream);
+  Stream::SendQueue& QueueOf(Stream& stream);
+  void MakeReady(Stream& stream);
+  bool SendChunk(Stream& stream);
+  void FlushQueueEnd(Stream& stream);
+  void DropSendQueue(Stream& stream);
+  void Pump();
+  absl::Status CheckOutgoing(const OutgoingMessage& message) const;
+
+  // session.cc
+  Stream* Find(StreamId id) const;
+  Stream* Open(StreamId id, MonotonicTime deadline);
+  void Erase(Stream* stream);
+  // Ends a stream at fault with a status of its own: STATUS from a server, CANCEL from a client.
+  void FailStream(Stream& stream, absl::StatusCode code,
+                  std::string_view message);
+  void RefuseCall(StreamId id, absl::StatusCode code, std::string_view message);
+  void EndClientStream(Stream& stream, const StatusHeader& status,
+                       EndCause cause);
+  void TellCancelled(Stream& stream, CancelCause cause);
+  void EndAllStreams(absl::StatusCode code, std::string_view reason,
+                     bool nothing_started);
+  bool NeverWhole(const Stream& stream) const;
+  bool NotSentWhole(const Stream& stream) const;
+  void EndExcludedStreams(std::string_view reason);
+  void ExpireStreams();
+  void SendFinalGoAway();
+  void MaybeFinishDrain();
+  void CloseWith(ErrorCode code, std::string_view reason,
+                 absl::StatusCode stream_code, bool send_goaway,
+                 bool nothing_started);
+  MonotonicTime KeepaliveTime() const;
+
+  const SessionOptions options_;
+  SessionVisitor* const visitor_;
+  MonotonicTime now_;
+
+  bool closed_ = false;
+  bool is_client() const { return options_.role == Role::kClient; }
+
+  // Receiving.
+  size_t preface_received_ = 0;
+  bool has_peer_hello_ = false;
+  Hello peer_hello_;
+  std::string partial_;           // A frame that is not complete yet.
+  MonotonicTime partial_since_;
+  MonotonicTime started_at_;
+  MonotonicTime last_receive_;
+  int64_t receive_window_ = 0;    // What the peer may still send.
+  int64_t unreturned_bytes_ = 0;  // Credit owed to it.
+  size_t assembling_bytes_ = 0;
+
+  // Sending.
+  SendBuffer out_;
+  int64_t send_window_ = Hello::kMinConnectionWindowBytes;
+  size_t queued_bytes_ = 0;
+  std::vector<StreamId> ready_;   // Streams with something to send, in turn.
+
+  // Streams.
+  absl::flat_hash_map<StreamId, std::unique_ptr<Stream>> streams_;
+  std::vector<std::unique_ptr<Stream>> erased_;  // Freed at the next entry.
+  StreamId highest_id_ = 0;       // Of those that the client has opened.
+  StreamId next_id_ = 1;          // Client.
+  // No stream's deadline is earlier.
+  MonotonicTime earliest_deadline_ = MonotonicTime::InfiniteFuture();
+
+  // The connection's end.
+  DrainPhase drain_ = DrainPhase::kNone;
+  std::string drain_reason_;
+  MonotonicTime drain_final_at_ = MonotonicTime::InfiniteFuture();
+  StreamId goaway_last_ = kMaxStreamId;  // The lowest sent or received.
+  bool goaway_received_ = false;
+
+  // Behaviour of the peer.
+  FaultBudget faults_;
+  RapidCancelDetector rapid_cancels_;
+  PingThrottle pings_;
+  uint64_t window_frames_received_ = 0;
+  uint64_t payload_frames_sent_ = 0;
+
+  // Keepalive.
+  MonotonicTime busy_since_;      // When streams_ last stopped being empty.
+  MonotonicTime ping_sent_at_ = MonotonicTime::InfiniteFuture();
+};
+
+}  // namespace tern::wire
+
+#endif  // TERN_LIB_WIRE_SESSION_H_

@@ -1,0 +1,88 @@
+#ifndef TERN_LIB_WIRE_STREAM_H_
+#define TERN_LIB_WIRE_STREAM_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "lib/base/monotonic_time.h"
+#include "lib/wire/frame.h"
+
+namespace tern::wire {
+
+// How many messages a call has in each direction: one, or any number.
+struct CallShape {
+  bool client_streaming = false;
+  bool server_streaming = false;
+};
+
+// One call on a connection, as its Session sees it. The session owns it; see
+// SessionVisitor for how long a host may keep a pointer to one.
+class Stream {
+ public:
+  StreamId id() const { return id_; }
+  MonotonicTime deadline() const { return deadline_; }
+
+  // The host's own, untouched by the session.
+  void* user = nullptr;
+
+ private:
+  friend class Session;
+
+  // A message whose chunks are still coming in.
+  struct Assembly {
+    std::string bytes;
+    uint32_t length = 0;
+    uint32_t attachment_bytes = 0;
+    bool compressed = false;
+  };
+
+  // A message that is on its way out, serialised.
+  struct QueuedMessage {
+    std::unique_ptr<char[]> bytes;
+    size_t size = 0;
+    size_t sent = 0;
+    uint32_t attachment_bytes = 0;
+    bool compressed = false;
+    bool end_stream = false;
+  };
+  // What waits for windows or for its turn. Allocated when something does.
+  struct SendQueue {
+    std::deque<QueuedMessage> messages;
+    bool half_close = false;      // After the messages, in a DATA frame.
+    bool finish = false;          // After the messages: STATUS ...
+    std::string status_block;     // ... with this header block.
+  };
+
+  StreamId id_ = 0;
+  CallShape shape_;
+  MonotonicTime deadline_ = MonotonicTime::InfiniteFuture();
+
+  // Nothing more is sent or taken in: STATUS or CANCEL has gone either way, or
+  // the connection has ended.
+  bool wire_ended_ = false;
+  bool receive_ended_ = false;  // The peer has half-closed.
+  bool send_ended_ = false;     // This side has, or has queued it.
+  bool host_done_ = false;      // The host has no pointer to it any more.
+  bool cancel_told_ = false;    // Server: OnCancel has been called.
+  bool erased_ = false;         // Out of the table; freed soon.
+  bool ready_ = false;          // In the session's list of senders.
+  bool empty_chunk_ = false;    // The last chunk was empty and no end.
+  bool headers_received_ = false;  // Client: a ResponseHeader has come.
+
+  uint32_t messages_received_ = 0;
+  int64_t send_window_ = 0;
+  int64_t receive_window_ = 0;
+  int64_t unconsumed_bytes_ = 0;  // Delivered, not given back by Consume().
+  // Client: the connection's byte behind the request's last one; none while it
+  // has not all been appended.
+  uint64_t request_end_ = UINT64_MAX;
+
+  std::unique_ptr<Assembly> assembly_;
+  std::unique_ptr<SendQueue> send_queue_;
+};
+
+}  // namespace tern::wire
+
+#endif  // TERN_LIB_WIRE_STREAM_H_
