@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "lib/base/string_view.h"
 
 namespace tern {
 namespace {
