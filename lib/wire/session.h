@@ -49,7 +49,7 @@ struct OutgoingMessage {
 
 // A message that came in whole. The views are valid during the callback.
 struct IncomingMessage {
-  std::string_view bytes;       // Without the attachment.
+  std::string_view bytes;  // Without the attachment.
   std::string_view attachment;
   // Where both lie, when the message came in chunks: may be moved from. Else
   // nullptr.
@@ -66,20 +66,21 @@ enum class CancelCause {
 
 // Why a client's call ended.
 enum class EndCause {
-  kPeer,        // STATUS or CANCEL.
-  kLocal,       // Session::Cancel.
+  kPeer,   // STATUS or CANCEL.
+  kLocal,  // Session::Cancel.
   kDeadline,
   kFault,       // The peer broke the protocol on this stream.
   kConnection,  // The connection has ended, or GOAWAY left the stream out.
 };
 
 // What a session tells its host. Called from inside the session's methods, on
-// the host's thread. Inside a callback the host may call every method of the session but Receive,
-// OnTime, OnTransportClosed and the destructor.
+// the host's thread. Inside a callback the host may call every method of the
+// session but Receive, OnTime, OnTransportClosed and the destructor.
 //
-// A Stream is valid: on a server from OnCall until the host calls Finish for it, which it does
-// exactly once for every stream, whatever else happens; on a client from Start
-// until OnEnd has returned, which is called exactly once for every stream.
+// A Stream is valid: on a server from OnCall until the host calls Finish for
+// it, which it does exactly once for every stream, whatever else happens; on a
+// client from Start until OnEnd has returned, which is called exactly once for
+// every stream.
 class SessionVisitor {
  public:
   virtual ~SessionVisitor() = default;
@@ -96,8 +97,7 @@ class SessionVisitor {
   virtual void OnCancel(Stream& stream, CancelCause cause) {}
 
   // Client.
-  virtual void OnResponseHeader(Stream& stream, const ResponseHeader& header) {
-  }
+  virtual void OnResponseHeader(Stream& stream, const ResponseHeader& header) {}
   // Client: a unary call that ended OK has had exactly one message.
   virtual void OnEnd(Stream& stream, const StatusHeader& status,
                      EndCause cause) = 0;
@@ -118,12 +118,13 @@ class SessionVisitor {
   virtual void OnClosed(ErrorCode code, std::string_view reason) {}
 };
 
-// One end of one connection: the protocol of proto/PROTOCOL.md as a state machine without I/O, threads
-// or a clock of its own. Bytes and the time go in; visitor calls and bytes to send come
-// out. Everything that a peer sends is checked here, and every limit of the
-// protocol is enforced here.
+// One end of one connection: the protocol of proto/PROTOCOL.md as a state
+// machine without I/O, threads or a clock of its own. Bytes and the time go in;
+// visitor calls and bytes to send come out. Everything that a peer sends is
+// checked here, and every limit of the protocol is enforced here.
 //
-// Deterministic, and not thread-safe: whoever holds the connection's lock drives it.
+// Deterministic, and not thread-safe: whoever holds the connection's lock
+// drives it.
 class Session {
  public:
   // The visitor outlives the session.
@@ -137,8 +138,8 @@ class Session {
 
   // Takes bytes from the peer, cut anywhere.
   void Receive(std::string_view bytes, MonotonicTime now);
-  // What to send now; valid until the next call of any method. Fills up from the streams that are
-  // waiting, in turns, to about kOutputTargetBytes.
+  // What to send now; valid until the next call of any method. Fills up from
+  // the streams that are waiting, in turns, to about kOutputTargetBytes.
   std::string_view Output();
   // The first `size` bytes of Output() are in the kernel's hands.
   void Sent(size_t size);
@@ -157,22 +158,26 @@ class Session {
 
   // --- Calls ---------------------------------------------------------------
 
-  // Client: why Start would not begin a call now. kFull passes when a call ends.
+  // Client: why Start would not begin a call now. kFull passes when a call
+  // ends.
   enum class StartBlock { kNone, kFull, kClosing };
   StartBlock CanStart() const;
 
-  // Client: begins a call, with its first message (may be null) and perhaps half-closes it. header.timeout_us is
-  // computed from `deadline`. What the peer's limits rule out fails here and nothing
-  // is sent: RESOURCE_EXHAUSTED or INVALID_ARGUMENT, with the numbers. REQUIRES: CanStart() == kNone.
+  // Client: begins a call, with its first message (may be null) and perhaps
+  // half-closes it. header.timeout_us is computed from `deadline`. What the
+  // peer's limits rule out fails here and nothing is sent: RESOURCE_EXHAUSTED
+  // or INVALID_ARGUMENT, with the numbers. REQUIRES: CanStart() == kNone.
   absl::Status Start(CallHeader& header, CallShape shape,
                      MonotonicTime deadline, void* user,
                      const OutgoingMessage* message, bool half_close,
                      MonotonicTime now, Stream** stream);
-  // Client: ends the call with `code` and tells the server. OnEnd is called inside.
+  // Client: ends the call with `code` and tells the server. OnEnd is called
+  // inside.
   void Cancel(Stream* stream, absl::StatusCode code, std::string_view reason);
 
-  // Sends one more message of a stream; queued when the windows are too small. RESOURCE_EXHAUSTED when it is
-  // above the peer's limit: nothing is sent then. Ignored on a stream that has ended.
+  // Sends one more message of a stream; queued when the windows are too small.
+  // RESOURCE_EXHAUSTED when it is above the peer's limit: nothing is sent then.
+  // Ignored on a stream that has ended.
   absl::Status SendMessage(Stream* stream, const OutgoingMessage& message,
                            bool half_close);
   // Client: no more messages.
@@ -180,9 +185,10 @@ class Session {
   // Server: before the first message.
   absl::Status SendResponseHeader(Stream* stream, const ResponseHeader& header);
 
-  // Server: ends the call with `status`, and before it the response message of a unary call (null: none). The stream is gone for
-  // the host. A message or metadata above the client's limits: RESOURCE_EXHAUSTED or INVALID_ARGUMENT is
-  // sent in their place, FINISHED, with the numbers, and returned.
+  // Server: ends the call with `status`, and before it the response message of
+  // a unary call (null: none). The stream is gone for the host. A message or
+  // metadata above the client's limits: RESOURCE_EXHAUSTED or INVALID_ARGUMENT
+  // is sent in their place, FINISHED, with the numbers, and returned.
   absl::Status Finish(Stream* stream, const StatusHeader& status,
                       const OutgoingMessage* message);
 
@@ -192,8 +198,8 @@ class Session {
 
   // --- The connection ------------------------------------------------------
 
-  // Server: the two phases of PROTOCOL.md, section 9. OnClosed(kNoError) when the
-  // last call has ended.
+  // Server: the two phases of PROTOCOL.md, section 9. OnClosed(kNoError) when
+  // the last call has ended.
   void Drain(std::string_view reason, MonotonicTime now);
   // Ends the connection now: GOAWAY, every stream told, OnClosed.
   void Close(ErrorCode code, std::string_view reason);
@@ -286,7 +292,8 @@ class Session {
   Stream* Find(StreamId id) const;
   Stream* Open(StreamId id, MonotonicTime deadline);
   void Erase(Stream* stream);
-  // Ends a stream at fault with a status of its own: STATUS from a server, CANCEL from a client.
+  // Ends a stream at fault with a status of its own: STATUS from a server,
+  // CANCEL from a client.
   void FailStream(Stream& stream, absl::StatusCode code,
                   std::string_view message);
   void RefuseCall(StreamId id, absl::StatusCode code, std::string_view message);
@@ -317,7 +324,7 @@ class Session {
   size_t preface_received_ = 0;
   bool has_peer_hello_ = false;
   Hello peer_hello_;
-  std::string partial_;           // A frame that is not complete yet.
+  std::string partial_;  // A frame that is not complete yet.
   MonotonicTime partial_since_;
   MonotonicTime started_at_;
   MonotonicTime last_receive_;
@@ -329,13 +336,13 @@ class Session {
   SendBuffer out_;
   int64_t send_window_ = Hello::kMinConnectionWindowBytes;
   size_t queued_bytes_ = 0;
-  std::vector<StreamId> ready_;   // Streams with something to send, in turn.
+  std::vector<StreamId> ready_;  // Streams with something to send, in turn.
 
   // Streams.
   absl::flat_hash_map<StreamId, std::unique_ptr<Stream>> streams_;
   std::vector<std::unique_ptr<Stream>> erased_;  // Freed at the next entry.
-  StreamId highest_id_ = 0;       // Of those that the client has opened.
-  StreamId next_id_ = 1;          // Client.
+  StreamId highest_id_ = 0;  // Of those that the client has opened.
+  StreamId next_id_ = 1;     // Client.
   // No stream's deadline is earlier.
   MonotonicTime earliest_deadline_ = MonotonicTime::InfiniteFuture();
 
@@ -354,7 +361,7 @@ class Session {
   uint64_t payload_frames_sent_ = 0;
 
   // Keepalive.
-  MonotonicTime busy_since_;      // When streams_ last stopped being empty.
+  MonotonicTime busy_since_;  // When streams_ last stopped being empty.
   MonotonicTime ping_sent_at_ = MonotonicTime::InfiniteFuture();
 };
 
