@@ -7,9 +7,9 @@
 
 namespace tern {
 
-// Pauses between attempts to connect: growing by a factor of 1.6 from `initial` to
-// `max`, each varied by 20 % either way, so that many clients of a server that
-// has come back do not come all at once. Not thread-safe.
+// Pauses between attempts to connect: growing by a factor of 1.6 from `initial`
+// to `max`, each varied by 20 % either way, so that many clients of a server
+// that has come back do not come all at once. Not thread-safe.
 class Backoff {
  public:
   static constexpr double kFactor = 1.6;

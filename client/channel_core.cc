@@ -68,7 +68,8 @@ void ChannelCore::PostToLoop(Method method) {
   loop_->Post([self = shared_from_this(), method] { (self.get()->*method)(); });
 }
 
-// --- Calls ------------------------------------------------------------------------
+// --- Calls
+// ------------------------------------------------------------------------
 
 void ChannelCore::Start(std::shared_ptr<ClientCall> call) {
   absl::Status refusal = error_;
@@ -131,9 +132,8 @@ void ChannelCore::Reconsider(std::shared_ptr<ClientCall> call) {
   }
   if (connection != nullptr) return connection->Reconsider(std::move(call));
   const absl::Status status =
-      call->cancel_requested
-          ? absl::CancelledError("cancelled by the caller")
-          : absl::DeadlineExceededError("deadline exceeded");
+      call->cancel_requested ? absl::CancelledError("cancelled by the caller")
+                             : absl::DeadlineExceededError("deadline exceeded");
   EndCalls({std::move(call)}, status, CallPhase::kConnect);
 }
 
@@ -209,7 +209,8 @@ void ChannelCore::OnWaitingTimer() {
   UpdateWaitingTimer();
 }
 
-// --- The connection -----------------------------------------------------------------
+// --- The connection
+// -----------------------------------------------------------------
 
 void ChannelCore::Connect() {
   {

@@ -47,12 +47,14 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
 
   // Any thread. Takes a new call, or one that a connection has given back.
   void Start(std::shared_ptr<ClientCall> call);
-  // Any thread: the call's cancellation was requested, or its deadline has passed.
+  // Any thread: the call's cancellation was requested, or its deadline has
+  // passed.
   void Reconsider(std::shared_ptr<ClientCall> call);
   // Any thread, once: ends all calls.
   void ShutDown();
 
-  // From the connection, any thread: no new calls there. `greeted`: the server's HELLO has come.
+  // From the connection, any thread: no new calls there. `greeted`: the
+  // server's HELLO has come.
   void OnUnusable(ClientConnection* connection, const absl::Status& why,
                   bool greeted);
   // From the connection: the server's HELLO has come.
@@ -94,8 +96,8 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   const std::string target_;
   const ChannelOptions options_;
   const uint32_t fork_generation_;
-  absl::Status error_;           // Constant once created.
-  net::Endpoint endpoint_;       // Likewise.
+  absl::Status error_;      // Constant once created.
+  net::Endpoint endpoint_;  // Likewise.
   net::EventLoop* loop_ = nullptr;
 
   // Loop thread.

@@ -129,10 +129,9 @@ void ClientCall::RequestCancel() {
 void ClientCall::CancelWith(const std::shared_ptr<Cancellation>& cancellation) {
   if (cancellation == nullptr) return;
   inherited_ = cancellation;
-  inherited_registration_ =
-      inherited_->OnCancel([weak = weak_from_this()] {
-        if (auto call = weak.lock()) call->RequestCancel();
-      });
+  inherited_registration_ = inherited_->OnCancel([weak = weak_from_this()] {
+    if (auto call = weak.lock()) call->RequestCancel();
+  });
 }
 
 absl::Status ClientCall::Wait() {

@@ -27,19 +27,21 @@ namespace tern {
 class ChannelCore;
 class ClientConnection;
 
-// One unary call at the client, from its start to its end. It waits in the channel until there is a
-// connection, then it is a stream of one; it ends exactly once, in End(), whatever
-// comes first: the status, the deadline, a cancellation, a lost connection.
+// One unary call at the client, from its start to its end. It waits in the
+// channel until there is a connection, then it is a stream of one; it ends
+// exactly once, in End(), whatever comes first: the status, the deadline, a
+// cancellation, a lost connection.
 //
-// Held by shared_ptr: by its place (channel or stream), by queues on the way, and by
-// whoever waits for it or may cancel it.
+// Held by shared_ptr: by its place (channel or stream), by queues on the way,
+// and by whoever waits for it or may cancel it.
 class ClientCall final : public net::Connection::Deferred,
                          public std::enable_shared_from_this<ClientCall> {
  public:
-  // `reply` outlives the call's end. `completion` is null for a call that somebody waits for.
+  // `reply` outlives the call's end. `completion` is null for a call that
+  // somebody waits for.
   ClientCall(std::shared_ptr<ChannelCore> core, const MethodInfo& method,
-             const CallOptions& options, Deadline deadline,
-             std::string request, google::protobuf::MessageLite* reply,
+             const CallOptions& options, Deadline deadline, std::string request,
+             google::protobuf::MessageLite* reply,
              std::unique_ptr<client_internal::UnaryCompletion> completion);
 
   // --- Constant --------------------------------------------------------------
@@ -72,7 +74,8 @@ class ClientCall final : public net::Connection::Deferred,
 
   bool ended() const { return ended_.load(std::memory_order_acquire); }
 
-  // The one place where a call ends: the first caller decides how. True for it, and it then sees to Deliver().
+  // The one place where a call ends: the first caller decides how. True for it,
+  // and it then sees to Deliver().
   bool End(absl::Status status, CallError error);
   // The same from a status that came over a connection.
   bool EndWith(const wire::StatusHeader& status, CallPhase phase,

@@ -52,7 +52,8 @@ ClientConnection::ClientConnection(std::weak_ptr<ChannelCore> core,
       core_(std::move(core)),
       max_pending_calls_(max_pending_calls) {}
 
-// --- From the channel -----------------------------------------------------------
+// --- From the channel
+// -----------------------------------------------------------
 
 void ClientConnection::Enqueue(std::shared_ptr<ClientCall> call) {
   submissions_.Push(std::move(call));
@@ -71,8 +72,7 @@ void ClientConnection::Reconsider(std::shared_ptr<ClientCall> call) {
 }
 
 void ClientConnection::ShutDownSoon(std::string_view reason) {
-  loop()->Post([self = shared_from_this(), this,
-                reason = std::string(reason)] {
+  loop()->Post([self = shared_from_this(), this, reason = std::string(reason)] {
     role_.Acquire();
     TakeSubmissions();
     session().ForEachStream([&](wire::Stream& stream) {
@@ -87,7 +87,8 @@ void ClientConnection::ShutDownSoon(std::string_view reason) {
   });
 }
 
-// --- To the session -------------------------------------------------------------
+// --- To the session
+// -------------------------------------------------------------
 
 void ClientConnection::TakeSubmissions() {
   role_.AssertHeld();
@@ -108,8 +109,7 @@ void ClientConnection::TakeCall(std::shared_ptr<ClientCall> call) {
     return EndUnstarted(call, absl::CancelledError("cancelled by the caller"));
   }
   if (call->deadline() <= MonotonicTime::Now()) {
-    return EndUnstarted(call,
-                        absl::DeadlineExceededError("deadline exceeded"));
+    return EndUnstarted(call, absl::DeadlineExceededError("deadline exceeded"));
   }
   switch (session().CanStart()) {
     case wire::Session::StartBlock::kNone:
@@ -146,9 +146,9 @@ void ClientConnection::StartStream(std::shared_ptr<ClientCall> call) {
   };
   const wire::OutgoingMessage message = {.size = request.size(),
                                          .write = write};
-  absl::Status status = session().Start(
-      header, {}, call->deadline(), call.get(), &message, /*half_close=*/true,
-      MonotonicTime::Now(), &call->stream);
+  absl::Status status =
+      session().Start(header, {}, call->deadline(), call.get(), &message,
+                      /*half_close=*/true, MonotonicTime::Now(), &call->stream);
   if (!status.ok()) return EndUnstarted(call, std::move(status));
   call->self = std::move(call);
 }
@@ -172,9 +172,8 @@ void ClientConnection::LookAt(const std::shared_ptr<ClientCall>& call) {
   if (call->place.load() != this) return;
   const bool cancelled = call->cancel_requested;
   if (!cancelled && call->deadline() > MonotonicTime::Now()) return;
-  const absl::StatusCode code = cancelled
-                                    ? absl::StatusCode::kCancelled
-                                    : absl::StatusCode::kDeadlineExceeded;
+  const absl::StatusCode code = cancelled ? absl::StatusCode::kCancelled
+                                          : absl::StatusCode::kDeadlineExceeded;
   const char* reason =
       cancelled ? "cancelled by the caller" : "deadline exceeded";
   if (call->stream != nullptr) {
@@ -225,9 +224,10 @@ void ClientConnection::GiveBack(const std::shared_ptr<ClientCall>& call) {
   Defer(call);
 }
 
-// --- From the session -----------------------------------------------------------
+// --- From the session
+// -----------------------------------------------------------
 
-void ClientConnection::OnHello(const wire::Hello& peer) {
+void ClientConnection::OnHello(const wire::Hello& /*peer*/) {
   role_.AssertHeld();
   if (auto core = core_.lock()) core->OnGreeted();
 }
@@ -282,11 +282,11 @@ void ClientConnection::OnGoAway(wire::ErrorCode code, std::string_view reason) {
 void ClientConnection::OnClosed(wire::ErrorCode code, std::string_view reason) {
   Connection::OnClosed(code, reason);
   role_.AssertHeld();
-  GiveUp(absl::Status(code == wire::ErrorCode::kVersionMismatch
-                          ? absl::StatusCode::kUnimplemented
-                          : absl::StatusCode::kUnavailable,
-                      absl::StrCat("connection to ", peer(),
-                                   " lost: ", ToAbsl(reason))));
+  GiveUp(absl::Status(
+      code == wire::ErrorCode::kVersionMismatch
+          ? absl::StatusCode::kUnimplemented
+          : absl::StatusCode::kUnavailable,
+      absl::StrCat("connection to ", peer(), " lost: ", ToAbsl(reason))));
 }
 
 void ClientConnection::GiveUp(absl::Status why) {
@@ -295,7 +295,7 @@ void ClientConnection::GiveUp(absl::Status why) {
   }
 }
 
-void ClientConnection::OnDisconnected(wire::ErrorCode code,
-                                      const std::string& reason) {}
+void ClientConnection::OnDisconnected(wire::ErrorCode /*code*/,
+                                      const std::string& /*reason*/) {}
 
 }  // namespace tern

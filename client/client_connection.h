@@ -14,8 +14,8 @@ namespace tern {
 
 class ChannelCore;
 
-// A channel's connection: turns submitted calls into streams, and what becomes of those into
-// the calls' ends. See net::Connection for who runs what.
+// A channel's connection: turns submitted calls into streams, and what becomes
+// of those into the calls' ends. See net::Connection for who runs what.
 class ClientConnection final : public net::Connection {
  public:
   ClientConnection(std::weak_ptr<ChannelCore> core, net::EventLoop* loop,

@@ -15,15 +15,16 @@ std::atomic<uint32_t> fork_generation{0};
 
 absl::StatusOr<net::EventLoop*> NextClientLoop() {
   // Never destroyed: callbacks may run until the process ends.
-  static auto& loops = *new absl::StatusOr<std::unique_ptr<net::EventLoopGroup>>(
-      net::EventLoopGroup::Create(0, "tern-client"));
+  static auto& loops =
+      *new absl::StatusOr<std::unique_ptr<net::EventLoopGroup>>(
+          net::EventLoopGroup::Create(0, "tern-client"));
   if (!loops.ok()) return loops.status();
   return (*loops)->Next();
 }
 
 uint32_t ForkGeneration() {
-  static const int registered = pthread_atfork(
-      nullptr, nullptr, [] { fork_generation.fetch_add(1); });
+  static const int registered =
+      pthread_atfork(nullptr, nullptr, [] { fork_generation.fetch_add(1); });
   (void)registered;
   return fork_generation.load(std::memory_order_relaxed);
 }

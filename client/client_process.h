@@ -10,8 +10,9 @@ namespace tern {
 
 // What all channels of a process share: the I/O threads, and who it is.
 
-// One of the process's client loops, in turn. They are started by the first channel, one for each core, and run
-// until the process ends. RESOURCE_EXHAUSTED when they cannot be started.
+// One of the process's client loops, in turn. They are started by the first
+// channel, one for each core, and run until the process ends.
+// RESOURCE_EXHAUSTED when they cannot be started.
 absl::StatusOr<net::EventLoop*> NextClientLoop();
 
 // Changes in the child of a fork(), which has none of its parent's threads.

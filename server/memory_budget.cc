@@ -10,8 +10,7 @@ namespace tern {
 namespace {
 
 int64_t MachineBytes() {
-  return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) *
-         sysconf(_SC_PAGE_SIZE);
+  return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
 }
 
 // A number of bytes in a cgroup's file; the machine's memory when there is

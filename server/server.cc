@@ -109,7 +109,8 @@ ServerCore::~ServerCore() {
   if (drainer.joinable()) drainer.join();
 }
 
-// --- Start ----------------------------------------------------------------------
+// --- Start
+// ----------------------------------------------------------------------
 
 absl::Status ServerCore::Start() {
   if (started()) {
@@ -153,12 +154,12 @@ absl::Status ServerCore::StartParts() {
   const ServerOptions& options = environment_.options;
   environment_.memory =
       std::make_unique<MemoryBudget>(options.max_request_memory_bytes);
-  TERN_ASSIGN_OR_RETURN(loops_, net::EventLoopGroup::Create(
-                                    options.loop_threads, "tern-server"));
-  environment_.pool = std::make_unique<ThreadPool>(ThreadPool::Options{
-      .threads = options.worker_threads,
-      .max_queued_tasks = options.max_queued_calls,
-      .name = "tern-worker"});
+  TERN_ASSIGN_OR_RETURN(
+      loops_, net::EventLoopGroup::Create(options.loop_threads, "tern-server"));
+  environment_.pool = std::make_unique<ThreadPool>(
+      ThreadPool::Options{.threads = options.worker_threads,
+                          .max_queued_tasks = options.max_queued_calls,
+                          .name = "tern-worker"});
   for (const std::string& text : options.listen) {
     TERN_RETURN_IF_ERROR(Listen(text));
   }
@@ -166,8 +167,7 @@ absl::Status ServerCore::StartParts() {
 }
 
 absl::Status ServerCore::Listen(const std::string& text) {
-  TERN_ASSIGN_OR_RETURN(const net::Endpoint endpoint,
-                        net::ParseEndpoint(text));
+  TERN_ASSIGN_OR_RETURN(const net::Endpoint endpoint, net::ParseEndpoint(text));
   TERN_ASSIGN_OR_RETURN(const std::vector<net::Address> addresses,
                         net::ResolveBlocking(endpoint));
   for (const net::Address& address : addresses) {
@@ -246,7 +246,8 @@ void ServerCore::StopLoops() {
   for (size_t i = 0; i < loops_->size(); ++i) loops_->at(i)->Stop();
 }
 
-// --- End ------------------------------------------------------------------------
+// --- End
+// ------------------------------------------------------------------------
 
 bool ServerCore::BeginDrain() {
   std::vector<std::unique_ptr<net::Listener>> listeners;
@@ -380,7 +381,8 @@ void ServerCore::Wait() {
   waiter_ = nullptr;
 }
 
-// --- The facade ------------------------------------------------------------------
+// --- The facade
+// ------------------------------------------------------------------
 
 Server::Server(ServerOptions options)
     : core_(std::make_unique<ServerCore>(std::move(options))) {}

@@ -81,8 +81,7 @@ bool ServerCall::TryWithdraw() {
   return false;
 }
 
-std::shared_ptr<net::Connection::Deferred> ServerCall::Cancel(
-    wire::CancelCause cause) {
+std::shared_ptr<net::Connection::Deferred> ServerCall::Cancel() {
   cancel_requested_.store(true);
   return std::make_shared<CancelLater>(shared_from_this());
 }
@@ -142,19 +141,17 @@ void ServerCall::OnDropped(ThreadPool::Drop why) {
   queue_us_ = Microseconds(MonotonicTime::Now() - queued_at_);
   switch (why) {
     case ThreadPool::Drop::kExpired:
-      return Complete(
-          absl::DeadlineExceededError(absl::StrCat(
-              "the deadline passed in the server's queue, after ",
-              absl::FormatDuration(absl::Microseconds(queue_us_)))),
-          Certainty::kNotStarted);
+      return Complete(absl::DeadlineExceededError(absl::StrCat(
+                          "the deadline passed in the server's queue, after ",
+                          absl::FormatDuration(absl::Microseconds(queue_us_)))),
+                      Certainty::kNotStarted);
     case ThreadPool::Drop::kFull:
       retry_after_ms_ = kRetryAfterMs;
-      return Complete(
-          absl::ResourceExhaustedError(absl::StrCat(
-              "the server's queue is full: ",
-              connection_->environment().options.max_queued_calls,
-              " calls wait")),
-          Certainty::kNotStarted);
+      return Complete(absl::ResourceExhaustedError(absl::StrCat(
+                          "the server's queue is full: ",
+                          connection_->environment().options.max_queued_calls,
+                          " calls wait")),
+                      Certainty::kNotStarted);
     case ThreadPool::Drop::kStopped:
       return Complete(absl::UnavailableError("the server is stopping"),
                       Certainty::kNotStarted);

@@ -34,7 +34,8 @@ class ServerConnection;
 //   running     with a worker, which runs the handler;
 //   completed   back with the connection, to be answered.
 //
-// Held by shared_ptr: by its stream until it is answered, and by whoever has it.
+// Held by shared_ptr: by its stream until it is answered, and by whoever has
+// it.
 class ServerCall final : public ServerContext,
                          public ThreadPool::Task,
                          public net::Connection::Deferred,
@@ -52,16 +53,17 @@ class ServerCall final : public ServerContext,
   int64_t reserved_bytes = 0;        // Of the connection's memory account.
   SubmissionLink<ServerCall> submission;
 
-  // Takes the request: a short one is parsed at once, a long one by the worker. Not OK:
-  // INVALID_ARGUMENT; it can't be parsed.
+  // Takes the request: a short one is parsed at once, a long one by the worker.
+  // Not OK: INVALID_ARGUMENT; it can't be parsed.
   absl::Status TakeRequest(wire::IncomingMessage& message);
   // The request is complete: RunDeferred() will queue the call.
   void SetReady() { state_.store(State::kReady); }
-  // Takes the call back, unrun, for ever. False when a worker has it or is about to.
+  // Takes the call back, unrun, for ever. False when a worker has it or is
+  // about to.
   bool TryWithdraw();
-  // The handler's answer is not wanted any more: cancelled() is true from now on. Runs callbacks later, by
-  // the returned task.
-  std::shared_ptr<Deferred> Cancel(wire::CancelCause cause);
+  // The handler's answer is not wanted any more: cancelled() is true from now
+  // on. Runs callbacks later, by the returned task.
+  std::shared_ptr<Deferred> Cancel();
 
   // How it ended; valid when completed.
   const absl::Status& status() const { return status_; }

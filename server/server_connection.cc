@@ -61,28 +61,29 @@ ServerConnection::ServerConnection(
     ServerEnvironment* environment, net::EventLoop* loop,
     net::FileDescriptor socket, const net::Address& peer, bool over_limit,
     absl::AnyInvocable<void(ServerConnection*)> on_disconnected)
-    : Connection(loop, std::move(socket), peer,
-                 ToConnectionOptions(environment->options,
-                                     environment->instance_id)),
+    : Connection(
+          loop, std::move(socket), peer,
+          ToConnectionOptions(environment->options, environment->instance_id)),
       environment_(environment),
       over_limit_(over_limit),
       on_disconnected_(std::move(on_disconnected)),
       memory_(environment->memory.get()) {}
 
-// --- From the session ---------------------------------------------------------
+// --- From the session
+// ---------------------------------------------------------
 
-void ServerConnection::OnHello(const wire::Hello& peer) {
+void ServerConnection::OnHello(const wire::Hello& /*peer*/) {
   role_.AssertHeld();
   if (!over_limit_) return;
-  session().Close(wire::ErrorCode::kOverloaded,
-                  absl::StrCat("the server has ",
-                               environment_->options.max_connections,
-                               " connections, its limit"));
+  session().Close(
+      wire::ErrorCode::kOverloaded,
+      absl::StrCat("the server has ", environment_->options.max_connections,
+                   " connections, its limit"));
 }
 
 void ServerConnection::OnCall(wire::Stream& stream,
                               const wire::CallHeader& header,
-                              wire::CallShape* shape) {
+                              wire::CallShape* /*shape*/) {
   role_.AssertHeld();
   const MethodRegistry::Entry* entry =
       environment_->registry.Find(header.method);
@@ -140,8 +141,7 @@ void ServerConnection::OnHalfClose(wire::Stream& stream) {
   Defer(call.self);
 }
 
-void ServerConnection::OnCancel(wire::Stream& stream,
-                                wire::CancelCause cause) {
+void ServerConnection::OnCancel(wire::Stream& stream, wire::CancelCause cause) {
   role_.AssertHeld();
   ServerCall& call = CallOf(stream);
   if (call.TryWithdraw()) {
@@ -152,10 +152,11 @@ void ServerConnection::OnCancel(wire::Stream& stream,
                   late ? "the deadline passed before the call was started"
                        : "cancelled before it was started");
   }
-  Defer(call.Cancel(cause));
+  Defer(call.Cancel());
 }
 
-// --- To the session -----------------------------------------------------------
+// --- To the session
+// -----------------------------------------------------------
 
 void ServerConnection::Complete(std::shared_ptr<ServerCall> call) {
   completed_.Push(std::move(call));
@@ -225,9 +226,8 @@ void ServerConnection::DrainSoon() {
   });
 }
 
-void ServerConnection::AbortSoon(
-    absl::StatusCode code, std::string_view reason,
-    absl::AnyInvocable<void(size_t)> on_aborted) {
+void ServerConnection::AbortSoon(absl::StatusCode code, std::string_view reason,
+                                 absl::AnyInvocable<void(size_t)> on_aborted) {
   loop()->Post([self = shared_from_this(), this, code,
                 reason = std::string(reason),
                 on_aborted = std::move(on_aborted)]() mutable {
@@ -238,12 +238,12 @@ void ServerConnection::AbortSoon(
       ServerCall& call = CallOf(stream);
       ++aborted;
       const bool unrun = call.TryWithdraw();
-      if (!unrun) Defer(call.Cancel(wire::CancelCause::kConnection));
+      if (!unrun) Defer(call.Cancel());
       Finish(call,
              {.code = code,
               .message = reason,
-              .certainty = unrun ? Certainty::kNotStarted
-                                 : Certainty::kMaybeStarted},
+              .certainty =
+                  unrun ? Certainty::kNotStarted : Certainty::kMaybeStarted},
              nullptr);
     });
     session().Close(wire::ErrorCode::kNoError, reason);
@@ -260,9 +260,10 @@ void ServerConnection::OnDisconnected(wire::ErrorCode code,
   uint64_t more = 0;
   if (peers_fault &&
       environment_->connection_errors.Allow(MonotonicTime::Now(), &more)) {
-    TERN_LOG(kWarning) << "connection from " << peer() << " ended: "
-                       << ToString(code) << ": " << EscapeForLog(reason) << " ("
-                       << more << " more like this)";
+    TERN_LOG(kWarning) << "connection from " << peer()
+                       << " ended: " << ToString(code) << ": "
+                       << EscapeForLog(reason) << " (" << more
+                       << " more like this)";
   }
   on_disconnected_(this);
 }

@@ -15,13 +15,15 @@
 
 namespace tern {
 
-// One client's connection: turns what its session tells into calls, and completed calls into answers.
+// One client's connection: turns what its session tells into calls, and
+// completed calls into answers.
 //
-// The visitor's callbacks run with the driver's role (see net::Connection); Complete() may be called from any thread.
+// The visitor's callbacks run with the driver's role (see net::Connection);
+// Complete() may be called from any thread.
 class ServerConnection final : public net::Connection {
  public:
-  // `environment` outlives it. `on_disconnected` is called on the loop's thread,
-  // last.
+  // `environment` outlives it. `on_disconnected` is called on the loop's
+  // thread, last.
   ServerConnection(ServerEnvironment* environment, net::EventLoop* loop,
                    net::FileDescriptor socket, const net::Address& peer,
                    bool over_limit,
@@ -32,7 +34,8 @@ class ServerConnection final : public net::Connection {
 
   // Any thread, soon: see Session::Drain.
   void DrainSoon();
-  // Any thread, soon: ends every call with `code`, and runs none that waits, then closes.
+  // Any thread, soon: ends every call with `code`, and runs none that waits,
+  // then closes.
   void AbortSoon(absl::StatusCode code, std::string_view reason,
                  absl::AnyInvocable<void(size_t)> on_aborted);
 
@@ -55,8 +58,7 @@ class ServerConnection final : public net::Connection {
   void OnDisconnected(wire::ErrorCode code, const std::string& reason) override;
 
   // Answers a call that never ran.
-  void Refuse(ServerCall& call, absl::StatusCode code,
-              std::string_view message,
+  void Refuse(ServerCall& call, absl::StatusCode code, std::string_view message,
               std::optional<uint32_t> retry_after_ms = std::nullopt)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void Answer(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);

@@ -39,15 +39,14 @@ class Checker {
  public:
   void AtLeast(const char* name, int64_t value, int64_t least) {
     if (value >= least) return;
-    status_.Update(absl::InvalidArgumentError(
-        absl::StrCat("ServerOptions::", name, " is ", value,
-                     ", less than ", least)));
+    status_.Update(absl::InvalidArgumentError(absl::StrCat(
+        "ServerOptions::", name, " is ", value, ", less than ", least)));
   }
   void Positive(const char* name, absl::Duration value) {
     if (value >= absl::Milliseconds(1) && value < absl::Hours(24 * 365)) return;
-    status_.Update(absl::InvalidArgumentError(absl::StrCat(
-        "ServerOptions::", name, " is ", absl::FormatDuration(value),
-        ", not from 1ms to a year")));
+    status_.Update(absl::InvalidArgumentError(
+        absl::StrCat("ServerOptions::", name, " is ",
+                     absl::FormatDuration(value), ", not from 1ms to a year")));
   }
   absl::Status status() const { return status_; }
   void Add(absl::Status status) { status_.Update(std::move(status)); }
@@ -73,8 +72,8 @@ absl::Status CheckServerOptions(const ServerOptions& given) {
   const ServerOptions options = ResolveServerDefaults(given);
   Checker checker;
   if (options.listen.empty()) {
-    checker.Add(absl::InvalidArgumentError(
-        "ServerOptions::listen names no address"));
+    checker.Add(
+        absl::InvalidArgumentError("ServerOptions::listen names no address"));
   }
   checker.AtLeast("loop_threads", options.loop_threads, 1);
   checker.AtLeast("worker_threads", options.worker_threads, 1);

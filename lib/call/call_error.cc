@@ -20,9 +20,8 @@ constexpr std::string_view kTypeUrl = "tern.call";
 constexpr std::array kPhases = {CallPhase::kResolve, CallPhase::kConnect,
                                 CallPhase::kSend,    CallPhase::kQueue,
                                 CallPhase::kHandler, CallPhase::kReceive};
-constexpr std::array kCertainties = {Certainty::kMaybeStarted,
-                                     Certainty::kNotStarted,
-                                     Certainty::kFinished};
+constexpr std::array kCertainties = {
+    Certainty::kMaybeStarted, Certainty::kNotStarted, Certainty::kFinished};
 
 // A Unix path may hold anything; what separates the parts must not occur in it.
 std::string Escape(std::string_view text) {
@@ -84,9 +83,8 @@ std::string_view ToString(CallPhase phase) {
 }
 
 std::string CallError::ToString() const {
-  std::string text =
-      absl::StrCat(ToAbsl(tern::ToString(certainty)), "; in ",
-                   ToAbsl(tern::ToString(phase)));
+  std::string text = absl::StrCat(ToAbsl(tern::ToString(certainty)), "; in ",
+                                  ToAbsl(tern::ToString(phase)));
   if (!method.empty()) absl::StrAppend(&text, "; method ", Escape(method));
   if (!peer.empty()) absl::StrAppend(&text, "; to ", Escape(peer));
   if (!local.empty()) absl::StrAppend(&text, "; from ", Escape(local));

@@ -26,8 +26,8 @@ class Cancellation {
   // Runs the callbacks that are registered. Later calls do nothing.
   void Cancel();
 
-  // Unregisters its callback when destroyed, and then waits if the callback is running
-  // on another thread at that moment: it is never called afterwards.
+  // Unregisters its callback when destroyed, and then waits if the callback is
+  // running on another thread at that moment: it is never called afterwards.
   class Registration {
    public:
     Registration() = default;

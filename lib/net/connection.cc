@@ -44,8 +44,7 @@ void Connection::Start() {
   TERN_DCHECK(loop_->OnLoopThread());
   role_.Acquire();
   interest_ = EPOLLERR | EPOLLIN;
-  if (absl::Status status =
-          loop_->Register(socket_.get(), interest_, this);
+  if (absl::Status status = loop_->Register(socket_.get(), interest_, this);
       !status.ok()) {
     interest_ = 0;
     broken_ = true;
@@ -194,9 +193,9 @@ void Connection::UpdateClosing() {
 void Connection::UpdateInterest() {
   if (interest_ == 0 || broken_) return;
   const size_t unsent = session_.unsent_bytes();
-  reading_paused_ = !shut_down_ && unsent > (reading_paused_
-                                                 ? options_.max_unsent_bytes / 2
-                                                 : options_.max_unsent_bytes);
+  reading_paused_ =
+      !shut_down_ && unsent > (reading_paused_ ? options_.max_unsent_bytes / 2
+                                               : options_.max_unsent_bytes);
   uint32_t next = EPOLLERR;  // Always told: 0 would mean "not registered".
   if (!reading_paused_) next |= EPOLLIN;
   if (write_blocked_) next |= EPOLLOUT;
@@ -211,7 +210,8 @@ MonotonicTime Connection::NextTimeout() const {
     next = std::min(next, write_blocked_since_ + options_.write_timeout);
   }
   if (shut_down_) next = std::min(next, shut_down_at_ + kShutdownTimeout);
-  if (!idle_since_.is_infinite()) next = std::min(next, idle_since_ + kIdleTime);
+  if (!idle_since_.is_infinite())
+    next = std::min(next, idle_since_ + kIdleTime);
   return next;
 }
 

@@ -30,12 +30,13 @@ struct ConnectionOptions {
 // the server's and of the client's connections, which implement the visitor.
 //
 // The session belongs to whoever has the driver's role (see DriverRole): the
-// loop's thread while it reads or a timer is due, and any thread that has queued something
-// (a response, a call): then the thread writes it itself, without waking the loop. A
-// turn of a driver is: take what has come in, take what was queued, write all
-// that is to be sent in one system call.
+// loop's thread while it reads or a timer is due, and any thread that has
+// queued something (a response, a call): then the thread writes it itself,
+// without waking the loop. A turn of a driver is: take what has come in, take
+// what was queued, write all that is to be sent in one system call.
 //
-// Held by shared_ptr: the loop's registration, posted functions and calls in flight share it.
+// Held by shared_ptr: the loop's registration, posted functions and calls in
+// flight share it.
 class Connection : public std::enable_shared_from_this<Connection>,
                    public wire::SessionVisitor,
                    private EventLoop::IoHandler {
@@ -70,18 +71,18 @@ class Connection : public std::enable_shared_from_this<Connection>,
 
   // For whoever has acquired the role: drives until no work is announced any
   // more, lets the role go, and runs what was deferred.
-  void DriveAndRelease() ABSL_UNLOCK_FUNCTION(role_)
-      ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  void DriveAndRelease()
+      ABSL_UNLOCK_FUNCTION(role_) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
   // REQUIRES: role. Gives the session what other threads have queued.
   virtual void TakeSubmissions() = 0;
 
-  // REQUIRES: role. When the host has something to do that depends on the time, and
-  // doing it (loop thread).
+  // REQUIRES: role. When the host has something to do that depends on the time,
+  // and doing it (loop thread).
   virtual MonotonicTime NextHostTimeout() const {
     return MonotonicTime::InfiniteFuture();
   }
-  virtual void OnHostTime(MonotonicTime now) {}
+  virtual void OnHostTime(MonotonicTime /*now*/) {}
 
   // Loop thread, without the role, once: the socket is closed, the session has
   // told every stream.

@@ -18,8 +18,8 @@ namespace tern::net {
 //   if (!role.AcquireOrAnnounce()) return;  // The holder will see it.
 //   do { take all from the queue, work } while (!role.TryRelease());
 //
-// All announced work is seen: AcquireOrAnnounce and TryRelease are changes of one
-// atomic word, so an announcement comes either before a release, which then
+// All announced work is seen: AcquireOrAnnounce and TryRelease are changes of
+// one atomic word, so an announcement comes either before a release, which then
 // fails, or after it, and then acquires.
 class ABSL_LOCKABLE DriverRole {
  public:
@@ -31,7 +31,8 @@ class ABSL_LOCKABLE DriverRole {
   bool AcquireOrAnnounce() ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) {
     uint32_t state = state_.load(std::memory_order_relaxed);
     while (true) {
-      const uint32_t next = (state & kHeld) != 0 ? state | kWork : state | kHeld;
+      const uint32_t next =
+          (state & kHeld) != 0 ? state | kWork : state | kHeld;
       if (state_.compare_exchange_weak(state, next, std::memory_order_acq_rel,
                                        std::memory_order_relaxed)) {
         return (state & kHeld) == 0;

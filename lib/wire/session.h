@@ -88,16 +88,17 @@ class SessionVisitor {
   // Server: a call has begun; `header`'s views are valid during the callback.
   // The host says how many messages it may have (`*shape` is unary when not
   // set), or refuses it by calling Finish.
-  virtual void OnCall(Stream& stream, const CallHeader& header,
-                      CallShape* shape) {}
+  virtual void OnCall(Stream& /*stream*/, const CallHeader& /*header*/,
+                      CallShape* /*shape*/) {}
   // Server: the request is complete. A unary call has had exactly one message
   // then.
-  virtual void OnHalfClose(Stream& stream) {}
+  virtual void OnHalfClose(Stream& /*stream*/) {}
   // Server: at most once for a stream. Finish is still owed.
-  virtual void OnCancel(Stream& stream, CancelCause cause) {}
+  virtual void OnCancel(Stream& /*stream*/, CancelCause /*cause*/) {}
 
   // Client.
-  virtual void OnResponseHeader(Stream& stream, const ResponseHeader& header) {}
+  virtual void OnResponseHeader(Stream& /*stream*/,
+                                const ResponseHeader& /*header*/) {}
   // Client: a unary call that ended OK has had exactly one message.
   virtual void OnEnd(Stream& stream, const StatusHeader& status,
                      EndCause cause) = 0;
@@ -105,17 +106,19 @@ class SessionVisitor {
   // A message of `length` bytes, cut in chunks, is about to come in: false
   // refuses it, and its stream ends RESOURCE_EXHAUSTED. Called once for such a
   // message; the host takes the memory back when the stream ends.
-  virtual bool OnMessageStart(Stream& stream, uint32_t length) { return true; }
+  virtual bool OnMessageStart(Stream& /*stream*/, uint32_t /*length*/) {
+    return true;
+  }
   virtual void OnMessage(Stream& stream, IncomingMessage& message) = 0;
   // What was queued on the stream has all been appended.
-  virtual void OnWritable(Stream& stream) {}
+  virtual void OnWritable(Stream& /*stream*/) {}
 
-  virtual void OnHello(const Hello& peer) {}
+  virtual void OnHello(const Hello& /*peer*/) {}
   // Client: no new calls on this connection any more.
-  virtual void OnGoAway(ErrorCode code, std::string_view reason) {}
+  virtual void OnGoAway(ErrorCode /*code*/, std::string_view /*reason*/) {}
   // The session is over: send what Output() gives, then close. All streams
   // have been told. kNoError after a drain.
-  virtual void OnClosed(ErrorCode code, std::string_view reason) {}
+  virtual void OnClosed(ErrorCode /*code*/, std::string_view /*reason*/) {}
 };
 
 // One end of one connection: the protocol of proto/PROTOCOL.md as a state
