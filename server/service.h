@@ -25,8 +25,8 @@ struct MethodHandler {
                          google::protobuf::MessageLite* reply);
 };
 
-// The base of generated service classes. Its methods may be called from many threads at once,
-// and may block: each runs on a worker of the server's pool.
+// The base of generated service classes. Its methods may be called from many
+// threads at once, and may block: each runs on a worker of the server's pool.
 class Service {
  public:
   virtual ~Service() = default;
@@ -43,12 +43,12 @@ template <typename ServiceType, typename Request, typename Reply,
 constexpr MethodHandler UnaryMethod(std::string_view full_name) {
   return {
       .info = {.full_name = full_name},
-      .new_request = [](google::protobuf::Arena* arena)
-          -> google::protobuf::MessageLite* {
+      .new_request =
+          [](google::protobuf::Arena* arena) -> google::protobuf::MessageLite* {
         return google::protobuf::Arena::CreateMessage<Request>(arena);
       },
-      .new_reply = [](google::protobuf::Arena* arena)
-          -> google::protobuf::MessageLite* {
+      .new_reply =
+          [](google::protobuf::Arena* arena) -> google::protobuf::MessageLite* {
         return google::protobuf::Arena::CreateMessage<Reply>(arena);
       },
       .invoke =

@@ -65,7 +65,7 @@ void Connector::TryNext() {
   if (addresses_.size() > kMaxListedFailures) {
     failures_ += "; and " +
                  std::to_string(addresses_.size() - kMaxListedFailures) +
-                 " more addresses";
+                 " more";
   }
   Finish(absl::Status(code_, "connect to " + failures_));
 }

@@ -36,24 +36,6 @@ std::string ReasonOf(int error, int saved_errno) {
   return text;
 }
 
-// The first answer's family first, then one of each in turn: when one family's
-// routes are broken, the other is tried next.
-Addresses TakenInTurn(const Addresses& answers) {
-  Addresses queues[2];
-  for (const Address& address : answers) {
-    queues[address.family() != answers.front().family()].push_back(address);
-  }
-  Addresses out;
-  const size_t longest = std::max(queues[0].size(), queues[1].size());
-  for (size_t i = 0; i < longest; ++i) {
-    for (const Addresses& queue : queues) {
-      if (i < queue.size()) out.push_back(queue[i]);
-    }
-  }
-  out.resize(std::min(out.size(), kMaxResolvedAddresses));
-  return out;
-}
-
 absl::StatusOr<Addresses> LookUp(const HostPort& endpoint) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
@@ -75,7 +57,7 @@ absl::StatusOr<Addresses> LookUp(const HostPort& endpoint) {
     if (address.family() != AF_UNSPEC && !known) answers.push_back(address);
   }
   if (answers.empty()) return Unavailable(endpoint.host, "no address");
-  return TakenInTurn(answers);
+  return resolver_internal::TakenInTurn(answers);
 }
 
 class Lookup final : public ThreadPool::Task {
@@ -110,6 +92,25 @@ ThreadPool& LookupThreads() {
 }
 
 }  // namespace
+
+// The first answer's family first, then one of each in turn: when one family's
+// routes are broken, the other is tried next.
+std::vector<Address> resolver_internal::TakenInTurn(
+    const std::vector<Address>& answers) {
+  Addresses queues[2];
+  for (const Address& address : answers) {
+    queues[address.family() != answers.front().family()].push_back(address);
+  }
+  Addresses out;
+  const size_t longest = std::max(queues[0].size(), queues[1].size());
+  for (size_t i = 0; i < longest; ++i) {
+    for (const Addresses& queue : queues) {
+      if (i < queue.size()) out.push_back(queue[i]);
+    }
+  }
+  out.resize(std::min(out.size(), kMaxResolvedAddresses));
+  return out;
+}
 
 std::optional<Addresses> ResolveNumeric(const Endpoint& endpoint) {
   absl::StatusOr<Address> address;

@@ -39,6 +39,12 @@ void ResolveAsync(
     Endpoint endpoint,
     absl::AnyInvocable<void(absl::StatusOr<std::vector<Address>>) &&> done);
 
+namespace resolver_internal {
+
+// The order of ResolveBlocking()'s answer.
+std::vector<Address> TakenInTurn(const std::vector<Address>& answers);
+
+}  // namespace resolver_internal
 }  // namespace tern::net
 
 #endif  // TERN_LIB_NET_RESOLVER_H_

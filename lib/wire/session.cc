@@ -83,10 +83,9 @@ void Session::FailStream(Stream& stream, absl::StatusCode code,
 
 void Session::RefuseCall(StreamId id, absl::StatusCode code,
                          std::string_view message) {
-  AppendStatusFrame(id, FrameType::kStatus,
-                    {.code = code,
-                     .message = message,
-                     .certainty = Certainty::kNotStarted});
+  AppendStatusFrame(
+      id, FrameType::kStatus,
+      {.code = code, .message = message, .certainty = Certainty::kNotStarted});
 }
 
 void Session::EndClientStream(Stream& stream, const StatusHeader& status,
@@ -120,8 +119,8 @@ bool Session::NotSentWhole(const Stream& stream) const {
 
 MonotonicTime Session::NextTimeout() const {
   if (closed_) return MonotonicTime::InfiniteFuture();
-  MonotonicTime next = std::min({earliest_deadline_, pings_.due(),
-                                 drain_final_at_, KeepaliveTime()});
+  MonotonicTime next = std::min(
+      {earliest_deadline_, pings_.due(), drain_final_at_, KeepaliveTime()});
   if (!has_peer_hello_) {
     next = std::min(next, started_at_ + options_.hello_timeout);
   }
@@ -289,6 +288,17 @@ void Session::EndAllStreams(absl::StatusCode code, std::string_view reason,
                      .certainty = not_started ? Certainty::kNotStarted
                                               : Certainty::kMaybeStarted},
                     EndCause::kConnection);
+  }
+}
+
+void Session::ForEachStream(absl::FunctionRef<void(Stream&)> function) {
+  std::vector<StreamId> ids;
+  ids.reserve(streams_.size());
+  for (const auto& [id, stream] : streams_) ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  for (StreamId id : ids) {
+    Stream* stream = Find(id);
+    if (stream != nullptr && !stream->host_done_) function(*stream);
   }
 }
 

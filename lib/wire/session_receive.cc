@@ -112,9 +112,9 @@ bool Session::CheckHeader(const FrameHeader& header) {
     if ((header.type & kOptionalTypeBit) != 0) return true;
     return protocol_error(absl::StrCat("frame of unknown type ", header.type));
   }
-  const char* error = CheckFrameHeader(
-      header, /*from_client=*/!is_client(),
-      (options_.hello.features & kFeatureChecksum) != 0);
+  const char* error =
+      CheckFrameHeader(header, /*from_client=*/!is_client(),
+                       (options_.hello.features & kFeatureChecksum) != 0);
   if (error != nullptr) return protocol_error(error);
   if (header.stream != 0 &&
       (header.stream % 2 == 0 || header.stream > kMaxStreamId)) {
@@ -273,9 +273,8 @@ void Session::ReceiveClientHeaders(const Frame& frame) {
                       "the deadline had passed when the call arrived");
   }
   const uint64_t most = std::numeric_limits<int64_t>::max();
-  Stream* stream = Open(
-      id, now_ + absl::Microseconds(static_cast<int64_t>(
-                     std::min(header.timeout_us, most))));
+  Stream* stream = Open(id, now_ + absl::Microseconds(static_cast<int64_t>(
+                                       std::min(header.timeout_us, most))));
   visitor_->OnCall(*stream, header, &stream->shape_);
   // The host may have refused it.
   if (closed_ || stream->erased_ || stream->host_done_) return;
@@ -452,7 +451,8 @@ void Session::ReceiveLaterChunk(Stream& stream, const Chunk& chunk) {
   DeliverMessage(stream, done->bytes, done->attachment_bytes, &done->bytes);
 }
 
-// An empty DATA frame that ends nothing. One is a waste, two in a row are meant.
+// An empty DATA frame that ends nothing. One is a waste, two in a row are
+// meant.
 bool Session::ReceiveEmptyChunk(Stream& stream) {
   if (std::exchange(stream.empty_chunk_, true)) {
     Close(ErrorCode::kAbuse, "empty chunks");
@@ -554,9 +554,9 @@ void Session::ReceiveWindow(const Frame& frame) {
 }
 
 void Session::ReceivePing(const Frame& frame) {
-  const uint64_t payload =
-      uint64_t{LoadBigEndian32(frame.payload.data())} << 32 |
-      LoadBigEndian32(frame.payload.data() + 4);
+  const uint64_t payload = uint64_t{LoadBigEndian32(frame.payload.data())}
+                               << 32 |
+                           LoadBigEndian32(frame.payload.data() + 4);
   if ((frame.header.flags & kFlagAck) != 0) {
     if (drain_ == DrainPhase::kAnnounced && payload == kDrainPing) {
       SendFinalGoAway();
@@ -590,14 +590,14 @@ void Session::ReceiveGoAway(const Frame& frame) {
     if (closed_) return;
   }
   if (code == ErrorCode::kNoError) return MaybeFinishDrain();
-  CloseWith(code,
-            absl::StrCat("the peer ended the connection: ",
-                         ToAbsl(ToString(code)), ": ", reason),
-            code == ErrorCode::kVersionMismatch
-                ? absl::StatusCode::kUnimplemented
-                : absl::StatusCode::kUnavailable,
-            /*send_goaway=*/false,
-            /*nothing_started=*/code == ErrorCode::kVersionMismatch);
+  CloseWith(
+      code,
+      absl::StrCat("the peer ended the connection: ", ToAbsl(ToString(code)),
+                   ": ", reason),
+      code == ErrorCode::kVersionMismatch ? absl::StatusCode::kUnimplemented
+                                          : absl::StatusCode::kUnavailable,
+      /*send_goaway=*/false,
+      /*nothing_started=*/code == ErrorCode::kVersionMismatch);
 }
 
 bool Session::Fault(const char* what) {

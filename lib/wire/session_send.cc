@@ -1,4 +1,5 @@
-// The sending half of Session: frames, flow control and the order of what waits.
+// The sending half of Session: frames, flow control and the order of what
+// waits.
 
 #include <algorithm>
 #include <cstring>
@@ -41,8 +42,8 @@ void Session::Pump() {
     if (stream != nullptr && stream->send_queue_ != nullptr) {
       if (!SendChunk(*stream)) return;  // It keeps its turn.
     }
-    // SendChunk may have called the host, which may have made more streams ready,
-    // but only at the end.
+    // SendChunk may have called the host, which may have made more streams
+    // ready, but only at the end.
     const StreamId id = ready_.front();
     ready_.erase(ready_.begin());
     stream = Find(id);
@@ -60,8 +61,7 @@ void Session::MakeReady(Stream& stream) {
 // Returns where the payload is to be written.
 char* Session::AppendFrame(FrameType type, uint8_t flags, StreamId stream,
                            std::string_view block, size_t payload_bytes) {
-  char* frame =
-      out_.Append(kFrameHeaderBytes + block.size() + payload_bytes);
+  char* frame = out_.Append(kFrameHeaderBytes + block.size() + payload_bytes);
   EncodeFrameHeader(
       {.length = static_cast<uint32_t>(block.size() + payload_bytes),
        .stream = stream,
@@ -91,7 +91,8 @@ void Session::AppendWindow(StreamId stream, uint32_t increment) {
 void Session::AppendGoAway(StreamId last, ErrorCode code,
                            std::string_view reason) {
   constexpr size_t kMaxReasonBytes = 256;
-  if (reason.size() > kMaxReasonBytes) reason = reason.substr(0, kMaxReasonBytes);
+  if (reason.size() > kMaxReasonBytes)
+    reason = reason.substr(0, kMaxReasonBytes);
   while (!IsUtf8(reason)) reason.remove_suffix(1);
   char* payload = AppendFrame(FrameType::kGoAway, 0, 0, {}, 8 + reason.size());
   StoreBigEndian32(last, payload);
@@ -100,8 +101,7 @@ void Session::AppendGoAway(StreamId last, ErrorCode code,
 }
 
 void Session::AppendPing(uint64_t value, bool ack) {
-  char* payload =
-      AppendFrame(FrameType::kPing, ack ? kFlagAck : 0, 0, {}, 8);
+  char* payload = AppendFrame(FrameType::kPing, ack ? kFlagAck : 0, 0, {}, 8);
   StoreBigEndian32(static_cast<uint32_t>(value >> 32), payload);
   StoreBigEndian32(static_cast<uint32_t>(value), payload + 4);
 }
@@ -110,7 +110,8 @@ void Session::AppendStatusFrame(StreamId stream, FrameType type,
                                 const StatusHeader& status) {
   std::string& block = Scratch();
   AppendStatusHeader(
-      status, std::min<size_t>(kMaxHeaderBlockBytes, peer_hello_.max_frame_bytes),
+      status,
+      std::min<size_t>(kMaxHeaderBlockBytes, peer_hello_.max_frame_bytes),
       &block);
   AppendFrame(type, 0, stream, block, 0);
 }
@@ -119,19 +120,18 @@ void Session::AppendStatusFrame(StreamId stream, FrameType type,
 
 absl::Status Session::CheckOutgoing(const OutgoingMessage& message) const {
   if (message.size <= peer_hello_.max_message_bytes) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat(
-      is_client() ? "request of " : "response of ", message.size,
-      " bytes exceeds the ", is_client() ? "server" : "client", "'s limit of ",
-      peer_hello_.max_message_bytes, " bytes"));
+  return absl::ResourceExhaustedError(
+      absl::StrCat(is_client() ? "request of " : "response of ", message.size,
+                   " bytes exceeds the ", is_client() ? "server" : "client",
+                   "'s limit of ", peer_hello_.max_message_bytes, " bytes"));
 }
 
 bool Session::FitsOneFrame(const Stream& stream, size_t block_bytes,
                            const OutgoingMessage& message) const {
-  const size_t payload =
-      message.size + (message.attachment_bytes != 0 ? 4 : 0);
+  const size_t payload = message.size + (message.attachment_bytes != 0 ? 4 : 0);
   return stream.send_queue_ == nullptr &&
-         block_bytes + payload <= std::min(peer_hello_.max_frame_bytes,
-                                           kMaxChunkFrameBytes) &&
+         block_bytes + payload <=
+             std::min(peer_hello_.max_frame_bytes, kMaxChunkFrameBytes) &&
          static_cast<int64_t>(payload) <=
              std::min(stream.send_window_, send_window_);
 }
@@ -141,9 +141,9 @@ void Session::AppendMessageFrame(FrameType type, Stream& stream,
                                  const OutgoingMessage& message,
                                  uint8_t flags) {
   const size_t prefix = message.attachment_bytes != 0 ? 4 : 0;
-  char* payload = AppendFrame(
-      type, flags | kFlagEndMessage | MessageFlags(message), stream.id_, block,
-      prefix + message.size);
+  char* payload =
+      AppendFrame(type, flags | kFlagEndMessage | MessageFlags(message),
+                  stream.id_, block, prefix + message.size);
   if (prefix != 0) StoreBigEndian32(message.attachment_bytes, payload);
   message.write(payload + prefix);
   const auto bytes = static_cast<int64_t>(prefix + message.size);
@@ -215,12 +215,11 @@ bool Session::SendChunk(Stream& stream) {
   }
 
   const bool last = size == left;
-  const uint8_t flags =
-      (with_length ? kFlagLength : 0) |
-      (attachment_prefix != 0 ? kFlagAttachment : 0) |
-      (first && message.compressed ? kFlagCompressed : 0) |
-      (last ? kFlagEndMessage : 0) |
-      (last && message.end_stream ? kFlagEndStream : 0);
+  const uint8_t flags = (with_length ? kFlagLength : 0) |
+                        (attachment_prefix != 0 ? kFlagAttachment : 0) |
+                        (first && message.compressed ? kFlagCompressed : 0) |
+                        (last ? kFlagEndMessage : 0) |
+                        (last && message.end_stream ? kFlagEndStream : 0);
   char* payload = AppendFrame(FrameType::kData, flags, stream.id_, {},
                               static_cast<size_t>(prefix + size));
   if (with_length) {
@@ -332,12 +331,13 @@ absl::Status Session::Start(CallHeader& header, CallShape shape,
                               ? INT64_MAX
                               : deadline.nanoseconds() - now.nanoseconds();
   header.timeout_us =
-      left_ns <= 0 ? 0
-                   : static_cast<uint64_t>(left_ns / 1000 + (left_ns % 1000 != 0));
+      left_ns <= 0
+          ? 0
+          : static_cast<uint64_t>(left_ns / 1000 + (left_ns % 1000 != 0));
   std::string& block = Scratch();
   AppendCallHeader(header, &block);
-  const size_t block_limit = std::min<size_t>(kMaxHeaderBlockBytes,
-                                              peer_hello_.max_frame_bytes);
+  const size_t block_limit =
+      std::min<size_t>(kMaxHeaderBlockBytes, peer_hello_.max_frame_bytes);
   if (block.size() > block_limit) {
     return absl::ResourceExhaustedError(
         absl::StrCat("call header of ", block.size(),
@@ -370,11 +370,11 @@ void Session::Cancel(Stream* stream, absl::StatusCode code,
                      std::string_view reason) {
   TERN_DCHECK(is_client());
   if (stream->wire_ended_) return;
-  const StatusHeader status = {
-      .code = code,
-      .message = reason,
-      .certainty = NeverWhole(*stream) ? Certainty::kNotStarted
-                                       : Certainty::kMaybeStarted};
+  const StatusHeader status = {.code = code,
+                               .message = reason,
+                               .certainty = NeverWhole(*stream)
+                                                ? Certainty::kNotStarted
+                                                : Certainty::kMaybeStarted};
   if (!closed_) AppendStatusFrame(stream->id_, FrameType::kCancel, status);
   EndClientStream(*stream, status,
                   code == absl::StatusCode::kDeadlineExceeded
@@ -424,7 +424,8 @@ absl::Status Session::Finish(Stream* stream, const StatusHeader& given,
   stream->send_ended_ = true;
   std::string& block = Scratch();
   AppendStatusHeader(
-      status, std::min<size_t>(kMaxHeaderBlockBytes, peer_hello_.max_frame_bytes),
+      status,
+      std::min<size_t>(kMaxHeaderBlockBytes, peer_hello_.max_frame_bytes),
       &block);
   if (message == nullptr && stream->send_queue_ == nullptr) {
     AppendFrame(FrameType::kStatus, 0, stream->id_, block, 0);

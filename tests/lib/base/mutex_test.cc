@@ -1,0 +1,72 @@
+#include "lib/base/mutex.h"
+
+#include <thread>
+
+#include "gtest/gtest.h"
+
+namespace tern {
+namespace {
+
+TEST(CondVar, WaitEndsWhenNotified) {
+  Mutex mutex;
+  CondVar changed;
+  bool ready = false;
+  std::thread notifier([&] {
+    MutexLock lock(mutex);
+    ready = true;
+    changed.NotifyOne();
+  });
+  {
+    MutexLock lock(mutex);
+    while (!ready) changed.Wait(mutex);
+  }
+  notifier.join();
+}
+
+TEST(CondVar, WaitUntilAnInfiniteDeadlineEndsWhenNotified) {
+  Mutex mutex;
+  CondVar changed;
+  bool ready = false;
+  std::thread notifier([&] {
+    MutexLock lock(mutex);
+    ready = true;
+    changed.NotifyAll();
+  });
+  {
+    MutexLock lock(mutex);
+    while (!ready) {
+      EXPECT_TRUE(changed.WaitUntil(mutex, MonotonicTime::InfiniteFuture()));
+    }
+  }
+  notifier.join();
+}
+
+TEST(CondVar, WaitUntilReturnsFalseOnceTheDeadlineHasPassed) {
+  Mutex mutex;
+  CondVar changed;
+  const MonotonicTime deadline = MonotonicTime::Now() + absl::Milliseconds(5);
+  MutexLock lock(mutex);
+  while (changed.WaitUntil(mutex, deadline)) {
+  }
+  EXPECT_GE(MonotonicTime::Now(), deadline);
+}
+
+TEST(CondVar, WaitUntilThePastReturnsFalse) {
+  Mutex mutex;
+  CondVar changed;
+  MutexLock lock(mutex);
+  EXPECT_FALSE(changed.WaitUntil(mutex, MonotonicTime()));
+}
+
+TEST(Mutex, TryLockFailsWhileAnotherThreadHoldsIt) {
+  Mutex mutex;
+  MutexLock lock(mutex);
+  std::thread([&] {
+    const bool locked = mutex.TryLock();
+    EXPECT_FALSE(locked);
+    if (locked) mutex.Unlock();
+  }).join();
+}
+
+}  // namespace
+}  // namespace tern
