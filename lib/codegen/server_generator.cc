@@ -48,10 +48,8 @@ std::string ServiceClass(const Service& service) {
 }
 
 std::string HandlerEntry(const Method& method) {
-  std::string text = Layout(
-      4, "::tern::server_internal::UnaryMethod<",
-      {"Service", method.request, method.reply, "&Service::" + method.name},
-      ">(");
+  std::string text = Layout(4, "::tern::server_internal::UnaryMethod<",
+                            {"&Service::" + method.name}, ">(");
   std::string name = "\"" + method.full_name + "\"),\n";
   std::string same_line = text.substr(0, text.size() - 1) + name;
   return KeepsToColumns(same_line) ? same_line : text + "        " + name;
