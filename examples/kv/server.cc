@@ -20,7 +20,8 @@
 
 namespace {
 
-constexpr std::string_view kUsage = R"(Usage: server --data=DIRECTORY [OPTION]...
+constexpr std::string_view kUsage =
+    R"(Usage: server --data=DIRECTORY [OPTION]...
 
 Serves the key-value store in DIRECTORY (made if it does not exist) until SIGTERM
 or Ctrl-C; it then takes no new calls, finishes those in flight and ends. A second
