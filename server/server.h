@@ -47,7 +47,8 @@ class Server {
 
   // Waits until the server has stopped. When options.drain_on_signals
   // (default), SIGTERM or SIGINT meanwhile drains it with options.drain_grace;
-  // a second one stops it at once.
+  // a second one stops it at once. A signal that this thread has blocked since
+  // before Start() is taken too, so that none is lost between the two.
   void Wait();
 
   // Stops listening, tells the clients, lets the calls in flight finish; those

@@ -228,9 +228,10 @@ void ServerConnection::DrainSoon() {
 
 void ServerConnection::AbortSoon(absl::StatusCode code, std::string_view reason,
                                  absl::AnyInvocable<void(size_t)> on_aborted) {
-  loop()->Post([self = shared_from_this(), this, code,
-                reason = std::string(reason),
-                on_aborted = std::move(on_aborted)]() mutable {
+  const auto told = std::make_shared<absl::AnyInvocable<void(size_t)>>(
+      std::move(on_aborted));
+  const auto abort = [self = shared_from_this(), this, code,
+                      reason = std::string(reason), told] {
     size_t aborted = 0;
     role_.Acquire();
     session().ForEachStream([&](wire::Stream& stream) {
@@ -248,8 +249,10 @@ void ServerConnection::AbortSoon(absl::StatusCode code, std::string_view reason,
     });
     session().Close(wire::ErrorCode::kNoError, reason);
     DriveAndRelease();
-    on_aborted(aborted);
-  });
+    (*told)(aborted);
+  };
+  // A loop that has been stopped has no more calls to end.
+  if (!loop()->Post(abort)) (*told)(0);
 }
 
 void ServerConnection::OnDisconnected(wire::ErrorCode code,

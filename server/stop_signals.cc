@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -49,10 +50,16 @@ StopSignals::StopSignals(bool catch_signals)
   sigemptyset(&action.sa_mask);
   sigaction(SIGTERM, &action, &previous_term_);
   sigaction(SIGINT, &action, &previous_int_);
+  sigset_t caught;
+  sigemptyset(&caught);
+  sigaddset(&caught, SIGTERM);
+  sigaddset(&caught, SIGINT);
+  pthread_sigmask(SIG_UNBLOCK, &caught, &previous_mask_);
 }
 
 StopSignals::~StopSignals() {
   if (!active_) return;
+  pthread_sigmask(SIG_SETMASK, &previous_mask_, nullptr);
   sigaction(SIGTERM, &previous_term_, nullptr);
   sigaction(SIGINT, &previous_int_, nullptr);
   handler_fd.store(-1);

@@ -9,7 +9,9 @@
 namespace tern {
 
 // Catches SIGTERM and SIGINT while it exists, and puts back what was there
-// before. One at a time in a process: an inactive one (see active()) catches
+// before. A thread that has them blocked lets them through meanwhile: whoever
+// blocks them before Server::Start() and then says that it serves misses none.
+// One at a time in a process: an inactive one (see active()) catches
 // nothing. Create and destroy on one thread; Wait() and Wake() on any.
 class StopSignals {
  public:
@@ -32,6 +34,7 @@ class StopSignals {
   bool active_ = false;
   struct sigaction previous_term_ = {};
   struct sigaction previous_int_ = {};
+  sigset_t previous_mask_ = {};  // Of the thread that created it.
 };
 
 }  // namespace tern

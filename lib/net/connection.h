@@ -140,7 +140,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
   MonotonicTime timer_set_to_ ABSL_GUARDED_BY(role_) =
       MonotonicTime::InfiniteFuture();
   bool update_posted_ ABSL_GUARDED_BY(role_) = false;
-  MonotonicTime idle_since_ ABSL_GUARDED_BY(role_) =
+  // When to look whether it is idle; none until the next byte is read.
+  MonotonicTime idle_check_at_ ABSL_GUARDED_BY(role_) =
       MonotonicTime::InfiniteFuture();
 };
 

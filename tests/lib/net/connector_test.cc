@@ -167,15 +167,18 @@ TEST_F(ConnectorTest, ListsEightFailuresAndCountsTheRest) {
 TEST_F(ConnectorTest, DestroyedWhileConnectingGivesUpAndCallsNobody) {
   Silent server;
   Start({server.address()}, absl::Milliseconds(20));
-  // Long enough for the attempt to have been started: its timer is due first.
-  Slot<bool> turn;
-  loop_->Post([&] { turn.Put(true); });
-  turn.Take();
-  loop_->PostAndWait([this] { connector_.reset(); });
+  // A turn later the attempt has started: timers come before what is posted.
+  loop_->PostAndWait([] {});
   Slot<bool> later;
-  EventLoop::Timer timer(loop_.get(), [&] { later.Put(true); });
-  loop_->PostAndWait([&] { timer.Set(loop_->now() + absl::Milliseconds(40)); });
+  std::unique_ptr<EventLoop::Timer> timer;
+  loop_->PostAndWait([&] {
+    connector_.reset();
+    timer = std::make_unique<EventLoop::Timer>(loop_.get(),
+                                               [&] { later.Put(true); });
+    timer->Set(loop_->now() + absl::Milliseconds(40));
+  });
   later.Take();
+  loop_->PostAndWait([&] { timer.reset(); });
   EXPECT_TRUE(slot_.empty());
 }
 
