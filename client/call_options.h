@@ -12,7 +12,8 @@ namespace tern {
 
 // What a call's answer told beside its message; also filled when it failed.
 struct CallInfo {
-  std::string peer;   // The server's address and port, empty when never connected.
+  std::string
+      peer;  // The server's address and port, empty when never connected.
   std::string local;  // This end's.
   Metadata response_metadata;
   Metadata trailing_metadata;
@@ -25,16 +26,17 @@ struct CallInfo {
 // Options of one call. An aggregate: {.timeout = absl::Milliseconds(50)}.
 struct CallOptions {
   // Time that the call may take; the earliest of `timeout`, `deadline` and the
-  // deadline of the call that is being handled (unless `detached`) holds. Without
-  // any, ChannelOptions::default_timeout (30 s): no call waits for ever. A deadline that has
-  // passed ends the call DEADLINE_EXCEEDED, NOT_STARTED, before anything is sent.
+  // deadline of the call that is being handled (unless `detached`) holds.
+  // Without any, ChannelOptions::default_timeout (30 s): no call waits for
+  // ever. A deadline that has passed ends the call DEADLINE_EXCEEDED,
+  // NOT_STARTED, before anything is sent.
   std::optional<absl::Duration> timeout = std::nullopt;
   std::optional<Deadline> deadline = std::nullopt;
 
   Metadata metadata = {};
 
-  // Without a connection: false fails the call with the reason as soon as connecting has
-  // failed once; true waits for a connection until the deadline.
+  // Without a connection: false fails the call with the reason as soon as
+  // connecting has failed once; true waits for a connection until the deadline.
   bool wait_for_ready = false;
 
   // Inherits nothing from the call that this thread is handling.

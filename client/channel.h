@@ -16,39 +16,44 @@ struct ChannelOptions {
   // Of a unary call that gives no timeout and inherits no deadline.
   absl::Duration default_timeout = absl::Seconds(30);
 
-  // Connecting: each address of the target gets connect_timeout; when all have failed, the next
-  // round starts after the backoff, which grows from initial to max by a factor of 1.6, each
-  // pause varied by 20 % either way, and starts again from initial after a success (the HELLO
-  // exchange included).
+  // Connecting: each address of the target gets connect_timeout; when all have
+  // failed, the next round starts after the backoff, which grows from initial
+  // to max by a factor of 1.6, each pause varied by 20 % either way, and starts
+  // again from initial after a success (the HELLO exchange included).
   absl::Duration connect_timeout = absl::Seconds(5);
   absl::Duration initial_backoff = absl::Milliseconds(100);
   absl::Duration max_backoff = absl::Seconds(10);
 
-  // Calls that wait for a connection; the next one fails RESOURCE_EXHAUSTED, NOT_STARTED.
+  // Calls that wait for a connection; the next one fails RESOURCE_EXHAUSTED,
+  // NOT_STARTED.
   size_t max_waiting_calls = 10'000;
 
-  // A dead peer is noticed when a PING stays unanswered: sent after keepalive_interval without a
-  // byte from the server while calls are outstanding, and given keepalive_timeout. The server's announced minimum
+  // A dead peer is noticed when a PING stays unanswered: sent after
+  // keepalive_interval without a byte from the server while calls are
+  // outstanding, and given keepalive_timeout. The server's announced minimum
   // ping interval is respected.
   absl::Duration keepalive_interval = absl::Seconds(20);
   absl::Duration keepalive_timeout = absl::Seconds(20);
 
-  // Announced to the server in HELLO. A response message above max_message_bytes ends its call RESOURCE_EXHAUSTED.
+  // Announced to the server in HELLO. A response message above
+  // max_message_bytes ends its call RESOURCE_EXHAUSTED.
   uint32_t max_message_bytes = 4 << 20;
   uint32_t max_frame_bytes = 64 << 10;
   uint32_t stream_window_bytes = 256 << 10;
   uint32_t connection_window_bytes = 4 << 20;
 };
 
-// A target and the one connection to it, shared by all callers and stubs; made lazily by the first
-// call and made again when it was lost.
+// A target and the one connection to it, shared by all callers and stubs; made
+// lazily by the first call and made again when it was lost.
 //
-// Thread-safe. Destroying it ends outstanding calls with CANCELLED; each still completes exactly
-// once (a callback may run after the destructor has returned, on the I/O thread). It may be destroyed from inside a call's callback.
+// Thread-safe. Destroying it ends outstanding calls with CANCELLED; each still
+// completes exactly once (a callback may run after the destructor has returned,
+// on the I/O thread). It may be destroyed from inside a call's callback.
 class Channel {
  public:
-  // target: "host:port", "10.0.0.7:7117", "[::1]:7117", "unix:/path" or "dns:///host:port". A target that
-  // can't be read makes every call fail INVALID_ARGUMENT with the reason.
+  // target: "host:port", "10.0.0.7:7117", "[::1]:7117", "unix:/path" or
+  // "dns:///host:port". A target that can't be read makes every call fail
+  // INVALID_ARGUMENT with the reason.
   static std::unique_ptr<Channel> Create(std::string_view target,
                                          const ChannelOptions& options = {});
   ~Channel();

@@ -15,8 +15,9 @@
 
 namespace tern {
 
-// Called exactly once, on the channel's I/O thread: it must not block (a blocking call made
-// there fails FAILED_PRECONDITION). Never before the call that started it has returned... see StartUnary.
+// Called exactly once, on the channel's I/O thread, after the call that was
+// given it has returned. It must not block: a blocking call made there fails
+// FAILED_PRECONDITION.
 template <typename Reply>
 using ReplyCallback = absl::AnyInvocable<void(absl::StatusOr<Reply>) &&>;
 
@@ -42,19 +43,21 @@ CallHandle StartUnary(Channel& channel, const MethodInfo& method,
 
 }  // namespace client_internal
 
-// What generated stubs call. Blocks until the call has ended, at the latest at its deadline.
+// What generated stubs call. Blocks until the call has ended, at the latest at
+// its deadline.
 template <typename Reply>
 absl::StatusOr<Reply> BlockingUnaryCall(
     Channel& channel, const MethodInfo& method,
     const google::protobuf::MessageLite& request, const CallOptions& options) {
   absl::StatusOr<Reply> reply(absl::in_place);
-  absl::Status status = client_internal::CallUnary(channel, method, request,
-                                                   &*reply, options);
+  absl::Status status =
+      client_internal::CallUnary(channel, method, request, &*reply, options);
   if (!status.ok()) reply = std::move(status);
   return reply;
 }
 
-// Returns at once; `done` is called later. The request is not used after the return.
+// Returns at once; `done` is called later. The request is not used after the
+// return.
 template <typename Reply>
 CallHandle AsyncUnaryCall(Channel& channel, const MethodInfo& method,
                           const google::protobuf::MessageLite& request,

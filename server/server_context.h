@@ -13,9 +13,11 @@
 
 namespace tern {
 
-// What a handler can know of its call beside the request, and what it can add to the answer. Made by
-// the server; valid until the handler returns. cancelled(), deadline(), OnCancel() and cancellation() may be used from any
-// thread meanwhile; the rest belongs to the handler.
+// What a handler can know of its call beside the request, and what it can add
+// to the answer. Made by the server; valid until the handler returns.
+//
+// cancelled(), deadline() and cancellation() may be used from any thread
+// meanwhile; the rest belongs to the handler.
 class ServerContext {
  public:
   virtual ~ServerContext() = default;
@@ -29,14 +31,16 @@ class ServerContext {
   // By when the client wants the answer; nobody waits for it afterwards.
   virtual Deadline deadline() const = 0;
 
-  // True once the client has cancelled, its deadline has passed, its connection is lost, or a drain's
-  // grace is over. The handler should return soon (its status is not sent any more, or does not matter).
+  // True once the client has cancelled, its deadline has passed, its connection
+  // is lost, or a drain's grace is over. The handler should return soon (its
+  // status is not sent any more, or does not matter).
   virtual bool cancelled() const = 0;
-  // Told at once when that happens; see Cancellation::OnCancel.
+  // Calls back when that happens: see Cancellation::OnCancel.
   virtual Cancellation& cancellation() = 0;
 
   virtual const Metadata& metadata() const = 0;
-  // Sent with the status, whatever it is. What breaks Metadata's rules ends the call INTERNAL.
+  // Sent with the status, whatever it is. What breaks Metadata's rules ends the
+  // call INTERNAL.
   virtual Metadata& trailing_metadata() = 0;
 
   // W3C trace context of the caller, all zero when it sent none.

@@ -6,27 +6,32 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "lib/net/connection.h"
 
 namespace tern {
 
-// Every limit has a default and a unit; 0 never means "unlimited" (Start() refuses it).
+// Every limit has a default and a unit; 0 never means "unlimited" (Start()
+// refuses it).
 struct ServerOptions {
-  // "host:port", "0.0.0.0:7117", "[::]:7117" (both IPv6 and IPv4), "unix:/path"; port 0 chooses one. A name listens
-  // on all its addresses.
+  // "host:port", "0.0.0.0:7117", "[::]:7117" (both IPv6 and IPv4),
+  // "unix:/path"; port 0 chooses one. A name listens on all its addresses.
   std::vector<std::string> listen = {};
 
   // I/O threads, each with its share of the connections; -1: one per core.
   int loop_threads = -1;
-  // Threads that run handlers, which may block; -1: the larger of 8 and 4 per core.
+  // Threads that run handlers, which may block; -1: the larger of 8 and 4 per
+  // core.
   int worker_threads = -1;
-  // Calls that wait for a worker. When full, the call with the latest deadline is refused
-  // RESOURCE_EXHAUSTED, NOT_STARTED, with retry-after.
+  // Calls that wait for a worker. When full, the call with the latest deadline
+  // is refused RESOURCE_EXHAUSTED, NOT_STARTED, with retry-after.
   size_t max_queued_calls = 1024;
 
   size_t max_connections = 10'000;  // More are closed with GOAWAY(OVERLOADED).
-  // Memory for request messages in flight, all connections together. -1: a quarter of the memory limit
-  // that the process sees (cgroup or machine). Beyond it calls are refused RESOURCE_EXHAUSTED, NOT_STARTED.
+  // Memory for request messages in flight, all connections together. -1: a
+  // quarter of the memory limit that the process sees (cgroup or machine).
+  // Beyond it calls are refused RESOURCE_EXHAUSTED, NOT_STARTED.
   int64_t max_request_memory_bytes = -1;
 
   // Per connection, announced to clients.
@@ -43,13 +48,26 @@ struct ServerOptions {
   // Per connection, not announced.
   size_t max_unsent_bytes = 4 << 20;  // Then no more requests are read from it.
   absl::Duration hello_timeout = absl::Seconds(5);
-  absl::Duration frame_timeout = absl::Seconds(10);   // From a frame's first byte to its last.
-  absl::Duration write_timeout = absl::Seconds(30);   // Without a byte taken by the peer.
+  absl::Duration frame_timeout =
+      absl::Seconds(10);  // From a frame's first byte to its last.
+  absl::Duration write_timeout =
+      absl::Seconds(30);  // Without a byte taken by the peer.
 
   // Wait()
   bool drain_on_signals = true;
   absl::Duration drain_grace = absl::Seconds(10);
 };
+
+// OK, or INVALID_ARGUMENT that names the option and its range.
+absl::Status CheckServerOptions(const ServerOptions& options);
+
+// What a connection of such a server is told. Thread counts and memory are
+// filled in by ResolveServerDefaults before.
+net::ConnectionOptions ToConnectionOptions(const ServerOptions& options,
+                                           const std::string& instance_id);
+
+// -1 replaced by what it stands for on this machine.
+ServerOptions ResolveServerDefaults(ServerOptions options);
 
 }  // namespace tern
 

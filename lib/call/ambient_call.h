@@ -1,6 +1,8 @@
 #ifndef TERN_LIB_CALL_AMBIENT_CALL_H_
 #define TERN_LIB_CALL_AMBIENT_CALL_H_
 
+#include <memory>
+
 #include "lib/call/cancellation.h"
 #include "lib/call/deadline.h"
 #include "lib/wire/call_header.h"
@@ -11,7 +13,7 @@ namespace tern {
 // inherits from it: what is left of its deadline, its cancellation, its trace.
 struct AmbientCall {
   Deadline deadline;
-  Cancellation* cancellation = nullptr;  // Outlives the scope.
+  std::weak_ptr<Cancellation> cancellation;  // Gone once the call has ended.
   wire::TraceContext trace;
 };
 

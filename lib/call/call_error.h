@@ -27,7 +27,8 @@ std::string_view ToString(CallPhase phase);
 // prints readably:
 //
 //   UNAVAILABLE: connect to 10.0.0.7:7117: connection refused
-//   [tern.call='not started, in connect, kv.v1.KeyValue/Get to 10.0.0.7:7117, after 1.2ms']
+//   [tern.call='not started; in connect; method kv.v1.KeyValue/Get;
+//   to 10.0.0.7:7117; after 1.2ms']
 //
 //   if (auto error = tern::CallError::From(reply.status());
 //       error && error->certainty == tern::Certainty::kNotStarted) { ... retry

@@ -26,8 +26,8 @@ class Cancellation {
   // Runs the callbacks that are registered. Later calls do nothing.
   void Cancel();
 
-  // Unregisters its callback when destroyed, and then waits if the callback is running
-  // on another thread at that moment: it is never called afterwards.
+  // Unregisters its callback when destroyed, and then waits if the callback is
+  // running on another thread at that moment: it is never called afterwards.
   class Registration {
    public:
     Registration() = default;
@@ -49,8 +49,11 @@ class Cancellation {
   [[nodiscard]] Registration OnCancel(absl::AnyInvocable<void()> callback);
 
  private:
+  void Unregister(Registration::Node& node);
+
   std::atomic<bool> cancelled_{false};
   Mutex mutex_;
+  CondVar ran_;  // A callback has returned.
   std::list<std::shared_ptr<Registration::Node>> nodes_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -78,15 +78,13 @@ bool IsMethodName(std::string_view name) {
   }
   const std::string_view service = name.substr(0, slash);
   const std::string_view method = name.substr(slash + 1);
-  return std::all_of(
-             service.begin(), service.end(),
-             [](char c) { return IsNameCharacter(c) || c == '.'; }) &&
+  return std::all_of(service.begin(), service.end(),
+                     [](char c) { return IsNameCharacter(c) || c == '.'; }) &&
          std::all_of(method.begin(), method.end(), IsNameCharacter);
 }
 
 absl::Status ParseCallHeader(std::string_view block,
-                             const MetadataLimits& limits,
-                             CallHeader* header) {
+                             const MetadataLimits& limits, CallHeader* header) {
   if (absl::Status size = CheckBlockSize(block); !size.ok()) return size;
   FieldReader reader(block);
   MetadataChecker checker(limits);

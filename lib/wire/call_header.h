@@ -12,8 +12,9 @@
 namespace tern::wire {
 
 // The header blocks of HEADERS frames: proto/tern/call.proto, read and written
-// by hand so that a call costs no allocation and every rule of PROTOCOL.md, section 5,
-// is checked while reading. tests/lib/wire compares them with the generated classes.
+// by hand so that a call costs no allocation and every rule of PROTOCOL.md,
+// section 5, is checked while reading. tests/lib/wire compares them with the
+// generated classes.
 
 inline constexpr size_t kMaxHeaderBlockBytes = 24'576;
 inline constexpr size_t kMaxMethodBytes = 256;

@@ -6,8 +6,8 @@
 
 namespace tern {
 
-// Whether a failed call's handler ran (PROTOCOL.md, "Execution certainty"). The values
-// are those on the wire.
+// Whether a failed call's handler ran (PROTOCOL.md, "Execution certainty"). The
+// values are those on the wire.
 enum class Certainty : uint8_t {
   kMaybeStarted = 0,  // Unknown: retry only what may run twice.
   kNotStarted = 1,    // It did not and will not: safe to retry.

@@ -9,8 +9,8 @@
 
 namespace tern::wire {
 
-// The limits on a peer's behaviour of PROTOCOL.md, sections 9 and 10. Value types,
-// fed with the time.
+// The limits on a peer's behaviour of PROTOCOL.md, sections 9 and 10. Value
+// types, fed with the time.
 
 // A budget of 100 faults that refills by 10 a second.
 class FaultBudget {
@@ -26,8 +26,8 @@ class FaultBudget {
   MonotonicTime refilled_at_;
 };
 
-// More than 500 calls begun within a second, of which the client has cancelled more than
-// half before their deadlines.
+// More than 500 calls begun within a second, of which the client has cancelled
+// more than half before their deadlines.
 class RapidCancelDetector {
  public:
   static constexpr uint32_t kMaxCalls = 500;

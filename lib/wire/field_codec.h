@@ -77,8 +77,7 @@ size_t VarintSize(uint64_t value);
 char* WriteVarint(uint64_t value, char* out);
 void AppendVarintField(uint32_t field, uint64_t value, std::string* out);
 void AppendFixed64Field(uint32_t field, uint64_t value, std::string* out);
-void AppendBytesField(uint32_t field, std::string_view value,
-                      std::string* out);
+void AppendBytesField(uint32_t field, std::string_view value, std::string* out);
 
 }  // namespace tern::wire
 

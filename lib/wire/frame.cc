@@ -28,8 +28,8 @@ constexpr Rule kRules[] = {
     // HELLO
     {Rule::kConnection, Rule::kNone, true, true, 0, 0, 0, kMaxHelloBytes},
     // HEADERS: a client's must say which method.
-    {Rule::kStream, Rule::kAllowed, true, true,
-     kMessageFlags | kFlagEndStream, kMessageFlags, 0, kAnyLength},
+    {Rule::kStream, Rule::kAllowed, true, true, kMessageFlags | kFlagEndStream,
+     kMessageFlags, 0, kAnyLength},
     // DATA
     {Rule::kStream, Rule::kNone, true, true, kMessageFlags | kFlagEndStream,
      kMessageFlags, 0, kAnyLength},

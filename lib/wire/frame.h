@@ -91,9 +91,9 @@ inline void StoreBigEndian32(uint32_t value, char* bytes) {
   bytes[3] = static_cast<char>(value);
 }
 
-// What section 4's tables say of a type. Returns nullptr when `header` is one that
-// `from_client` may send; else the reason why it is a PROTOCOL_ERROR. Not for types
-// that are unknown: see IsKnownType.
+// What section 4's tables say of a type. Returns nullptr when `header` is one
+// that `from_client` may send; else the reason why it is a PROTOCOL_ERROR. Not
+// for types that are unknown: see IsKnownType.
 bool IsKnownType(uint8_t type);
 const char* CheckFrameHeader(const FrameHeader& header, bool from_client,
                              bool checksum_allowed);

@@ -25,15 +25,17 @@ absl::Status CheckHello(const Hello& hello) {
         absl::StrCat("HELLO's versions ", hello.min_version, " to ",
                      hello.max_version, " are no range"));
   }
-  absl::Status status = CheckRange("max_frame_bytes", hello.max_frame_bytes,
-                                   Hello::kMinFrameBytes,
-                                   Hello::kMaxFrameBytes);
+  absl::Status status =
+      CheckRange("max_frame_bytes", hello.max_frame_bytes,
+                 Hello::kMinFrameBytes, Hello::kMaxFrameBytes);
+  status.Update(CheckRange("max_message_bytes", hello.max_message_bytes, 1,
+                           Hello::kMaxWindowBytes));
   status.Update(CheckRange("stream_window_bytes", hello.stream_window_bytes,
                            Hello::kMinStreamWindowBytes,
                            Hello::kMaxWindowBytes));
-  status.Update(CheckRange(
-      "connection_window_bytes", hello.connection_window_bytes,
-      Hello::kMinConnectionWindowBytes, Hello::kMaxWindowBytes));
+  status.Update(
+      CheckRange("connection_window_bytes", hello.connection_window_bytes,
+                 Hello::kMinConnectionWindowBytes, Hello::kMaxWindowBytes));
   if (!hello.instance_id.empty() &&
       hello.instance_id.size() != kInstanceIdBytes) {
     status.Update(

@@ -78,9 +78,8 @@ absl::Status CheckMetadataEntry(std::string_view key, std::string_view value) {
   const bool binary =
       key.size() >= kBinarySuffix.size() &&
       key.substr(key.size() - kBinarySuffix.size()) == kBinarySuffix;
-  if (!binary &&
-      (!IsUtf8(value) ||
-       std::any_of(value.begin(), value.end(), IsControlCharacter))) {
+  if (!binary && (!IsUtf8(value) || std::any_of(value.begin(), value.end(),
+                                                IsControlCharacter))) {
     return BadKey(key,
                   "has a value that is not UTF-8 without control characters "
                   "(a key for any bytes ends in -bin)");
@@ -117,8 +116,7 @@ absl::Status ReadMetadataEntry(FieldReader& reader, MetadataChecker& checker,
   if (!fields.ok() || !reader.ok()) {
     return absl::InvalidArgumentError("malformed metadata");
   }
-  if (absl::Status status = checker.Add(entry.key, entry.value);
-      !status.ok()) {
+  if (absl::Status status = checker.Add(entry.key, entry.value); !status.ok()) {
     return status;
   }
   entries->push_back(entry);
@@ -129,7 +127,7 @@ void AppendMetadataField(uint32_t field, const MetadataEntryView& entry,
                          std::string* out) {
   std::string fields;
   AppendBytesField(1, entry.key, &fields);
-  AppendBytesField(2, entry.value, &fields);
+  if (!entry.value.empty()) AppendBytesField(2, entry.value, &fields);
   AppendBytesField(field, fields, out);
 }
 

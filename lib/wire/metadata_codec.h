@@ -24,10 +24,12 @@ struct MetadataLimits {
   uint32_t max_entries = 64;
 };
 
-// The rules of PROTOCOL.md, section 5, for one entry: OK or INVALID_ARGUMENT that names the key.
+// The rules of PROTOCOL.md, section 5, for one entry: OK or INVALID_ARGUMENT
+// that names the key.
 absl::Status CheckMetadataEntry(std::string_view key, std::string_view value);
 
-// Adds entries up, before they are stored, and checks each. Used for what comes in and for what goes out.
+// Adds entries up, before they are stored, and checks each. Used for what comes
+// in and for what goes out.
 class MetadataChecker {
  public:
   explicit MetadataChecker(const MetadataLimits& limits) : limits_(limits) {}
@@ -40,7 +42,8 @@ class MetadataChecker {
   uint32_t entries_ = 0;
 };
 
-// The reader stands on a field of type MetadataEntry. Malformed: INVALID_ARGUMENT.
+// The reader stands on a field of type MetadataEntry. Malformed:
+// INVALID_ARGUMENT.
 absl::Status ReadMetadataEntry(FieldReader& reader, MetadataChecker& checker,
                                std::vector<MetadataEntryView>* entries);
 void AppendMetadataField(uint32_t field, const MetadataEntryView& entry,

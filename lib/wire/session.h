@@ -49,7 +49,7 @@ struct OutgoingMessage {
 
 // A message that came in whole. The views are valid during the callback.
 struct IncomingMessage {
-  std::string_view bytes;       // Without the attachment.
+  std::string_view bytes;  // Without the attachment.
   std::string_view attachment;
   // Where both lie, when the message came in chunks: may be moved from. Else
   // nullptr.
@@ -66,20 +66,21 @@ enum class CancelCause {
 
 // Why a client's call ended.
 enum class EndCause {
-  kPeer,        // STATUS or CANCEL.
-  kLocal,       // Session::Cancel.
+  kPeer,   // STATUS or CANCEL.
+  kLocal,  // Session::Cancel.
   kDeadline,
   kFault,       // The peer broke the protocol on this stream.
   kConnection,  // The connection has ended, or GOAWAY left the stream out.
 };
 
 // What a session tells its host. Called from inside the session's methods, on
-// the host's thread. Inside a callback the host may call every method of the session but Receive,
-// OnTime, OnTransportClosed and the destructor.
+// the host's thread. Inside a callback the host may call every method of the
+// session but Receive, OnTime, OnTransportClosed and the destructor.
 //
-// A Stream is valid: on a server from OnCall until the host calls Finish for it, which it does
-// exactly once for every stream, whatever else happens; on a client from Start
-// until OnEnd has returned, which is called exactly once for every stream.
+// A Stream is valid: on a server from OnCall until the host calls Finish for
+// it, which it does exactly once for every stream, whatever else happens; on a
+// client from Start until OnEnd has returned, which is called exactly once for
+// every stream.
 class SessionVisitor {
  public:
   virtual ~SessionVisitor() = default;
@@ -87,17 +88,17 @@ class SessionVisitor {
   // Server: a call has begun; `header`'s views are valid during the callback.
   // The host says how many messages it may have (`*shape` is unary when not
   // set), or refuses it by calling Finish.
-  virtual void OnCall(Stream& stream, const CallHeader& header,
-                      CallShape* shape) {}
+  virtual void OnCall(Stream& /*stream*/, const CallHeader& /*header*/,
+                      CallShape* /*shape*/) {}
   // Server: the request is complete. A unary call has had exactly one message
   // then.
-  virtual void OnHalfClose(Stream& stream) {}
+  virtual void OnHalfClose(Stream& /*stream*/) {}
   // Server: at most once for a stream. Finish is still owed.
-  virtual void OnCancel(Stream& stream, CancelCause cause) {}
+  virtual void OnCancel(Stream& /*stream*/, CancelCause /*cause*/) {}
 
   // Client.
-  virtual void OnResponseHeader(Stream& stream, const ResponseHeader& header) {
-  }
+  virtual void OnResponseHeader(Stream& /*stream*/,
+                                const ResponseHeader& /*header*/) {}
   // Client: a unary call that ended OK has had exactly one message.
   virtual void OnEnd(Stream& stream, const StatusHeader& status,
                      EndCause cause) = 0;
@@ -105,25 +106,28 @@ class SessionVisitor {
   // A message of `length` bytes, cut in chunks, is about to come in: false
   // refuses it, and its stream ends RESOURCE_EXHAUSTED. Called once for such a
   // message; the host takes the memory back when the stream ends.
-  virtual bool OnMessageStart(Stream& stream, uint32_t length) { return true; }
+  virtual bool OnMessageStart(Stream& /*stream*/, uint32_t /*length*/) {
+    return true;
+  }
   virtual void OnMessage(Stream& stream, IncomingMessage& message) = 0;
   // What was queued on the stream has all been appended.
-  virtual void OnWritable(Stream& stream) {}
+  virtual void OnWritable(Stream& /*stream*/) {}
 
-  virtual void OnHello(const Hello& peer) {}
+  virtual void OnHello(const Hello& /*peer*/) {}
   // Client: no new calls on this connection any more.
-  virtual void OnGoAway(ErrorCode code, std::string_view reason) {}
+  virtual void OnGoAway(ErrorCode /*code*/, std::string_view /*reason*/) {}
   // The session is over: send what Output() gives, then close. All streams
   // have been told. kNoError after a drain.
-  virtual void OnClosed(ErrorCode code, std::string_view reason) {}
+  virtual void OnClosed(ErrorCode /*code*/, std::string_view /*reason*/) {}
 };
 
-// One end of one connection: the protocol of proto/PROTOCOL.md as a state machine without I/O, threads
-// or a clock of its own. Bytes and the time go in; visitor calls and bytes to send come
-// out. Everything that a peer sends is checked here, and every limit of the
-// protocol is enforced here.
+// One end of one connection: the protocol of proto/PROTOCOL.md as a state
+// machine without I/O, threads or a clock of its own. Bytes and the time go in;
+// visitor calls and bytes to send come out. Everything that a peer sends is
+// checked here, and every limit of the protocol is enforced here.
 //
-// Deterministic, and not thread-safe: whoever holds the connection's lock drives it.
+// Deterministic, and not thread-safe: whoever holds the connection's lock
+// drives it.
 class Session {
  public:
   // The visitor outlives the session.
@@ -137,8 +141,8 @@ class Session {
 
   // Takes bytes from the peer, cut anywhere.
   void Receive(std::string_view bytes, MonotonicTime now);
-  // What to send now; valid until the next call of any method. Fills up from the streams that are
-  // waiting, in turns, to about kOutputTargetBytes.
+  // What to send now; valid until the next call of any method. Fills up from
+  // the streams that are waiting, in turns, to about kOutputTargetBytes.
   std::string_view Output();
   // The first `size` bytes of Output() are in the kernel's hands.
   void Sent(size_t size);
@@ -157,22 +161,27 @@ class Session {
 
   // --- Calls ---------------------------------------------------------------
 
-  // Client: why Start would not begin a call now. kFull passes when a call ends.
+  // Client: why Start would not begin a call now. kFull passes when a call
+  // ends.
   enum class StartBlock { kNone, kFull, kClosing };
   StartBlock CanStart() const;
 
-  // Client: begins a call, with its first message (may be null) and perhaps half-closes it. header.timeout_us is
-  // computed from `deadline`. What the peer's limits rule out fails here and nothing
-  // is sent: RESOURCE_EXHAUSTED or INVALID_ARGUMENT, with the numbers. REQUIRES: CanStart() == kNone.
+  // Client: begins a call, with its first message (may be null) and perhaps
+  // half-closes it. header.timeout_us is computed from `deadline`. What the
+  // peer's limits rule out fails here and nothing is sent: RESOURCE_EXHAUSTED
+  // or INVALID_ARGUMENT, with the numbers; DEADLINE_EXCEEDED when `deadline` is
+  // not after `now`. REQUIRES: CanStart() == kNone.
   absl::Status Start(CallHeader& header, CallShape shape,
                      MonotonicTime deadline, void* user,
                      const OutgoingMessage* message, bool half_close,
                      MonotonicTime now, Stream** stream);
-  // Client: ends the call with `code` and tells the server. OnEnd is called inside.
+  // Client: ends the call with `code` and tells the server. OnEnd is called
+  // inside.
   void Cancel(Stream* stream, absl::StatusCode code, std::string_view reason);
 
-  // Sends one more message of a stream; queued when the windows are too small. RESOURCE_EXHAUSTED when it is
-  // above the peer's limit: nothing is sent then. Ignored on a stream that has ended.
+  // Sends one more message of a stream; queued when the windows are too small.
+  // RESOURCE_EXHAUSTED when it is above the peer's limit: nothing is sent then.
+  // Ignored on a stream that has ended.
   absl::Status SendMessage(Stream* stream, const OutgoingMessage& message,
                            bool half_close);
   // Client: no more messages.
@@ -180,9 +189,12 @@ class Session {
   // Server: before the first message.
   absl::Status SendResponseHeader(Stream* stream, const ResponseHeader& header);
 
-  // Server: ends the call with `status`, and before it the response message of a unary call (null: none). The stream is gone for
-  // the host. A message or metadata above the client's limits: RESOURCE_EXHAUSTED or INVALID_ARGUMENT is
-  // sent in their place, FINISHED, with the numbers, and returned.
+  // Server: ends the call with `status`, and before it the response message of
+  // a unary call (null: none). The stream is gone for the host. A message, or
+  // the metadata of an OK, above the client's limits: RESOURCE_EXHAUSTED or
+  // INVALID_ARGUMENT is sent in their place, FINISHED, with the numbers, and
+  // returned. An error loses such metadata. After the deadline nothing waits
+  // for windows: what does not fit is DEADLINE_EXCEEDED.
   absl::Status Finish(Stream* stream, const StatusHeader& status,
                       const OutgoingMessage* message);
 
@@ -192,8 +204,8 @@ class Session {
 
   // --- The connection ------------------------------------------------------
 
-  // Server: the two phases of PROTOCOL.md, section 9. OnClosed(kNoError) when the
-  // last call has ended.
+  // Server: the two phases of PROTOCOL.md, section 9. OnClosed(kNoError) when
+  // the last call has ended.
   void Drain(std::string_view reason, MonotonicTime now);
   // Ends the connection now: GOAWAY, every stream told, OnClosed.
   void Close(ErrorCode code, std::string_view reason);
@@ -204,6 +216,9 @@ class Session {
   bool has_peer_hello() const { return has_peer_hello_; }
   size_t open_streams() const { return streams_.size(); }
   bool draining() const { return drain_ != DrainPhase::kNone; }
+  // Calls `function` for each stream that the host still has; it may end any of
+  // them.
+  void ForEachStream(absl::FunctionRef<void(Stream&)> function);
   // Memory held for messages that are not yet complete.
   size_t assembling_bytes() const { return assembling_bytes_; }
 
@@ -220,6 +235,26 @@ class Session {
   static constexpr uint64_t kDrainPing = 2;
 
   enum class DrainPhase { kNone, kAnnounced, kFinal };
+  // What a session that ends still sends.
+  enum class Farewell {
+    kGoAway,   // What is in out_, and why it ends.
+    kFlush,    // What is in out_.
+    kNothing,  // Nobody reads it.
+  };
+  // An entry from the host. The outermost one frees the streams that earlier
+  // ones have ended.
+  class Entry {
+   public:
+    explicit Entry(Session* session) : session_(session) {
+      if (session_->entries_++ == 0) session_->erased_.clear();
+    }
+    ~Entry() { --session_->entries_; }
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+
+   private:
+    Session* const session_;
+  };
   struct Frame {
     FrameHeader header;
     std::string_view block;
@@ -247,7 +282,7 @@ class Session {
   void ReceivePayload(Stream& stream, const Frame& frame);
   void ReceiveFirstChunk(Stream& stream, const Chunk& chunk);
   void ReceiveLaterChunk(Stream& stream, const Chunk& chunk);
-  bool ReceiveEmptyChunk(Stream& stream);
+  bool CheckEmptyChunk(Stream& stream, const Chunk& chunk);
   void StartAssembly(Stream& stream, const Chunk& chunk);
   void DeliverMessage(Stream& stream, std::string_view bytes,
                       uint32_t attachment_bytes, std::string* storage);
@@ -276,30 +311,46 @@ class Session {
   bool SendChunk(Stream& stream);
   void FlushQueueEnd(Stream& stream);
   void DropSendQueue(Stream& stream);
+  // Client: what makes up the request is in out_.
+  void NoteRequestEnd(Stream& stream);
   void Pump();
+  size_t MaxHeaderBlock() const;
+  absl::Status CheckBlock(std::string_view block) const;
+  absl::Status CheckMetadata(
+      const std::vector<MetadataEntryView>& metadata) const;
   absl::Status CheckOutgoing(const OutgoingMessage& message) const;
 
   // session.cc
   Stream* Find(StreamId id) const;
   Stream* Open(StreamId id, MonotonicTime deadline);
-  void Erase(Stream* stream);
-  // Ends a stream at fault with a status of its own: STATUS from a server, CANCEL from a client.
+  // Out of the table; the object lives until the next entry, so that callers
+  // up the stack can see that it is gone.
+  void Remove(Stream& stream);
+  // Remove, and what follows from it.
+  void Erase(Stream& stream);
+  // Nothing more may be told of it, or said on it.
+  bool Gone(const Stream& stream) const {
+    return closed_ || stream.wire_ended_ || stream.host_done_;
+  }
+  void DropAssembly(Stream& stream);
+  // Ends a stream with a status of its own: STATUS from a server, CANCEL from a
+  // client. `peer_at_fault` costs the peer a point.
   void FailStream(Stream& stream, absl::StatusCode code,
-                  std::string_view message);
+                  std::string_view message, bool peer_at_fault = true);
   void RefuseCall(StreamId id, absl::StatusCode code, std::string_view message);
   void EndClientStream(Stream& stream, const StatusHeader& status,
                        EndCause cause);
   void TellCancelled(Stream& stream, CancelCause cause);
   void EndAllStreams(absl::StatusCode code, std::string_view reason,
-                     bool nothing_started);
-  bool NeverWhole(const Stream& stream) const;
-  bool NotSentWhole(const Stream& stream) const;
+                     bool nothing_started, uint64_t sent);
   void EndExcludedStreams(std::string_view reason);
   void ExpireStreams();
+  void ExpireServerStream(Stream& stream);
+  bool AboveAnnouncedCalls(StreamId id) const;
   void SendFinalGoAway();
   void MaybeFinishDrain();
   void CloseWith(ErrorCode code, std::string_view reason,
-                 absl::StatusCode stream_code, bool send_goaway,
+                 absl::StatusCode stream_code, Farewell farewell,
                  bool nothing_started);
   MonotonicTime KeepaliveTime() const;
 
@@ -314,7 +365,7 @@ class Session {
   size_t preface_received_ = 0;
   bool has_peer_hello_ = false;
   Hello peer_hello_;
-  std::string partial_;           // A frame that is not complete yet.
+  std::string partial_;  // A frame that is not complete yet.
   MonotonicTime partial_since_;
   MonotonicTime started_at_;
   MonotonicTime last_receive_;
@@ -326,13 +377,14 @@ class Session {
   SendBuffer out_;
   int64_t send_window_ = Hello::kMinConnectionWindowBytes;
   size_t queued_bytes_ = 0;
-  std::vector<StreamId> ready_;   // Streams with something to send, in turn.
+  std::vector<StreamId> ready_;  // Streams with something to send, in turn.
 
   // Streams.
   absl::flat_hash_map<StreamId, std::unique_ptr<Stream>> streams_;
   std::vector<std::unique_ptr<Stream>> erased_;  // Freed at the next entry.
-  StreamId highest_id_ = 0;       // Of those that the client has opened.
-  StreamId next_id_ = 1;          // Client.
+  int entries_ = 0;                              // On the stack.
+  StreamId highest_id_ = 0;  // Of those that the client has opened.
+  StreamId next_id_ = 1;     // Client.
   // No stream's deadline is earlier.
   MonotonicTime earliest_deadline_ = MonotonicTime::InfiniteFuture();
 
@@ -340,6 +392,7 @@ class Session {
   DrainPhase drain_ = DrainPhase::kNone;
   std::string drain_reason_;
   MonotonicTime drain_final_at_ = MonotonicTime::InfiniteFuture();
+  bool drain_acknowledged_ = false;      // The client knows of the drain.
   StreamId goaway_last_ = kMaxStreamId;  // The lowest sent or received.
   bool goaway_received_ = false;
 
@@ -351,7 +404,7 @@ class Session {
   uint64_t payload_frames_sent_ = 0;
 
   // Keepalive.
-  MonotonicTime busy_since_;      // When streams_ last stopped being empty.
+  MonotonicTime busy_since_;  // When streams_ last stopped being empty.
   MonotonicTime ping_sent_at_ = MonotonicTime::InfiniteFuture();
 };
 

@@ -41,8 +41,9 @@ absl::Status ParseStatusHeader(std::string_view block,
                                const MetadataLimits& limits,
                                StatusHeader* header);
 
-// Appends at most `max_bytes` (at least 64). What does not fit is left out in the order of PROTOCOL.md, section 8
-// (details, trailing metadata, the end of the message), and said in `truncated`.
+// Appends at most `max_bytes` (at least 64). What does not fit is left out in
+// the order of PROTOCOL.md, section 8 (details, trailing metadata, the end of
+// the message), and said in `truncated`.
 void AppendStatusHeader(const StatusHeader& header, size_t max_bytes,
                         std::string* out);
 

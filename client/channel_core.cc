@@ -1,0 +1,336 @@
+#include "client/channel_core.h"
+
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/client_process.h"
+#include "lib/base/string_view.h"
+#include "lib/net/resolver.h"
+
+namespace tern {
+namespace {
+
+constexpr char kAgent[] = "tern-cpp/0.1.0";
+
+uint64_t RandomSeed() {
+  std::random_device device;
+  return uint64_t{device()} << 32 | device();
+}
+
+net::ConnectionOptions ToConnectionOptions(const ChannelOptions& options) {
+  net::ConnectionOptions result;
+  result.session.role = wire::Role::kClient;
+  result.session.keepalive_interval = options.keepalive_interval;
+  result.session.keepalive_timeout = options.keepalive_timeout;
+  wire::Hello& hello = result.session.hello;
+  hello.max_frame_bytes = options.max_frame_bytes;
+  hello.max_message_bytes = options.max_message_bytes;
+  hello.stream_window_bytes = options.stream_window_bytes;
+  hello.connection_window_bytes = options.connection_window_bytes;
+  hello.agent = kAgent;
+  return result;
+}
+
+}  // namespace
+
+std::shared_ptr<ChannelCore> ChannelCore::Create(
+    std::string_view target, const ChannelOptions& options) {
+  // Not make_shared: the constructor is private.
+  const std::shared_ptr<ChannelCore> core(
+      new ChannelCore(std::string(target), options));
+  absl::StatusOr<net::Endpoint> endpoint = net::ParseEndpoint(target);
+  absl::StatusOr<net::EventLoop*> loop = NextClientLoop();
+  core->error_ = wire::CheckHello(ToConnectionOptions(options).session.hello);
+  core->error_.Update(endpoint.status());
+  core->error_.Update(loop.status());
+  if (endpoint.ok()) core->endpoint_ = *std::move(endpoint);
+  if (!loop.ok()) return core;
+  core->loop_ = *loop;
+  ChannelCore* const self = core.get();  // TearDown() ends the timers.
+  core->backoff_timer_.emplace(*loop, [self] { self->OnBackoffOver(); });
+  core->waiting_timer_.emplace(*loop, [self] { self->OnWaitingTimer(); });
+  return core;
+}
+
+ChannelCore::ChannelCore(std::string target, const ChannelOptions& options)
+    : target_(std::move(target)),
+      options_(options),
+      fork_generation_(ForkGeneration()),
+      backoff_(options.initial_backoff, options.max_backoff, RandomSeed()) {}
+
+bool ChannelCore::forked() const {
+  return ForkGeneration() != fork_generation_;
+}
+
+template <typename Method>
+void ChannelCore::PostToLoop(Method method) {
+  loop_->Post([self = shared_from_this(), method] { (self.get()->*method)(); });
+}
+
+// --- Calls
+// ------------------------------------------------------------------------
+
+void ChannelCore::Start(std::shared_ptr<ClientCall> call) {
+  absl::Status refusal = error_;
+  CallPhase phase = CallPhase::kSend;
+  std::shared_ptr<ClientConnection> connection;
+  if (refusal.ok() && call->cancel_requested) {
+    refusal = absl::CancelledError("cancelled by the caller");
+  }
+  if (refusal.ok() && call->deadline() <= MonotonicTime::Now()) {
+    refusal = absl::DeadlineExceededError("deadline exceeded");
+  }
+  if (refusal.ok()) {
+    MutexLock lock(mutex_);
+    if (call->cancel_requested) {
+      refusal = absl::CancelledError("cancelled by the caller");
+    } else if (state_ == State::kShutDown) {
+      refusal = absl::CancelledError("the channel was destroyed");
+    } else if (state_ == State::kReady) {
+      connection = connection_;
+      call->connection = connection;
+    } else if (state_ == State::kBackoff && !call->wait_for_ready()) {
+      refusal = failure_;
+      phase = failure_phase_;
+    } else if (waiting_.size() >= options_.max_waiting_calls) {
+      refusal = absl::ResourceExhaustedError(
+          absl::StrCat(waiting_.size(), " calls wait for a connection to ",
+                       target_, ", the channel's limit"));
+    } else {
+      call->connection = nullptr;
+      call->waiting = true;
+      waiting_.insert(call);
+      if (*waiting_.begin() == call) {
+        PostToLoop(&ChannelCore::UpdateWaitingTimer);
+      }
+      if (state_ == State::kIdle) {
+        state_ = State::kConnecting;
+        PostToLoop(&ChannelCore::Connect);
+      }
+      return;
+    }
+  }
+  if (connection != nullptr) return connection->Submit(std::move(call));
+  EndCalls({std::move(call)}, refusal, phase);
+}
+
+void ChannelCore::Reconsider(std::shared_ptr<ClientCall> call) {
+  std::shared_ptr<ClientConnection> connection;
+  {
+    MutexLock lock(mutex_);
+    if (call->waiting) {
+      if (!call->cancel_requested && call->deadline() > MonotonicTime::Now()) {
+        return;
+      }
+      waiting_.erase(call);
+      call->waiting = false;
+    } else {
+      connection = call->connection;
+      if (connection == nullptr) return;  // Ended, or Start() will see it.
+    }
+  }
+  if (connection != nullptr) return connection->Reconsider(std::move(call));
+  const absl::Status status =
+      call->cancel_requested ? absl::CancelledError("cancelled by the caller")
+                             : absl::DeadlineExceededError("deadline exceeded");
+  EndCalls({std::move(call)}, status, CallPhase::kConnect);
+}
+
+void ChannelCore::EndCalls(const Calls& calls, const absl::Status& status,
+                           CallPhase phase) {
+  for (const std::shared_ptr<ClientCall>& call : calls) {
+    if (call->End(status, {.certainty = Certainty::kNotStarted,
+                           .phase = phase,
+                           .method = {},
+                           .peer = {},
+                           .local = {},
+                           .retry_after = std::nullopt})) {
+      call->Deliver();
+    }
+  }
+}
+
+void ChannelCore::ShutDown() {
+  std::shared_ptr<ClientConnection> connection;
+  Calls calls;
+  {
+    MutexLock lock(mutex_);
+    state_ = State::kShutDown;
+    connection = std::move(connection_);
+    calls.assign(waiting_.begin(), waiting_.end());
+    waiting_.clear();
+    for (const auto& call : calls) call->waiting = false;
+  }
+  EndCalls(calls, absl::CancelledError("the channel was destroyed"),
+           CallPhase::kConnect);
+  if (loop_ == nullptr || forked()) return;
+  if (connection != nullptr) {
+    connection->ShutDownSoon("the channel was destroyed");
+  }
+  PostToLoop(&ChannelCore::TearDown);
+}
+
+void ChannelCore::TearDown() {
+  connector_.reset();
+  backoff_timer_.reset();
+  waiting_timer_.reset();
+}
+
+// The deadlines of calls that wait.
+void ChannelCore::UpdateWaitingTimer() {
+  if (!waiting_timer_.has_value()) return;
+  MutexLock lock(mutex_);
+  waiting_timer_->Set(waiting_.empty() ? MonotonicTime::InfiniteFuture()
+                                       : (*waiting_.begin())->deadline());
+}
+
+void ChannelCore::OnWaitingTimer() {
+  Calls due;
+  const MonotonicTime now = loop_->now();
+  CallPhase phase = CallPhase::kConnect;
+  std::string why;
+  {
+    MutexLock lock(mutex_);
+    while (!waiting_.empty() && (*waiting_.begin())->deadline() <= now) {
+      due.push_back(*waiting_.begin());
+      due.back()->waiting = false;
+      waiting_.erase(waiting_.begin());
+    }
+    if (!failure_.ok()) {
+      phase = failure_phase_;
+      why = absl::StrCat(": ", failure_.message());
+    }
+  }
+  EndCalls(due,
+           absl::DeadlineExceededError(absl::StrCat(
+               "deadline exceeded while waiting for a connection", why)),
+           phase);
+  UpdateWaitingTimer();
+}
+
+// --- The connection
+// -----------------------------------------------------------------
+
+void ChannelCore::Connect() {
+  {
+    MutexLock lock(mutex_);
+    if (state_ != State::kConnecting) return;
+  }
+  if (auto addresses = net::ResolveNumeric(endpoint_)) {
+    return OnResolved(*std::move(addresses));
+  }
+  net::ResolveAsync(
+      endpoint_, [weak = weak_from_this(), loop = loop_](
+                     absl::StatusOr<std::vector<net::Address>> addresses) {
+        loop->Post([weak, addresses = std::move(addresses)]() mutable {
+          if (auto self = weak.lock()) self->OnResolved(std::move(addresses));
+        });
+      });
+}
+
+void ChannelCore::OnResolved(
+    absl::StatusOr<std::vector<net::Address>> addresses) {
+  if (!addresses.ok()) {
+    return OnFailed(CallPhase::kResolve, addresses.status());
+  }
+  {
+    MutexLock lock(mutex_);
+    if (state_ != State::kConnecting) return;
+  }
+  connector_ = std::make_unique<net::Connector>(
+      loop_, *std::move(addresses), options_.connect_timeout,
+      [this](absl::StatusOr<net::Connector::Connected> connected) {
+        OnConnected(std::move(connected));
+      });
+}
+
+void ChannelCore::OnConnected(
+    absl::StatusOr<net::Connector::Connected> connected) {
+  connector_.reset();
+  if (!connected.ok()) {
+    return OnFailed(CallPhase::kConnect, connected.status());
+  }
+  const auto connection = std::make_shared<ClientConnection>(
+      weak_from_this(), loop_, std::move(connected->socket), connected->peer,
+      ToConnectionOptions(options_), options_.max_waiting_calls);
+  {
+    MutexLock lock(mutex_);
+    if (state_ != State::kConnecting) return;
+    state_ = State::kReady;
+    connection_ = connection;
+    failure_ = absl::OkStatus();
+    for (const auto& call : std::exchange(waiting_, {})) {
+      call->waiting = false;
+      call->connection = connection;
+      connection->Enqueue(call);
+    }
+  }
+  connection->Start();
+}
+
+void ChannelCore::OnFailed(CallPhase phase, const absl::Status& why) {
+  Calls calls;
+  {
+    MutexLock lock(mutex_);
+    if (state_ != State::kConnecting) return;
+    calls = EnterBackoff(phase, why);
+  }
+  EndCalls(calls, why, phase);
+}
+
+ChannelCore::Calls ChannelCore::EnterBackoff(CallPhase phase,
+                                             const absl::Status& why) {
+  state_ = State::kBackoff;
+  failure_ = why;
+  failure_phase_ = phase;
+  const MonotonicTime until = MonotonicTime::Now() + backoff_.Next();
+  loop_->Post([self = shared_from_this(), until] {
+    if (self->backoff_timer_.has_value()) self->backoff_timer_->Set(until);
+  });
+  Calls calls;
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    if ((*it)->wait_for_ready()) {
+      ++it;
+      continue;
+    }
+    (*it)->waiting = false;
+    calls.push_back(*it);
+    it = waiting_.erase(it);
+  }
+  return calls;
+}
+
+void ChannelCore::OnBackoffOver() {
+  {
+    MutexLock lock(mutex_);
+    if (state_ != State::kBackoff) return;
+    state_ = waiting_.empty() ? State::kIdle : State::kConnecting;
+  }
+  Connect();
+}
+
+void ChannelCore::OnUnusable(ClientConnection* connection,
+                             const absl::Status& why, bool greeted) {
+  std::shared_ptr<ClientConnection> last;  // Dropped after the lock.
+  Calls calls;
+  {
+    MutexLock lock(mutex_);
+    if (connection_.get() != connection) return;
+    last = std::move(connection_);
+    if (greeted) {
+      state_ = State::kIdle;
+      return;
+    }
+    // It never got as far as HELLO: as good as not connected.
+    calls = EnterBackoff(CallPhase::kConnect, why);
+  }
+  EndCalls(calls, why, CallPhase::kConnect);
+}
+
+void ChannelCore::OnGreeted() {
+  MutexLock lock(mutex_);
+  backoff_.Reset();
+}
+
+}  // namespace tern

@@ -1,0 +1,120 @@
+#ifndef TERN_CLIENT_CHANNEL_CORE_H_
+#define TERN_CLIENT_CHANNEL_CORE_H_
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "client/backoff.h"
+#include "client/channel.h"
+#include "client/client_call.h"
+#include "client/client_connection.h"
+#include "lib/base/mutex.h"
+#include "lib/call/call_error.h"
+#include "lib/net/address.h"
+#include "lib/net/connector.h"
+#include "lib/net/event_loop.h"
+
+namespace tern {
+
+// The inside of a Channel: where calls wait, and the one connection.
+//
+//   idle ---a call---> connecting ---connected---> ready
+//    ^                  |     ^                      |
+//    |               failed   | timer and            | lost, GOAWAY
+//    |                  v     | calls waiting        |
+//    +----timer----- backoff -+                      |
+//    +-----------------------------------------------+
+//
+// Held by shared_ptr: by the Channel, and by calls in flight.
+class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
+ public:
+  static std::shared_ptr<ChannelCore> Create(std::string_view target,
+                                             const ChannelOptions& options);
+
+  const std::string& target() const { return target_; }
+  const ChannelOptions& options() const { return options_; }
+  // nullptr when the process has no I/O threads: see error().
+  net::EventLoop* loop() const { return loop_; }
+  // Why no call can be made, ever: a target that makes no sense.
+  const absl::Status& error() const { return error_; }
+  // In the child of a fork() the I/O threads are missing.
+  bool forked() const;
+
+  // Any thread. Takes a new call, or one that a connection has given back.
+  void Start(std::shared_ptr<ClientCall> call);
+  // Any thread: the call's cancellation was requested, or its deadline has
+  // passed.
+  void Reconsider(std::shared_ptr<ClientCall> call);
+  // Any thread, once: ends all calls.
+  void ShutDown();
+
+  // From the connection, any thread: no new calls there. `greeted`: the
+  // server's HELLO has come.
+  void OnUnusable(ClientConnection* connection, const absl::Status& why,
+                  bool greeted);
+  // From the connection: the server's HELLO has come.
+  void OnGreeted();
+
+ private:
+  enum class State { kIdle, kConnecting, kReady, kBackoff, kShutDown };
+  struct ByDeadline {
+    bool operator()(const std::shared_ptr<ClientCall>& a,
+                    const std::shared_ptr<ClientCall>& b) const {
+      return a->deadline() != b->deadline() ? a->deadline() < b->deadline()
+                                            : a < b;
+    }
+  };
+  using Waiting = std::set<std::shared_ptr<ClientCall>, ByDeadline>;
+  using Calls = std::vector<std::shared_ptr<ClientCall>>;
+
+  ChannelCore(std::string target, const ChannelOptions& options);
+
+  // Loop thread.
+  void Connect();
+  void OnResolved(absl::StatusOr<std::vector<net::Address>> addresses);
+  void OnConnected(absl::StatusOr<net::Connector::Connected> connected);
+  void OnBackoffOver();
+  void OnWaitingTimer();
+  void UpdateWaitingTimer();
+  void TearDown();
+
+  void OnFailed(CallPhase phase, const absl::Status& why);
+  // Sets the state and takes out the calls that do not wait for a connection.
+  Calls EnterBackoff(CallPhase phase, const absl::Status& why)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PostConnect() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndCalls(const Calls& calls, const absl::Status& status,
+                CallPhase phase);
+  template <typename Method>
+  void PostToLoop(Method method);
+
+  const std::string target_;
+  const ChannelOptions options_;
+  const uint32_t fork_generation_;
+  absl::Status error_;      // Constant once created.
+  net::Endpoint endpoint_;  // Likewise.
+  net::EventLoop* loop_ = nullptr;
+
+  // Loop thread.
+  std::unique_ptr<net::Connector> connector_;
+  std::optional<net::EventLoop::Timer> backoff_timer_;
+  std::optional<net::EventLoop::Timer> waiting_timer_;
+
+  Mutex mutex_;
+  State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;
+  std::shared_ptr<ClientConnection> connection_ ABSL_GUARDED_BY(mutex_);
+  Waiting waiting_ ABSL_GUARDED_BY(mutex_);
+  Backoff backoff_ ABSL_GUARDED_BY(mutex_);
+  // Of the last attempt, in kBackoff.
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  CallPhase failure_phase_ ABSL_GUARDED_BY(mutex_) = CallPhase::kConnect;
+};
+
+}  // namespace tern
+
+#endif  // TERN_CLIENT_CHANNEL_CORE_H_

@@ -1,0 +1,157 @@
+#include "client/client_call.h"
+
+#include <utility>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+#include "client/channel_core.h"
+#include "client/client_connection.h"
+#include "client/client_process.h"
+#include "lib/base/string_view.h"
+#include "lib/call/ambient_call.h"
+
+namespace tern {
+namespace {
+
+void CopyMetadata(const std::vector<wire::MetadataEntryView>& entries,
+                  Metadata* metadata) {
+  for (const wire::MetadataEntryView& entry : entries) {
+    metadata->Add(entry.key, entry.value);
+  }
+}
+
+}  // namespace
+
+ClientCall::ClientCall(
+    std::shared_ptr<ChannelCore> core, const MethodInfo& method,
+    const CallOptions& options, Deadline deadline, std::string request,
+    google::protobuf::MessageLite* reply,
+    std::unique_ptr<client_internal::UnaryCompletion> completion)
+    : core_(std::move(core)),
+      method_(method),
+      options_(options),
+      deadline_(deadline),
+      started_at_(MonotonicTime::Now()),
+      request_(std::move(request)),
+      reply_(reply),
+      completion_(std::move(completion)) {
+  request_id_ = {.client = ClientProcessId(), .sequence = NextCallSequence()};
+  const AmbientCall* ambient = CurrentAmbientCall();
+  if (ambient != nullptr && !options.detached) trace_ = ambient->trace;
+}
+
+void ClientCall::TakeReply(std::string_view bytes) {
+  reply_malformed_ =
+      !reply_->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+}
+
+void ClientCall::OnResponseMetadata(const wire::ResponseHeader& header) {
+  if (options_.info == nullptr || ended()) return;
+  CopyMetadata(header.metadata, &options_.info->response_metadata);
+}
+
+bool ClientCall::End(absl::Status status, CallError error) {
+  if (ended_.exchange(true, std::memory_order_acq_rel)) return false;
+  const absl::Duration elapsed = MonotonicTime::Now() - started_at_;
+  if (options_.info != nullptr) {
+    options_.info->elapsed = elapsed;
+    options_.info->local = error.local;
+    if (!error.local.empty()) options_.info->peer = error.peer;
+  }
+  status_ = std::move(status);
+  if (!status_.ok()) {
+    error.method = std::string(method());
+    error.elapsed = elapsed;
+    if (error.peer.empty()) error.peer = core_->target();
+    error.AttachTo(&status_);
+  }
+  return true;
+}
+
+bool ClientCall::EndWith(const wire::StatusHeader& header, CallPhase phase,
+                         const std::string& peer, const std::string& local) {
+  if (ended()) return false;
+  absl::Status status(header.code, ToAbsl(header.message));
+  for (const wire::DetailView& detail : header.details) {
+    status.SetPayload(ToAbsl(detail.type_url),
+                      absl::Cord(ToAbsl(detail.value)));
+  }
+  if (options_.info != nullptr) {
+    CopyMetadata(header.trailing_metadata, &options_.info->trailing_metadata);
+    if (header.queue_us) {
+      options_.info->queue_time = absl::Microseconds(*header.queue_us);
+    }
+    if (header.handler_us) {
+      options_.info->handler_time = absl::Microseconds(*header.handler_us);
+    }
+  }
+  CallError error = {.certainty = header.certainty,
+                     .phase = phase,
+                     .method = {},
+                     .peer = peer,
+                     .local = local,
+                     .retry_after = std::nullopt};
+  if (header.retry_after_ms) {
+    error.retry_after = absl::Milliseconds(*header.retry_after_ms);
+  }
+  return End(std::move(status), std::move(error));
+}
+
+void ClientCall::RunDeferred() {
+  if (std::exchange(restart, false)) {
+    core_->Start(shared_from_this());
+  } else if (ended()) {
+    Deliver();
+  }
+}
+
+void ClientCall::Deliver() {
+  inherited_registration_.Reset();
+  if (completion_ != nullptr) {
+    // Posted even from the loop's thread: a callback never runs inside the
+    // call that started it.
+    core_->loop()->Post(
+        [completion = std::move(completion_), status = status_]() mutable {
+          completion->Done(std::move(status));
+        });
+    return;
+  }
+  MutexLock lock(mutex_);
+  delivered_ = true;
+  delivered_changed_.NotifyAll();
+}
+
+void ClientCall::RequestCancel() {
+  if (cancel_requested.exchange(true) || ended()) return;
+  core_->Reconsider(shared_from_this());
+}
+
+void ClientCall::CancelWith(const std::shared_ptr<Cancellation>& cancellation) {
+  if (cancellation == nullptr) return;
+  inherited_ = cancellation;
+  inherited_registration_ = inherited_->OnCancel([weak = weak_from_this()] {
+    if (auto call = weak.lock()) call->RequestCancel();
+  });
+}
+
+absl::Status ClientCall::Wait() {
+  {
+    MutexLock lock(mutex_);
+    while (!delivered_ &&
+           delivered_changed_.WaitUntil(mutex_, deadline_.time())) {
+    }
+    if (delivered_) return status_;
+  }
+  // The loop's thread should have ended the call by now. If it is held up, this
+  // thread does it.
+  core_->Reconsider(shared_from_this());
+  MutexLock lock(mutex_);
+  while (!delivered_) delivered_changed_.Wait(mutex_);
+  return status_;
+}
+
+void CallHandle::Cancel() {
+  if (call_ != nullptr) call_->RequestCancel();
+}
+
+}  // namespace tern

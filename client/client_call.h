@@ -1,0 +1,126 @@
+#ifndef TERN_CLIENT_CLIENT_CALL_H_
+#define TERN_CLIENT_CLIENT_CALL_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "client/call_options.h"
+#include "client/stub.h"
+#include "google/protobuf/message_lite.h"
+#include "lib/base/monotonic_time.h"
+#include "lib/base/mutex.h"
+#include "lib/base/submission_queue.h"
+#include "lib/call/call_error.h"
+#include "lib/call/cancellation.h"
+#include "lib/call/method_info.h"
+#include "lib/net/connection.h"
+#include "lib/wire/call_header.h"
+#include "lib/wire/session.h"
+
+namespace tern {
+
+class ChannelCore;
+class ClientConnection;
+
+// One unary call at the client, from its start to its end. It waits in the
+// channel until there is a connection, then it is a stream of one; it ends
+// exactly once, in End(), whatever comes first: the status, the deadline, a
+// cancellation, a lost connection.
+//
+// Held by shared_ptr: by its place (channel or stream), by queues on the way,
+// and by whoever waits for it or may cancel it.
+class ClientCall final : public net::Connection::Deferred,
+                         public std::enable_shared_from_this<ClientCall> {
+ public:
+  // `reply` outlives the call's end. `completion` is null for a call that
+  // somebody waits for.
+  ClientCall(std::shared_ptr<ChannelCore> core, const MethodInfo& method,
+             const CallOptions& options, Deadline deadline, std::string request,
+             google::protobuf::MessageLite* reply,
+             std::unique_ptr<client_internal::UnaryCompletion> completion);
+
+  // --- Constant --------------------------------------------------------------
+  std::string_view method() const { return method_.full_name; }
+  MonotonicTime deadline() const { return deadline_.time(); }
+  bool wait_for_ready() const { return options_.wait_for_ready; }
+  const std::string& request() const { return request_; }
+  const Metadata& metadata() const { return options_.metadata; }
+  const wire::TraceContext& trace() const { return trace_; }
+  const wire::RequestId& request_id() const { return request_id_; }
+
+  // --- Guarded by the channel's mutex ----------------------------------------
+  std::shared_ptr<ClientConnection> connection;  // Where it has been handed.
+  bool waiting = false;                          // In the channel's list.
+
+  // --- Guarded by the connection's role --------------------------------------
+  wire::Stream* stream = nullptr;
+  std::shared_ptr<ClientCall> self;  // The stream's share.
+  uint32_t attempts = 0;
+  void TakeReply(std::string_view bytes);
+  bool reply_malformed() const { return reply_malformed_; }
+  // The connection asks that the call be started again, elsewhere.
+  bool restart = false;
+
+  // --- Any thread ------------------------------------------------------------
+  SubmissionLink<ClientCall> submission;  // To be started by a connection.
+  // Whose role guards the members above; nullptr when not with a connection.
+  std::atomic<ClientConnection*> place{nullptr};
+  std::atomic<bool> cancel_requested{false};
+
+  bool ended() const { return ended_.load(std::memory_order_acquire); }
+
+  // The one place where a call ends: the first caller decides how. True for it,
+  // and it then sees to Deliver().
+  bool End(absl::Status status, CallError error);
+  // The same from a status that came over a connection.
+  bool EndWith(const wire::StatusHeader& status, CallPhase phase,
+               const std::string& peer, const std::string& local);
+  // Tells whoever started the call. Without locks, and without the role.
+  void Deliver();
+
+  void RequestCancel();
+  // Ends with the call `cancellation`'s owner, see AmbientCall.
+  void CancelWith(const std::shared_ptr<Cancellation>& cancellation);
+
+  // Blocks until the call has ended.
+  absl::Status Wait();
+
+  void OnResponseMetadata(const wire::ResponseHeader& header);
+
+  // Deferred: what the visitor's callbacks decided.
+  void RunDeferred() override;
+
+ private:
+  const std::shared_ptr<ChannelCore> core_;
+  const MethodInfo method_;
+  const CallOptions options_;
+  const Deadline deadline_;
+  const MonotonicTime started_at_;
+  const std::string request_;
+  google::protobuf::MessageLite* const reply_;
+  wire::TraceContext trace_;
+  wire::RequestId request_id_;
+
+  bool reply_malformed_ = false;
+  std::atomic<bool> ended_{false};
+
+  // Written by End(), read after it.
+  absl::Status status_;
+
+  std::shared_ptr<Cancellation> inherited_;
+  Cancellation::Registration inherited_registration_;
+  std::unique_ptr<client_internal::UnaryCompletion> completion_;
+
+  Mutex mutex_;
+  CondVar delivered_changed_;
+  bool delivered_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace tern
+
+#endif  // TERN_CLIENT_CLIENT_CALL_H_

@@ -1,0 +1,301 @@
+#include "client/client_connection.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/channel_core.h"
+#include "lib/base/string_view.h"
+
+namespace tern {
+namespace {
+
+// A call that was not started because its connection went away is started again
+// elsewhere, so often.
+constexpr uint32_t kMaxRestarts = 3;
+
+ClientCall& CallOf(wire::Stream& stream) {
+  return *static_cast<ClientCall*>(stream.user);
+}
+
+CallPhase PhaseOf(wire::EndCause cause, Certainty certainty) {
+  if (cause != wire::EndCause::kPeer) {
+    return certainty == Certainty::kNotStarted ? CallPhase::kSend
+                                               : CallPhase::kReceive;
+  }
+  return certainty == Certainty::kNotStarted ? CallPhase::kQueue
+                                             : CallPhase::kHandler;
+}
+
+std::string MessageOf(wire::EndCause cause, std::string_view message,
+                      const std::string& peer) {
+  switch (cause) {
+    case wire::EndCause::kConnection:
+      return absl::StrCat("connection to ", peer, " lost: ", ToAbsl(message));
+    case wire::EndCause::kFault:
+      return absl::StrCat(peer, " broke the protocol: ", ToAbsl(message));
+    default:
+      return std::string(message);
+  }
+}
+
+}  // namespace
+
+ClientConnection::ClientConnection(std::weak_ptr<ChannelCore> core,
+                                   net::EventLoop* loop,
+                                   net::FileDescriptor socket,
+                                   const net::Address& peer,
+                                   const net::ConnectionOptions& options,
+                                   size_t max_pending_calls)
+    : Connection(loop, std::move(socket), peer, options),
+      core_(std::move(core)),
+      max_pending_calls_(max_pending_calls) {}
+
+// --- From the channel
+// -----------------------------------------------------------
+
+void ClientConnection::Enqueue(std::shared_ptr<ClientCall> call) {
+  submissions_.Push(std::move(call));
+}
+
+void ClientConnection::Submit(std::shared_ptr<ClientCall> call) {
+  Enqueue(std::move(call));
+  Drive();
+}
+
+void ClientConnection::Reconsider(std::shared_ptr<ClientCall> call) {
+  auto look = std::make_shared<Look>();
+  look->call = std::move(call);
+  looks_.Push(std::move(look));
+  Drive();
+}
+
+void ClientConnection::ShutDownSoon(std::string_view reason) {
+  loop()->Post([self = shared_from_this(), this, reason = std::string(reason)] {
+    role_.Acquire();
+    TakeSubmissions();
+    session().ForEachStream([&](wire::Stream& stream) {
+      role_.AssertHeld();
+      session().Cancel(&stream, absl::StatusCode::kCancelled, reason);
+    });
+    for (const auto& call : std::exchange(pending_, {})) {
+      EndUnstarted(call, absl::CancelledError(reason));
+    }
+    session().Close(wire::ErrorCode::kNoError, reason);
+    DriveAndRelease();
+  });
+}
+
+// --- To the session
+// -------------------------------------------------------------
+
+void ClientConnection::TakeSubmissions() {
+  role_.AssertHeld();
+  submissions_.TakeAll([this](std::shared_ptr<ClientCall> call) {
+    role_.AssertHeld();
+    TakeCall(std::move(call));
+  });
+  looks_.TakeAll([this](std::shared_ptr<Look> look) {
+    role_.AssertHeld();
+    LookAt(look->call);
+  });
+  StartPending();
+}
+
+void ClientConnection::TakeCall(std::shared_ptr<ClientCall> call) {
+  call->place.store(this);
+  if (call->cancel_requested) {
+    return EndUnstarted(call, absl::CancelledError("cancelled by the caller"));
+  }
+  if (call->deadline() <= MonotonicTime::Now()) {
+    return EndUnstarted(call, absl::DeadlineExceededError("deadline exceeded"));
+  }
+  switch (session().CanStart()) {
+    case wire::Session::StartBlock::kNone:
+      if (pending_.empty()) return StartStream(std::move(call));
+      break;
+    case wire::Session::StartBlock::kFull:
+      break;
+    case wire::Session::StartBlock::kClosing:
+      return GiveBack(call);
+  }
+  if (pending_.size() >= max_pending_calls_) {
+    return EndUnstarted(
+        call, absl::ResourceExhaustedError(absl::StrCat(
+                  pending_.size(), " calls wait for one of the server's ",
+                  session().peer_hello().max_concurrent_calls,
+                  " places on this connection")));
+  }
+  earliest_pending_deadline_ =
+      std::min(earliest_pending_deadline_, call->deadline());
+  pending_.push_back(std::move(call));
+}
+
+void ClientConnection::StartStream(std::shared_ptr<ClientCall> call) {
+  wire::CallHeader header = {.method = call->method()};
+  header.request_id = call->request_id();
+  header.request_id.attempt = call->attempts;
+  header.trace = call->trace();
+  for (const auto& [key, value] : call->metadata().entries()) {
+    header.metadata.push_back({.key = key, .value = value});
+  }
+  const std::string& request = call->request();
+  const auto write = [&request](char* buffer) {
+    std::memcpy(buffer, request.data(), request.size());
+  };
+  const wire::OutgoingMessage message = {.size = request.size(),
+                                         .write = write};
+  absl::Status status =
+      session().Start(header, {}, call->deadline(), call.get(), &message,
+                      /*half_close=*/true, MonotonicTime::Now(), &call->stream);
+  if (!status.ok()) return EndUnstarted(call, std::move(status));
+  call->self = std::move(call);
+}
+
+void ClientConnection::StartPending() {
+  while (!pending_.empty()) {
+    const wire::Session::StartBlock block = session().CanStart();
+    if (block == wire::Session::StartBlock::kFull) return;
+    std::shared_ptr<ClientCall> call = std::move(pending_.front());
+    pending_.pop_front();
+    if (block == wire::Session::StartBlock::kNone) {
+      StartStream(std::move(call));
+    } else {
+      GiveBack(call);
+    }
+  }
+}
+
+void ClientConnection::LookAt(const std::shared_ptr<ClientCall>& call) {
+  // It may have gone elsewhere since; then what is asked for is seen there.
+  if (call->place.load() != this) return;
+  const bool cancelled = call->cancel_requested;
+  if (!cancelled && call->deadline() > MonotonicTime::Now()) return;
+  const absl::StatusCode code = cancelled ? absl::StatusCode::kCancelled
+                                          : absl::StatusCode::kDeadlineExceeded;
+  const char* reason =
+      cancelled ? "cancelled by the caller" : "deadline exceeded";
+  if (call->stream != nullptr) {
+    return session().Cancel(call->stream, code, reason);
+  }
+  const auto found = std::find(pending_.begin(), pending_.end(), call);
+  if (found == pending_.end()) return;
+  pending_.erase(found);
+  EndUnstarted(call, absl::Status(code, reason));
+}
+
+MonotonicTime ClientConnection::NextHostTimeout() const {
+  role_.AssertHeld();
+  return earliest_pending_deadline_;
+}
+
+void ClientConnection::OnHostTime(MonotonicTime now) {
+  role_.AssertHeld();
+  if (now < earliest_pending_deadline_) return;
+  earliest_pending_deadline_ = MonotonicTime::InfiniteFuture();
+  for (auto& call : std::exchange(pending_, {})) {
+    if (call->deadline() <= now) {
+      EndUnstarted(call, absl::DeadlineExceededError("deadline exceeded"));
+      continue;
+    }
+    earliest_pending_deadline_ =
+        std::min(earliest_pending_deadline_, call->deadline());
+    pending_.push_back(std::move(call));
+  }
+}
+
+void ClientConnection::EndUnstarted(const std::shared_ptr<ClientCall>& call,
+                                    absl::Status status) {
+  call->place.store(nullptr);
+  if (call->End(std::move(status), {.certainty = Certainty::kNotStarted,
+                                    .phase = CallPhase::kSend,
+                                    .method = {},
+                                    .peer = peer(),
+                                    .local = local(),
+                                    .retry_after = std::nullopt})) {
+    Defer(call);
+  }
+}
+
+void ClientConnection::GiveBack(const std::shared_ptr<ClientCall>& call) {
+  call->place.store(nullptr);
+  call->restart = true;
+  Defer(call);
+}
+
+// --- From the session
+// -----------------------------------------------------------
+
+void ClientConnection::OnHello(const wire::Hello& /*peer*/) {
+  role_.AssertHeld();
+  if (auto core = core_.lock()) core->OnGreeted();
+}
+
+void ClientConnection::OnResponseHeader(wire::Stream& stream,
+                                        const wire::ResponseHeader& header) {
+  CallOf(stream).OnResponseMetadata(header);
+}
+
+void ClientConnection::OnMessage(wire::Stream& stream,
+                                 wire::IncomingMessage& message) {
+  CallOf(stream).TakeReply(message.bytes);
+}
+
+void ClientConnection::OnEnd(wire::Stream& stream,
+                             const wire::StatusHeader& given,
+                             wire::EndCause cause) {
+  role_.AssertHeld();
+  const std::shared_ptr<ClientCall> call = std::move(CallOf(stream).self);
+  call->stream = nullptr;
+  call->place.store(nullptr);
+  if (cause == wire::EndCause::kConnection &&
+      given.certainty == Certainty::kNotStarted &&
+      call->attempts < kMaxRestarts) {
+    ++call->attempts;
+    return GiveBack(call);
+  }
+  wire::StatusHeader status = given;
+  std::string message = MessageOf(cause, given.message, peer());
+  if (status.code == absl::StatusCode::kOk && call->reply_malformed()) {
+    status.code = absl::StatusCode::kInternal;
+    status.certainty = Certainty::kFinished;
+    message = "the response is not a well-formed message of its type";
+  }
+  status.message = message;
+  if (call->EndWith(status, PhaseOf(cause, status.certainty), peer(),
+                    local())) {
+    Defer(call);
+  }
+}
+
+void ClientConnection::OnGoAway(wire::ErrorCode code, std::string_view reason) {
+  role_.AssertHeld();
+  GiveUp(absl::Status(
+      code == wire::ErrorCode::kVersionMismatch
+          ? absl::StatusCode::kUnimplemented
+          : absl::StatusCode::kUnavailable,
+      absl::StrCat(peer(), " ended the connection: ", ToAbsl(ToString(code)),
+                   ": ", ToAbsl(reason))));
+}
+
+void ClientConnection::OnClosed(wire::ErrorCode code, std::string_view reason) {
+  Connection::OnClosed(code, reason);
+  role_.AssertHeld();
+  GiveUp(absl::Status(
+      code == wire::ErrorCode::kVersionMismatch
+          ? absl::StatusCode::kUnimplemented
+          : absl::StatusCode::kUnavailable,
+      absl::StrCat("connection to ", peer(), " lost: ", ToAbsl(reason))));
+}
+
+void ClientConnection::GiveUp(absl::Status why) {
+  if (auto core = core_.lock()) {
+    core->OnUnusable(this, why, session().has_peer_hello());
+  }
+}
+
+void ClientConnection::OnDisconnected(wire::ErrorCode /*code*/,
+                                      const std::string& /*reason*/) {}
+
+}  // namespace tern

@@ -1,0 +1,88 @@
+#ifndef TERN_CLIENT_CLIENT_CONNECTION_H_
+#define TERN_CLIENT_CLIENT_CONNECTION_H_
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "client/client_call.h"
+#include "lib/base/submission_queue.h"
+#include "lib/net/connection.h"
+
+namespace tern {
+
+class ChannelCore;
+
+// A channel's connection: turns submitted calls into streams, and what becomes
+// of those into the calls' ends. See net::Connection for who runs what.
+class ClientConnection final : public net::Connection {
+ public:
+  ClientConnection(std::weak_ptr<ChannelCore> core, net::EventLoop* loop,
+                   net::FileDescriptor socket, const net::Address& peer,
+                   const net::ConnectionOptions& options,
+                   size_t max_pending_calls);
+
+  // Any thread: starts the call, soon. One that can't be started here any more
+  // goes back to the channel.
+  void Submit(std::shared_ptr<ClientCall> call);
+  // The same, left to the next turn, which the caller sees to.
+  void Enqueue(std::shared_ptr<ClientCall> call);
+  // Any thread: ends the call, soon, when its cancellation was requested or its
+  // deadline has passed.
+  void Reconsider(std::shared_ptr<ClientCall> call);
+
+  // Any thread, soon: ends all calls with CANCELLED, and the connection.
+  void ShutDownSoon(std::string_view reason);
+
+ private:
+  // SessionVisitor.
+  void OnHello(const wire::Hello& peer) override;
+  void OnResponseHeader(wire::Stream& stream,
+                        const wire::ResponseHeader& header) override;
+  void OnMessage(wire::Stream& stream, wire::IncomingMessage& message) override;
+  void OnEnd(wire::Stream& stream, const wire::StatusHeader& status,
+             wire::EndCause cause) override;
+  void OnGoAway(wire::ErrorCode code, std::string_view reason) override;
+  void OnClosed(wire::ErrorCode code, std::string_view reason) override;
+
+  // Connection.
+  void TakeSubmissions() override;
+  MonotonicTime NextHostTimeout() const override;
+  void OnHostTime(MonotonicTime now) override;
+  void OnDisconnected(wire::ErrorCode code, const std::string& reason) override;
+
+  // A call to look at again. (A ClientCall itself is in one queue at a time.)
+  struct Look {
+    std::shared_ptr<ClientCall> call;
+    SubmissionLink<Look> submission;
+  };
+
+  void TakeCall(std::shared_ptr<ClientCall> call)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void LookAt(const std::shared_ptr<ClientCall>& call)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void GiveBack(const std::shared_ptr<ClientCall>& call)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void StartStream(std::shared_ptr<ClientCall> call)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void StartPending() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void EndUnstarted(const std::shared_ptr<ClientCall>& call,
+                    absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // Tells the channel to use another connection.
+  void GiveUp(absl::Status why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+
+  const std::weak_ptr<ChannelCore> core_;
+  const size_t max_pending_calls_;
+  SubmissionQueue<ClientCall> submissions_;
+  SubmissionQueue<Look> looks_;
+
+  // Calls above the server's limit of concurrent ones, until one ends.
+  std::deque<std::shared_ptr<ClientCall>> pending_ ABSL_GUARDED_BY(role_);
+  MonotonicTime earliest_pending_deadline_ ABSL_GUARDED_BY(role_) =
+      MonotonicTime::InfiniteFuture();
+};
+
+}  // namespace tern
+
+#endif  // TERN_CLIENT_CLIENT_CONNECTION_H_

@@ -1,0 +1,45 @@
+#include "client/client_process.h"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <memory>
+#include <random>
+
+namespace tern {
+namespace {
+
+std::atomic<uint32_t> fork_generation{0};
+
+}  // namespace
+
+absl::StatusOr<net::EventLoop*> NextClientLoop() {
+  // Never destroyed: callbacks may run until the process ends.
+  static auto& loops =
+      *new absl::StatusOr<std::unique_ptr<net::EventLoopGroup>>(
+          net::EventLoopGroup::Create(0, "tern-client"));
+  if (!loops.ok()) return loops.status();
+  return (*loops)->Next();
+}
+
+uint32_t ForkGeneration() {
+  static const int registered =
+      pthread_atfork(nullptr, nullptr, [] { fork_generation.fetch_add(1); });
+  (void)registered;
+  return fork_generation.load(std::memory_order_relaxed);
+}
+
+uint64_t ClientProcessId() {
+  static const uint64_t id = [] {
+    std::random_device device;
+    return uint64_t{device()} << 32 | device();
+  }();
+  return id;
+}
+
+uint64_t NextCallSequence() {
+  static std::atomic<uint64_t> next{1};
+  return next.fetch_add(1, std::memory_order_relaxed);
+}
+
+}  // namespace tern

@@ -1,0 +1,120 @@
+#include "client/stub.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "client/channel_core.h"
+#include "client/client_call.h"
+#include "lib/base/string_view.h"
+#include "lib/call/ambient_call.h"
+#include "lib/net/event_loop.h"
+
+namespace tern::client_internal {
+namespace {
+
+Deadline DeadlineOf(const ChannelCore& core, const CallOptions& options,
+                    const AmbientCall* ambient) {
+  Deadline deadline;
+  if (options.timeout) deadline = Deadline::After(*options.timeout);
+  if (options.deadline) deadline = std::min(deadline, *options.deadline);
+  if (ambient != nullptr) deadline = std::min(deadline, ambient->deadline);
+  if (deadline.is_infinite()) {
+    deadline = Deadline::After(core.options().default_timeout);
+  }
+  return deadline;
+}
+
+// Why the call cannot even be made.
+absl::Status CheckCall(const ChannelCore& core,
+                       const google::protobuf::MessageLite& request,
+                       bool blocking) {
+  if (core.forked()) {
+    return absl::FailedPreconditionError(
+        "the channel belongs to the parent of this process, which was forked "
+        "without exec");
+  }
+  if (blocking && net::EventLoop::OnAnyLoopThread()) {
+    return absl::FailedPreconditionError(
+        "a blocking call on an I/O thread would stall its connections");
+  }
+  if (!request.IsInitialized()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("required fields are not set: ",
+                     std::string(request.InitializationErrorString())));
+  }
+  return absl::OkStatus();
+}
+
+std::shared_ptr<ClientCall> MakeCall(
+    const std::shared_ptr<ChannelCore>& core, const MethodInfo& method,
+    const google::protobuf::MessageLite& request,
+    google::protobuf::MessageLite* reply, const CallOptions& options,
+    std::unique_ptr<UnaryCompletion> completion) {
+  const AmbientCall* ambient =
+      options.detached ? nullptr : CurrentAmbientCall();
+  auto call = std::make_shared<ClientCall>(
+      core, method, options, DeadlineOf(*core, options, ambient),
+      request.SerializePartialAsString(), reply, std::move(completion));
+  if (ambient != nullptr) call->CancelWith(ambient->cancellation.lock());
+  return call;
+}
+
+absl::Status WithError(absl::Status status, const ChannelCore& core,
+                       const MethodInfo& method) {
+  CallError error = {.certainty = Certainty::kNotStarted,
+                     .phase = CallPhase::kSend,
+                     .method = std::string(method.full_name),
+                     .peer = core.target(),
+                     .local = {},
+                     .retry_after = std::nullopt};
+  error.AttachTo(&status);
+  return status;
+}
+
+}  // namespace
+
+absl::Status CallUnary(Channel& channel, const MethodInfo& method,
+                       const google::protobuf::MessageLite& request,
+                       google::protobuf::MessageLite* reply,
+                       const CallOptions& options) {
+  const std::shared_ptr<ChannelCore>& core = channel.core();
+  if (absl::Status status = CheckCall(*core, request, /*blocking=*/true);
+      !status.ok()) {
+    return WithError(std::move(status), *core, method);
+  }
+  const std::shared_ptr<ClientCall> call =
+      MakeCall(core, method, request, reply, options, nullptr);
+  core->Start(call);
+  return call->Wait();
+}
+
+CallHandle StartUnary(Channel& channel, const MethodInfo& method,
+                      const google::protobuf::MessageLite& request,
+                      const CallOptions& options,
+                      std::unique_ptr<UnaryCompletion> completion) {
+  const std::shared_ptr<ChannelCore>& core = channel.core();
+  absl::Status status = CheckCall(*core, request, /*blocking=*/false);
+  if (status.ok() && core->loop() == nullptr) status = core->error();
+  if (!status.ok()) {
+    status = WithError(std::move(status), *core, method);
+    if (core->loop() == nullptr || core->forked()) {
+      // No thread is left to call it later.
+      completion->Done(std::move(status));
+    } else {
+      core->loop()->Post([completion = std::move(completion),
+                          status = std::move(status)]() mutable {
+        completion->Done(std::move(status));
+      });
+    }
+    return CallHandle();
+  }
+  google::protobuf::MessageLite* const reply = completion->reply();
+  const std::shared_ptr<ClientCall> call =
+      MakeCall(core, method, request, reply, options, std::move(completion));
+  core->Start(call);
+  return CallHandle(call);
+}
+
+}  // namespace tern::client_internal

@@ -1,0 +1,19 @@
+#include "lib/call/ambient_call.h"
+
+namespace tern {
+namespace {
+
+thread_local const AmbientCall* current_call = nullptr;
+
+}  // namespace
+
+const AmbientCall* CurrentAmbientCall() { return current_call; }
+
+AmbientCallScope::AmbientCallScope(const AmbientCall* call)
+    : previous_(current_call) {
+  current_call = call;
+}
+
+AmbientCallScope::~AmbientCallScope() { current_call = previous_; }
+
+}  // namespace tern

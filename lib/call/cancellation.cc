@@ -1,0 +1,83 @@
+#include "lib/call/cancellation.h"
+
+#include <thread>
+#include <utility>
+
+namespace tern {
+
+struct Cancellation::Registration::Node {
+  absl::AnyInvocable<void()> callback;
+  // Guarded by the owner's mutex_.
+  bool running = false;
+  std::thread::id runner;
+};
+
+Cancellation::Registration::Registration(Cancellation* owner,
+                                         std::shared_ptr<Node> node)
+    : owner_(owner), node_(std::move(node)) {}
+
+Cancellation::Registration::Registration(Registration&& other) noexcept
+    : owner_(std::exchange(other.owner_, nullptr)),
+      node_(std::move(other.node_)) {}
+
+Cancellation::Registration& Cancellation::Registration::operator=(
+    Registration&& other) noexcept {
+  Reset();
+  owner_ = std::exchange(other.owner_, nullptr);
+  node_ = std::move(other.node_);
+  return *this;
+}
+
+void Cancellation::Registration::Reset() {
+  if (owner_ == nullptr) return;
+  owner_->Unregister(*node_);
+  owner_ = nullptr;
+  node_.reset();
+}
+
+void Cancellation::Unregister(Registration::Node& node) {
+  MutexLock lock(mutex_);
+  nodes_.remove_if([&](const auto& other) { return other.get() == &node; });
+  // A callback may drop its own registration.
+  while (node.running && node.runner != std::this_thread::get_id()) {
+    ran_.Wait(mutex_);
+  }
+}
+
+void Cancellation::Cancel() {
+  if (cancelled_.exchange(true, std::memory_order_acq_rel)) return;
+  while (true) {
+    std::shared_ptr<Registration::Node> node;
+    {
+      MutexLock lock(mutex_);
+      if (nodes_.empty()) return;
+      node = std::move(nodes_.front());
+      nodes_.pop_front();
+      node->running = true;
+      node->runner = std::this_thread::get_id();
+    }
+    node->callback();
+    MutexLock lock(mutex_);
+    node->running = false;
+    ran_.NotifyAll();
+  }
+}
+
+Cancellation::Registration Cancellation::OnCancel(
+    absl::AnyInvocable<void()> callback) {
+  auto node = std::make_shared<Registration::Node>();
+  node->callback = std::move(callback);
+  {
+    MutexLock lock(mutex_);
+    // Cancel() sets the flag before it takes the lock: either it is seen here,
+    // or Cancel() sees the node.
+    if (!cancelled()) {
+      nodes_.push_back(node);
+      return Registration(this, std::move(node));
+    }
+  }
+  node->callback();
+  return Registration();
+}
+
+}  // namespace tern

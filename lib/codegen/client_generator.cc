@@ -1,0 +1,156 @@
+#include "lib/codegen/client_generator.h"
+
+#include <string_view>
+#include <vector>
+
+#include "lib/codegen/layout.h"
+#include "lib/codegen/source_text.h"
+
+namespace tern::codegen {
+namespace {
+
+constexpr std::string_view kInterfaceComment =
+    "// A method blocks until its call has ended. With a callback it returns\n"
+    "// at once, and the callback runs when the call has ended.\n";
+
+constexpr std::string_view kStubComment =
+    "// Makes calls over a channel, which outlives the stub.\n"
+    "// Thread-safe, and cheap to make.\n";
+
+// How a method's two functions are written in one place.
+struct Form {
+  size_t indent = 0;
+  std::string before;         // "virtual "
+  std::string scope;          // "Stub::"
+  std::string default_value;  // Of the options, where they come last: " = {}".
+  std::string tail;           // ") override;"
+};
+
+std::string BlockingFunction(const Method& method, const Form& form) {
+  return FunctionLayout(
+      form.indent, form.before + "::absl::StatusOr<" + method.reply + ">",
+      form.scope + method.name,
+      {"const " + method.request + "& request",
+       "const ::tern::CallOptions& options" + form.default_value},
+      form.tail);
+}
+
+std::string CallbackFunction(const Method& method, const Form& form) {
+  return FunctionLayout(form.indent, form.before + "::tern::CallHandle",
+                        form.scope + method.name,
+                        {"const " + method.request + "& request",
+                         "const ::tern::CallOptions& options",
+                         "::tern::ReplyCallback<" + method.reply + "> done"},
+                        form.tail);
+}
+
+// Both functions, as members of a class.
+std::string Declarations(const Method& method, const std::string& specifier,
+                         const std::string& tail) {
+  Form form = {
+      .indent = 2,
+      .before = (method.is_deprecated ? "[[deprecated]] " : "") + specifier,
+      .scope = "",
+      .default_value = " = {}",
+      .tail = tail,
+  };
+  return BlockingFunction(method, form) + CallbackFunction(method, form);
+}
+
+std::string Interface(const Service& service) {
+  std::string text = CommentText(0, service.comment);
+  if (!service.UnaryMethods().empty()) {
+    if (!text.empty()) text += "//\n";
+    text += kInterfaceComment;
+  }
+  text +=
+      "class StubInterface {\n"
+      " public:\n"
+      "  virtual ~StubInterface() = default;\n";
+  for (const Method& method : service.methods) {
+    text += "\n" + CommentText(2, method.comment);
+    text += method.is_streaming ? StreamingNote(method)
+                                : Declarations(method, "virtual ", ") = 0;");
+  }
+  return text + "};\n";
+}
+
+std::string Stub(const Service& service) {
+  std::string text(kStubComment);
+  text += service.is_deprecated ? "class [[deprecated]] Stub" : "class Stub";
+  text +=
+      " final : public StubInterface {\n"
+      " public:\n";
+  text += Layout(2, "static constexpr ::std::string_view kServiceName = ",
+                 {"\"" + service.full_name + "\""}, ";");
+  text +=
+      "\n"
+      "  explicit Stub(::tern::Channel& channel) : channel_(channel) {}\n";
+  std::vector<Method> methods = service.UnaryMethods();
+  for (const Method& method : methods) {
+    text += "\n" + Declarations(method, "", ") override;");
+  }
+  text += "\n private:\n";
+  text += methods.empty() ? "  [[maybe_unused]] " : "  ";
+  return text + "::tern::Channel& channel_;\n};\n";
+}
+
+std::string Constants(const std::vector<Method>& methods) {
+  std::string text = "namespace {\n\n";
+  for (const Method& method : methods) {
+    text +=
+        Layout(0, "constexpr ::tern::MethodInfo " + method.constant + " = {",
+               {".full_name = \"" + method.full_name + "\""}, "};");
+  }
+  return text + "\n}  // namespace\n";
+}
+
+std::string Definitions(const Method& method) {
+  const Form form = {.indent = 0,
+                     .before = "",
+                     .scope = "Stub::",
+                     .default_value = "",
+                     .tail = ") {"};
+  std::string text = "\n" + BlockingFunction(method, form);
+  text += Layout(2, "return ::tern::BlockingUnaryCall<" + method.reply + ">(",
+                 {"channel_", method.constant, "request", "options"}, ");");
+  text += "}\n\n" + CallbackFunction(method, form);
+  text += Layout(
+      2, "return ::tern::AsyncUnaryCall<" + method.reply + ">(",
+      {"channel_", method.constant, "request", "options", "::std::move(done)"},
+      ");");
+  return text + "}\n";
+}
+
+}  // namespace
+
+std::string ClientHeader(const File& file) {
+  Includes includes = {
+      .standard = {"string_view"},
+      .others = {"absl/status/statusor.h", "client/call_handle.h",
+                 "client/call_options.h", "client/channel.h", "client/stub.h"},
+  };
+  includes.others.insert(file.pb_headers.begin(), file.pb_headers.end());
+  std::string body;
+  for (const Service& service : file.services) {
+    body +=
+        InNamespace(service, "\n" + Interface(service) + "\n" + Stub(service));
+  }
+  return HeaderText(file, "client", includes, body);
+}
+
+std::string ClientSource(const File& file) {
+  Includes includes = {.standard = {"utility"},
+                       .others = {"lib/call/method_info.h"}};
+  std::string body;
+  for (const Service& service : file.services) {
+    std::vector<Method> methods = service.UnaryMethods();
+    if (methods.empty()) continue;
+    std::string definitions = Constants(methods);
+    for (const Method& method : methods) definitions += Definitions(method);
+    body += InNamespace(service, definitions);
+  }
+  return SourceText(file, "client", includes, body);
+}
+
+}  // namespace tern::codegen

@@ -1,0 +1,150 @@
+#ifndef TERN_LIB_NET_CONNECTION_H_
+#define TERN_LIB_NET_CONNECTION_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/time/time.h"
+#include "lib/base/monotonic_time.h"
+#include "lib/net/address.h"
+#include "lib/net/driver_role.h"
+#include "lib/net/event_loop.h"
+#include "lib/net/socket.h"
+#include "lib/wire/session.h"
+
+namespace tern::net {
+
+struct ConnectionOptions {
+  wire::SessionOptions session;
+  // Above it nothing more is read; reading goes on below half of it.
+  size_t max_unsent_bytes = 4 << 20;
+  // The connection is given up when the peer takes no byte for so long.
+  absl::Duration write_timeout = absl::Seconds(30);
+};
+
+// A connected socket and the wire::Session that speaks over it: the base of
+// the server's and of the client's connections, which implement the visitor.
+//
+// The session belongs to whoever has the driver's role (see DriverRole): the
+// loop's thread while it reads or a timer is due, and any thread that has
+// queued something (a response, a call): then the thread writes it itself,
+// without waking the loop. A turn of a driver is: take what has come in, take
+// what was queued, write all that is to be sent in one system call.
+//
+// Held by shared_ptr: the loop's registration, posted functions and calls in
+// flight share it.
+class Connection : public std::enable_shared_from_this<Connection>,
+                   public wire::SessionVisitor,
+                   private EventLoop::IoHandler {
+ public:
+  // Something that a visitor's callback wants done after the role has been
+  // let go: whatever runs code that is not ours, or takes other locks.
+  class Deferred {
+   public:
+    virtual ~Deferred() = default;
+    // On the thread that had the role.
+    virtual void RunDeferred() = 0;
+  };
+
+  // `loop` outlives the connection's registration with it.
+  Connection(EventLoop* loop, FileDescriptor socket, const Address& peer,
+             const ConnectionOptions& options);
+  ~Connection() override;
+
+  // REQUIRES: loop thread, once, held by a shared_ptr.
+  void Start();
+
+  // Ends the connection from any thread: GOAWAY(code), every call told. Soon.
+  void CloseSoon(wire::ErrorCode code, std::string_view reason);
+
+  EventLoop* loop() const { return loop_; }
+  const std::string& peer() const { return peer_; }
+  const std::string& local() const { return local_; }
+
+ protected:
+  // Any thread: something is in a queue that TakeSubmissions() empties.
+  void Drive();
+
+  // For whoever has acquired the role: drives until no work is announced any
+  // more, lets the role go, and runs what was deferred.
+  void DriveAndRelease()
+      ABSL_UNLOCK_FUNCTION(role_) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+
+  // REQUIRES: role. Gives the session what other threads have queued.
+  virtual void TakeSubmissions() = 0;
+
+  // REQUIRES: role. When the host has something to do that depends on the time,
+  // and doing it (loop thread).
+  virtual MonotonicTime NextHostTimeout() const {
+    return MonotonicTime::InfiniteFuture();
+  }
+  virtual void OnHostTime(MonotonicTime /*now*/) {}
+
+  // Loop thread, without the role, once: the socket is closed, the session has
+  // told every stream.
+  virtual void OnDisconnected(wire::ErrorCode code,
+                              const std::string& reason) = 0;
+
+  // REQUIRES: role.
+  void Defer(std::shared_ptr<Deferred> deferred)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_) {
+    deferred_.push_back(std::move(deferred));
+  }
+  wire::Session& session() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_) {
+    return session_;
+  }
+
+  // SessionVisitor. A subclass that overrides it calls this one, too.
+  void OnClosed(wire::ErrorCode code, std::string_view reason) override;
+
+  DriverRole role_;
+
+ private:
+  void OnReady(uint32_t events) override;
+  void OnTimer();
+  void ReadInput() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void WriteOutput() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void UpdateInterest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void UpdateClosing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  MonotonicTime NextTimeout() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // What only the loop's thread may do: the timer, the registration.
+  void UpdateLoop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+
+  EventLoop* const loop_;
+  const ConnectionOptions options_;
+  const std::string peer_;
+  const std::string local_;
+
+  // Loop thread.
+  EventLoop::Timer timer_;
+
+  FileDescriptor socket_ ABSL_GUARDED_BY(role_);
+  wire::Session session_ ABSL_GUARDED_BY(role_);
+  std::vector<std::shared_ptr<Deferred>> deferred_ ABSL_GUARDED_BY(role_);
+  uint32_t interest_ ABSL_GUARDED_BY(role_) = 0;  // 0: not registered.
+  bool reading_paused_ ABSL_GUARDED_BY(role_) = false;
+  bool write_blocked_ ABSL_GUARDED_BY(role_) = false;
+  MonotonicTime write_blocked_since_ ABSL_GUARDED_BY(role_);
+  bool broken_ ABSL_GUARDED_BY(role_) = false;     // No use to read or write.
+  bool shut_down_ ABSL_GUARDED_BY(role_) = false;  // All sent; awaiting FIN.
+  MonotonicTime shut_down_at_ ABSL_GUARDED_BY(role_);
+  bool disconnected_ ABSL_GUARDED_BY(role_) = false;
+  wire::ErrorCode close_code_ ABSL_GUARDED_BY(role_) =
+      wire::ErrorCode::kNoError;
+  std::string close_reason_ ABSL_GUARDED_BY(role_);
+  // What the timer is set to; it may be too early, never too late.
+  MonotonicTime timer_set_to_ ABSL_GUARDED_BY(role_) =
+      MonotonicTime::InfiniteFuture();
+  bool update_posted_ ABSL_GUARDED_BY(role_) = false;
+  // When to look whether it is idle; none until the next byte is read.
+  MonotonicTime idle_check_at_ ABSL_GUARDED_BY(role_) =
+      MonotonicTime::InfiniteFuture();
+};
+
+}  // namespace tern::net
+
+#endif  // TERN_LIB_NET_CONNECTION_H_

@@ -1,0 +1,81 @@
+#ifndef TERN_LIB_NET_DRIVER_ROLE_H_
+#define TERN_LIB_NET_DRIVER_ROLE_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "absl/base/thread_annotations.h"
+
+namespace tern::net {
+
+// Who drives a connection: at most one thread at a time.
+//
+// Unlike with a lock, a thread that has only brought work need not wait: it
+// announces the work, and whoever holds the role does it before letting go. So
+// under load one thread's system call carries the work of many.
+//
+//   queue.Push(work);                     // Visible before the announcement.
+//   if (!role.AcquireOrAnnounce()) return;  // The holder will see it.
+//   do { take all from the queue, work } while (!role.TryRelease());
+//
+// All announced work is seen: AcquireOrAnnounce and TryRelease are changes of
+// one atomic word, so an announcement comes either before a release, which then
+// fails, or after it, and then acquires.
+class ABSL_LOCKABLE DriverRole {
+ public:
+  DriverRole() = default;
+  DriverRole(const DriverRole&) = delete;
+  DriverRole& operator=(const DriverRole&) = delete;
+
+  // True: this thread has the role now. False: its holder has been told.
+  bool AcquireOrAnnounce() ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) {
+    uint32_t state = state_.load(std::memory_order_relaxed);
+    while (true) {
+      const uint32_t next =
+          (state & kHeld) != 0 ? state | kWork : state | kHeld;
+      if (state_.compare_exchange_weak(state, next, std::memory_order_acq_rel,
+                                       std::memory_order_relaxed)) {
+        return (state & kHeld) == 0;
+      }
+    }
+  }
+
+  // Waits for the role.
+  void Acquire() ABSL_EXCLUSIVE_LOCK_FUNCTION() {
+    while ((state_.fetch_or(kHeld, std::memory_order_acquire) & kHeld) != 0) {
+      const uint32_t state =
+          state_.fetch_or(kWaiting, std::memory_order_relaxed) | kWaiting;
+      if ((state & kHeld) != 0) state_.wait(state, std::memory_order_relaxed);
+    }
+  }
+
+  // False: work was announced meanwhile, and the caller still has the role.
+  // (Not for the checker: a release that can fail has no annotation.)
+  bool TryRelease() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    uint32_t state = state_.load(std::memory_order_relaxed);
+    while (true) {
+      const bool work = (state & kWork) != 0;
+      const uint32_t next = work ? state & ~kWork : 0;
+      if (!state_.compare_exchange_weak(state, next, std::memory_order_acq_rel,
+                                        std::memory_order_relaxed)) {
+        continue;
+      }
+      if (work) return false;
+      if ((state & kWaiting) != 0) state_.notify_all();
+      return true;
+    }
+  }
+
+  // Tells the checker that the role is held here.
+  void AssertHeld() const ABSL_ASSERT_EXCLUSIVE_LOCK() {}
+
+ private:
+  static constexpr uint32_t kHeld = 1;
+  static constexpr uint32_t kWork = 2;
+  static constexpr uint32_t kWaiting = 4;
+  std::atomic<uint32_t> state_{0};
+};
+
+}  // namespace tern::net
+
+#endif  // TERN_LIB_NET_DRIVER_ROLE_H_

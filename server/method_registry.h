@@ -1,0 +1,42 @@
+#ifndef TERN_SERVER_METHOD_REGISTRY_H_
+#define TERN_SERVER_METHOD_REGISTRY_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "server/service.h"
+
+namespace tern {
+
+// Which service answers which method. Filled before the server starts, then
+// constant and read by all threads.
+class MethodRegistry {
+ public:
+  struct Entry {
+    Service* service;
+    const MethodHandler* handler;
+  };
+
+  // INVALID_ARGUMENT when a service of that name is registered.
+  absl::Status Register(Service* service);
+
+  // nullptr when nobody answers "package.Service/Method".
+  const Entry* Find(std::string_view full_name) const {
+    const auto found = methods_.find(full_name);
+    return found == methods_.end() ? nullptr : &found->second;
+  }
+  bool HasService(std::string_view name) const {
+    return services_.find(name) != services_.end();
+  }
+
+ private:
+  // Keys are the constants of generated code.
+  absl::flat_hash_map<std::string_view, Entry> methods_;
+  absl::flat_hash_map<std::string_view, Service*> services_;
+};
+
+}  // namespace tern
+
+#endif  // TERN_SERVER_METHOD_REGISTRY_H_

@@ -1,0 +1,400 @@
+#include "server/server.h"
+
+#include <algorithm>
+#include <memory>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "lib/base/log.h"
+#include "lib/base/mutex.h"
+#include "lib/base/status_macros.h"
+#include "lib/base/string_view.h"
+#include "lib/base/thread.h"
+#include "lib/call/ambient_call.h"
+#include "lib/net/address.h"
+#include "lib/net/event_loop.h"
+#include "lib/net/listener.h"
+#include "lib/net/resolver.h"
+#include "server/server_connection.h"
+#include "server/server_environment.h"
+#include "server/stop_signals.h"
+
+namespace tern {
+namespace {
+
+constexpr int kBacklog = 1024;
+// Connections above the limit that are kept just to be told of it.
+constexpr size_t kMaxRefusedConnections = 64;
+// After the last call has been answered or cancelled, for bytes to be sent.
+constexpr absl::Duration kFlushTime = absl::Seconds(1);
+
+std::string RandomInstanceId() {
+  std::random_device device;
+  std::string id(16, '\0');
+  for (char& byte : id) byte = static_cast<char>(device());
+  return id;
+}
+
+}  // namespace
+
+// The server's parts and their life: nothing, then started, then draining, then
+// stopped.
+class ServerCore {
+ public:
+  explicit ServerCore(ServerOptions options) {
+    environment_.options = std::move(options);
+  }
+  ~ServerCore();
+
+  void Register(Service* service) {
+    TERN_CHECK(!started()) << "Register after Start";
+    registered_.Update(environment_.registry.Register(service));
+  }
+  absl::Status Start();
+  std::vector<std::string> addresses() const;
+  uint16_t port() const;
+  void Wait();
+  absl::Status Drain(absl::Duration grace);
+  void Stop();
+
+ private:
+  enum class State { kIdle, kStarted, kStopping, kStopped };
+  using Connections =
+      absl::flat_hash_map<ServerConnection*, std::shared_ptr<ServerConnection>>;
+
+  bool started() const {
+    MutexLock lock(mutex_);
+    return state_ != State::kIdle;
+  }
+  absl::Status StartParts();
+  absl::Status Listen(const std::string& text);
+  void OnAccept(net::FileDescriptor socket, const net::Address& peer);
+  void Forget(ServerConnection* connection);
+  void StopLoops();
+  std::vector<std::shared_ptr<ServerConnection>> CopyConnections();
+  bool BeginDrain();
+  // False when the time or a signal came first.
+  bool WaitForNoConnections(MonotonicTime until, StopSignals* signals);
+  absl::Status FinishDrain(absl::Duration grace, StopSignals* signals);
+  size_t AbortCalls(absl::StatusCode code, std::string_view reason);
+
+  ServerEnvironment environment_;
+  absl::Status registered_;
+
+  std::unique_ptr<net::EventLoopGroup> loops_;
+
+  mutable Mutex mutex_;
+  CondVar changed_;  // state_ or connections_.
+  State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  Connections connections_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<net::Listener>> listeners_
+      ABSL_GUARDED_BY(mutex_);
+  std::vector<net::Address> addresses_ ABSL_GUARDED_BY(mutex_);
+  StopSignals* waiter_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  std::thread drainer_ ABSL_GUARDED_BY(mutex_);  // Of a drain from a handler.
+};
+
+ServerCore::~ServerCore() {
+  Stop();
+  std::thread drainer;
+  {
+    MutexLock lock(mutex_);
+    drainer = std::move(drainer_);
+  }
+  if (drainer.joinable()) drainer.join();
+}
+
+// --- Start
+// ----------------------------------------------------------------------
+
+absl::Status ServerCore::Start() {
+  if (started()) {
+    return absl::FailedPreconditionError("the server has been started before");
+  }
+  TERN_RETURN_IF_ERROR(registered_);
+  TERN_RETURN_IF_ERROR(CheckServerOptions(environment_.options));
+  absl::Status status = StartParts();
+  if (status.ok()) {
+    MutexLock lock(mutex_);
+    state_ = State::kStarted;
+    return status;
+  }
+  // Nothing is left half started: the next Start() begins anew.
+  std::vector<std::unique_ptr<net::Listener>> listeners;
+  {
+    MutexLock lock(mutex_);
+    listeners.swap(listeners_);
+    addresses_.clear();
+  }
+  listeners.clear();
+  for (const auto& connection : CopyConnections()) {
+    connection->AbortSoon(absl::StatusCode::kUnavailable,
+                          "the server did not start", [](size_t) {});
+  }
+  StopLoops();
+  environment_.pool.reset();
+  Connections connections;
+  {
+    MutexLock lock(mutex_);
+    connections.swap(connections_);
+  }
+  connections.clear();
+  loops_.reset();
+  return status;
+}
+
+absl::Status ServerCore::StartParts() {
+  environment_.options = ResolveServerDefaults(environment_.options);
+  environment_.instance_id = RandomInstanceId();
+  const ServerOptions& options = environment_.options;
+  environment_.memory =
+      std::make_unique<MemoryBudget>(options.max_request_memory_bytes);
+  TERN_ASSIGN_OR_RETURN(
+      loops_, net::EventLoopGroup::Create(options.loop_threads, "tern-server"));
+  environment_.pool = std::make_unique<ThreadPool>(
+      ThreadPool::Options{.threads = options.worker_threads,
+                          .max_queued_tasks = options.max_queued_calls,
+                          .name = "tern-worker"});
+  for (const std::string& text : options.listen) {
+    TERN_RETURN_IF_ERROR(Listen(text));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ServerCore::Listen(const std::string& text) {
+  TERN_ASSIGN_OR_RETURN(const net::Endpoint endpoint, net::ParseEndpoint(text));
+  TERN_ASSIGN_OR_RETURN(const std::vector<net::Address> addresses,
+                        net::ResolveBlocking(endpoint));
+  for (const net::Address& address : addresses) {
+    TERN_ASSIGN_OR_RETURN(
+        std::unique_ptr<net::Listener> listener,
+        net::Listener::Start(
+            loops_->Next(), address, kBacklog,
+            [this](net::FileDescriptor socket, const net::Address& peer) {
+              OnAccept(std::move(socket), peer);
+            }));
+    MutexLock lock(mutex_);
+    addresses_.push_back(listener->address());
+    listeners_.push_back(std::move(listener));
+  }
+  return absl::OkStatus();
+}
+
+// On the listener's loop.
+void ServerCore::OnAccept(net::FileDescriptor socket,
+                          const net::Address& peer) {
+  net::EventLoop* const loop = loops_->Next();
+  std::shared_ptr<ServerConnection> connection;
+  {
+    MutexLock lock(mutex_);
+    const size_t limit = environment_.options.max_connections;
+    if (draining_ || connections_.size() >= limit + kMaxRefusedConnections) {
+      return;  // Closes it.
+    }
+    connection = std::make_shared<ServerConnection>(
+        &environment_, loop, std::move(socket), peer,
+        /*over_limit=*/connections_.size() >= limit,
+        [this](ServerConnection* gone) { Forget(gone); });
+    connections_[connection.get()] = connection;
+  }
+  loop->Post([connection] { connection->Start(); });
+}
+
+void ServerCore::Forget(ServerConnection* connection) {
+  std::shared_ptr<ServerConnection> last;  // Dropped after the lock.
+  MutexLock lock(mutex_);
+  const auto found = connections_.find(connection);
+  if (found == connections_.end()) return;
+  last = std::move(found->second);
+  connections_.erase(found);
+  changed_.NotifyAll();
+  if (waiter_ != nullptr && draining_ && connections_.empty()) waiter_->Wake();
+}
+
+std::vector<std::shared_ptr<ServerConnection>> ServerCore::CopyConnections() {
+  std::vector<std::shared_ptr<ServerConnection>> copy;
+  MutexLock lock(mutex_);
+  copy.reserve(connections_.size());
+  for (const auto& [key, connection] : connections_) copy.push_back(connection);
+  return copy;
+}
+
+std::vector<std::string> ServerCore::addresses() const {
+  std::vector<std::string> result;
+  MutexLock lock(mutex_);
+  for (const net::Address& address : addresses_) {
+    result.push_back(address.ToString());
+  }
+  return result;
+}
+
+uint16_t ServerCore::port() const {
+  MutexLock lock(mutex_);
+  for (const net::Address& address : addresses_) {
+    if (!address.is_unix()) return address.port();
+  }
+  return 0;
+}
+
+void ServerCore::StopLoops() {
+  if (loops_ == nullptr) return;
+  for (size_t i = 0; i < loops_->size(); ++i) loops_->at(i)->Stop();
+}
+
+// --- End
+// ------------------------------------------------------------------------
+
+bool ServerCore::BeginDrain() {
+  std::vector<std::unique_ptr<net::Listener>> listeners;
+  {
+    MutexLock lock(mutex_);
+    if (state_ != State::kStarted || draining_) return false;
+    draining_ = true;
+    listeners.swap(listeners_);
+  }
+  listeners.clear();  // Waits for their loops.
+  for (const auto& connection : CopyConnections()) connection->DrainSoon();
+  return true;
+}
+
+bool ServerCore::WaitForNoConnections(MonotonicTime until,
+                                      StopSignals* signals) {
+  while (true) {
+    {
+      MutexLock lock(mutex_);
+      if (connections_.empty()) return true;
+      if (signals == nullptr) {
+        if (!changed_.WaitUntil(mutex_, until) &&
+            MonotonicTime::Now() >= until) {
+          return connections_.empty();
+        }
+        continue;
+      }
+    }
+    if (signals->Wait(until)) return false;
+    MutexLock lock(mutex_);
+    if (connections_.empty()) return true;
+    if (MonotonicTime::Now() >= until) return false;
+  }
+}
+
+size_t ServerCore::AbortCalls(absl::StatusCode code, std::string_view reason) {
+  struct Count {
+    Mutex mutex;
+    CondVar changed;
+    size_t waiting = 0;
+    size_t aborted = 0;
+  };
+  const auto count = std::make_shared<Count>();
+  const auto connections = CopyConnections();
+  count->waiting = connections.size();
+  for (const auto& connection : connections) {
+    connection->AbortSoon(code, reason, [count](size_t aborted) {
+      MutexLock lock(count->mutex);
+      --count->waiting;
+      count->aborted += aborted;
+      count->changed.NotifyAll();
+    });
+  }
+  MutexLock lock(count->mutex);
+  while (count->waiting > 0) count->changed.Wait(count->mutex);
+  return count->aborted;
+}
+
+absl::Status ServerCore::FinishDrain(absl::Duration grace,
+                                     StopSignals* signals) {
+  size_t cancelled = 0;
+  if (!WaitForNoConnections(MonotonicTime::Now() + grace, signals)) {
+    cancelled = AbortCalls(absl::StatusCode::kCancelled,
+                           "the server's drain has ended");
+  }
+  Stop();
+  if (cancelled == 0) return absl::OkStatus();
+  return absl::DeadlineExceededError(
+      absl::StrCat(cancelled, cancelled == 1 ? " call was" : " calls were",
+                   " cancelled at the end of the drain's grace of ",
+                   absl::FormatDuration(grace)));
+}
+
+absl::Status ServerCore::Drain(absl::Duration grace) {
+  if (!BeginDrain()) {
+    return absl::FailedPreconditionError("the server is not running");
+  }
+  if (!ThreadPool::OnWorker()) return FinishDrain(grace, nullptr);
+  // The handler that asks is one of those that are waited for.
+  absl::StatusOr<std::thread> thread = StartThread(
+      "tern-drain", [this, grace] { (void)FinishDrain(grace, nullptr); });
+  if (!thread.ok()) return thread.status();
+  MutexLock lock(mutex_);
+  drainer_ = *std::move(thread);
+  return absl::OkStatus();
+}
+
+void ServerCore::Stop() {
+  std::vector<std::unique_ptr<net::Listener>> listeners;
+  {
+    MutexLock lock(mutex_);
+    if (state_ == State::kStopping) {
+      while (state_ != State::kStopped) changed_.Wait(mutex_);
+      return;
+    }
+    if (state_ != State::kStarted) return;
+    state_ = State::kStopping;
+    draining_ = true;
+    listeners.swap(listeners_);
+  }
+  listeners.clear();
+  AbortCalls(absl::StatusCode::kUnavailable, "the server was stopped");
+  environment_.pool->Stop();
+  WaitForNoConnections(MonotonicTime::Now() + kFlushTime, nullptr);
+  StopLoops();
+  Connections connections;
+  MutexLock lock(mutex_);
+  connections.swap(connections_);
+  state_ = State::kStopped;
+  changed_.NotifyAll();
+  if (waiter_ != nullptr) waiter_->Wake();
+}
+
+void ServerCore::Wait() {
+  bool catch_signals = environment_.options.drain_on_signals;
+  StopSignals signals(catch_signals);
+  {
+    MutexLock lock(mutex_);
+    if (state_ == State::kIdle || state_ == State::kStopped) return;
+    waiter_ = &signals;
+  }
+  if (signals.Wait(MonotonicTime::InfiniteFuture()) && BeginDrain()) {
+    const absl::Duration grace = environment_.options.drain_grace;
+    TERN_LOG(kInfo) << "draining for at most " << grace;
+    if (absl::Status status = FinishDrain(grace, &signals); !status.ok()) {
+      TERN_LOG(kWarning) << status.message();
+    }
+  }
+  MutexLock lock(mutex_);
+  while (state_ != State::kStopped) changed_.Wait(mutex_);
+  waiter_ = nullptr;
+}
+
+// --- The facade
+// ------------------------------------------------------------------
+
+Server::Server(ServerOptions options)
+    : core_(std::make_unique<ServerCore>(std::move(options))) {}
+Server::~Server() = default;
+void Server::Register(Service* service) { core_->Register(service); }
+absl::Status Server::Start() { return core_->Start(); }
+std::vector<std::string> Server::addresses() const {
+  return core_->addresses();
+}
+uint16_t Server::port() const { return core_->port(); }
+void Server::Wait() { core_->Wait(); }
+absl::Status Server::Drain(absl::Duration grace) { return core_->Drain(grace); }
+void Server::Stop() { core_->Stop(); }
+
+}  // namespace tern

@@ -1,0 +1,274 @@
+#include "server/server_connection.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+#include "lib/base/log.h"
+#include "lib/base/string_view.h"
+#include "lib/call/call_error.h"
+#include "server/server_options.h"
+
+namespace tern {
+namespace {
+
+constexpr uint32_t kMemoryRetryAfterMs = 100;
+constexpr size_t kMaxLoggedMessageBytes = 1024;
+
+ServerCall& CallOf(wire::Stream& stream) {
+  return *static_cast<ServerCall*>(stream.user);
+}
+
+// An absl::Status as it travels. Holds what the header's views point at.
+class WireStatus {
+ public:
+  explicit WireStatus(const ServerCall& call) {
+    absl::Status status = call.status();
+    CallError::RemoveFrom(&status);  // What it says is of an inner call.
+    message_ = std::string(status.message());
+    if (!wire::IsUtf8(message_)) {
+      message_ = EscapeForLog(message_, kMaxLoggedMessageBytes);
+    }
+    status.ForEachPayload(
+        [this](absl::string_view type_url, const absl::Cord& payload) {
+          details_.emplace_back(std::string(type_url), std::string(payload));
+        });
+    header.code = status.code();
+    header.message = message_;
+    for (const auto& [type_url, value] : details_) {
+      header.details.push_back({.type_url = type_url, .value = value});
+    }
+    header.certainty = call.certainty();
+    header.retry_after_ms = call.retry_after_ms();
+    if (call.queue_us() != 0) header.queue_us = call.queue_us();
+    if (call.handler_us() != 0) header.handler_us = call.handler_us();
+    for (const auto& [key, value] : call.sent_trailing_metadata().entries()) {
+      header.trailing_metadata.push_back({.key = key, .value = value});
+    }
+  }
+
+  wire::StatusHeader header;
+
+ private:
+  std::string message_;
+  std::vector<std::pair<std::string, std::string>> details_;
+};
+
+}  // namespace
+
+ServerConnection::ServerConnection(
+    ServerEnvironment* environment, net::EventLoop* loop,
+    net::FileDescriptor socket, const net::Address& peer, bool over_limit,
+    absl::AnyInvocable<void(ServerConnection*)> on_disconnected)
+    : Connection(
+          loop, std::move(socket), peer,
+          ToConnectionOptions(environment->options, environment->instance_id)),
+      environment_(environment),
+      over_limit_(over_limit),
+      on_disconnected_(std::move(on_disconnected)),
+      memory_(environment->memory.get()) {}
+
+// --- From the session
+// ---------------------------------------------------------
+
+void ServerConnection::OnHello(const wire::Hello& /*peer*/) {
+  role_.AssertHeld();
+  if (!over_limit_) return;
+  session().Close(
+      wire::ErrorCode::kOverloaded,
+      absl::StrCat("the server has ", environment_->options.max_connections,
+                   " connections, its limit"));
+}
+
+void ServerConnection::OnCall(wire::Stream& stream,
+                              const wire::CallHeader& header,
+                              wire::CallShape* /*shape*/) {
+  role_.AssertHeld();
+  const MethodRegistry::Entry* entry =
+      environment_->registry.Find(header.method);
+  if (entry == nullptr) {
+    const std::string_view service =
+        header.method.substr(0, header.method.find('/'));
+    const std::string message =
+        environment_->registry.HasService(service)
+            ? absl::StrCat("no method ", ToAbsl(header.method))
+            : absl::StrCat("no service ", ToAbsl(service), " here");
+    (void)session().Finish(&stream,
+                           {.code = absl::StatusCode::kUnimplemented,
+                            .message = message,
+                            .certainty = Certainty::kNotStarted},
+                           nullptr);
+    return;
+  }
+  auto call = std::make_shared<ServerCall>(
+      std::static_pointer_cast<ServerConnection>(shared_from_this()), *entry,
+      header, stream.deadline());
+  call->stream = &stream;
+  stream.user = call.get();
+  call->self = std::move(call);
+}
+
+bool ServerConnection::OnMessageStart(wire::Stream& stream, uint32_t length) {
+  role_.AssertHeld();
+  if (!memory_.Reserve(length)) return false;
+  CallOf(stream).reserved_bytes += length;
+  return true;
+}
+
+void ServerConnection::OnMessage(wire::Stream& stream,
+                                 wire::IncomingMessage& message) {
+  role_.AssertHeld();
+  ServerCall& call = CallOf(stream);
+  if (message.storage == nullptr) {
+    const auto bytes = static_cast<int64_t>(message.bytes.size());
+    if (!memory_.Reserve(bytes)) {
+      return Refuse(call, absl::StatusCode::kResourceExhausted,
+                    "the server has no memory left for requests",
+                    kMemoryRetryAfterMs);
+    }
+    call.reserved_bytes += bytes;
+  }
+  if (absl::Status status = call.TakeRequest(message); !status.ok()) {
+    Refuse(call, status.code(), ToStd(status.message()));
+  }
+}
+
+void ServerConnection::OnHalfClose(wire::Stream& stream) {
+  role_.AssertHeld();
+  ServerCall& call = CallOf(stream);
+  call.SetReady();
+  Defer(call.self);
+}
+
+void ServerConnection::OnCancel(wire::Stream& stream, wire::CancelCause cause) {
+  role_.AssertHeld();
+  ServerCall& call = CallOf(stream);
+  if (call.TryWithdraw()) {
+    const bool late = cause == wire::CancelCause::kDeadline;
+    return Refuse(call,
+                  late ? absl::StatusCode::kDeadlineExceeded
+                       : absl::StatusCode::kCancelled,
+                  late ? "the deadline passed before the call was started"
+                       : "cancelled before it was started");
+  }
+  Defer(call.Cancel());
+}
+
+// --- To the session
+// -----------------------------------------------------------
+
+void ServerConnection::Complete(std::shared_ptr<ServerCall> call) {
+  completed_.Push(std::move(call));
+  Drive();
+}
+
+void ServerConnection::TakeSubmissions() {
+  role_.AssertHeld();
+  completed_.TakeAll([this](std::shared_ptr<ServerCall> call) {
+    role_.AssertHeld();
+    // An abort may have answered it meanwhile.
+    if (call->stream != nullptr) Answer(*call);
+  });
+}
+
+void ServerConnection::Refuse(ServerCall& call, absl::StatusCode code,
+                              std::string_view message,
+                              std::optional<uint32_t> retry_after_ms) {
+  Finish(call,
+         {.code = code,
+          .message = message,
+          .certainty = Certainty::kNotStarted,
+          .retry_after_ms = retry_after_ms},
+         nullptr);
+}
+
+void ServerConnection::Answer(ServerCall& call) {
+  const auto write = [&call](char* buffer) {
+    call.reply()->SerializeWithCachedSizesToArray(
+        reinterpret_cast<uint8_t*>(buffer));
+  };
+  const wire::OutgoingMessage message = {.size = call.reply_bytes(),
+                                         .write = write};
+  if (call.status().ok() && call.sent_trailing_metadata().empty()) {
+    wire::StatusHeader header;
+    if (call.queue_us() != 0) header.queue_us = call.queue_us();
+    if (call.handler_us() != 0) header.handler_us = call.handler_us();
+    return Finish(call, header, &message);
+  }
+  const WireStatus status(call);
+  Finish(call, status.header, call.status().ok() ? &message : nullptr);
+}
+
+void ServerConnection::Finish(ServerCall& call,
+                              const wire::StatusHeader& status,
+                              const wire::OutgoingMessage* message) {
+  wire::Stream* const stream = std::exchange(call.stream, nullptr);
+  if (absl::Status sent = session().Finish(stream, status, message);
+      !sent.ok()) {
+    uint64_t more = 0;
+    if (environment_->connection_errors.Allow(MonotonicTime::Now(), &more)) {
+      TERN_LOG(kWarning) << call.method() << " for " << peer()
+                         << ": the answer could not be sent: " << sent << " ("
+                         << more << " more like this)";
+    }
+  }
+  memory_.Release(std::exchange(call.reserved_bytes, 0));
+  // Last: it may be the call's only share.
+  const std::shared_ptr<ServerCall> self = std::move(call.self);
+}
+
+void ServerConnection::DrainSoon() {
+  loop()->Post([self = shared_from_this(), this] {
+    role_.Acquire();
+    session().Drain("the server is draining", MonotonicTime::Now());
+    DriveAndRelease();
+  });
+}
+
+void ServerConnection::AbortSoon(absl::StatusCode code, std::string_view reason,
+                                 absl::AnyInvocable<void(size_t)> on_aborted) {
+  const auto told = std::make_shared<absl::AnyInvocable<void(size_t)>>(
+      std::move(on_aborted));
+  const auto abort = [self = shared_from_this(), this, code,
+                      reason = std::string(reason), told] {
+    size_t aborted = 0;
+    role_.Acquire();
+    session().ForEachStream([&](wire::Stream& stream) {
+      role_.AssertHeld();
+      ServerCall& call = CallOf(stream);
+      ++aborted;
+      const bool unrun = call.TryWithdraw();
+      if (!unrun) Defer(call.Cancel());
+      Finish(call,
+             {.code = code,
+              .message = reason,
+              .certainty =
+                  unrun ? Certainty::kNotStarted : Certainty::kMaybeStarted},
+             nullptr);
+    });
+    session().Close(wire::ErrorCode::kNoError, reason);
+    DriveAndRelease();
+    (*told)(aborted);
+  };
+  // A loop that has been stopped has no more calls to end.
+  if (!loop()->Post(abort)) (*told)(0);
+}
+
+void ServerConnection::OnDisconnected(wire::ErrorCode code,
+                                      const std::string& reason) {
+  const bool peers_fault = code != wire::ErrorCode::kNoError &&
+                           code != wire::ErrorCode::kInternalError &&
+                           code != wire::ErrorCode::kOverloaded;
+  uint64_t more = 0;
+  if (peers_fault &&
+      environment_->connection_errors.Allow(MonotonicTime::Now(), &more)) {
+    TERN_LOG(kWarning) << "connection from " << peer()
+                       << " ended: " << ToString(code) << ": "
+                       << EscapeForLog(reason) << " (" << more
+                       << " more like this)";
+  }
+  on_disconnected_(this);
+}
+
+}  // namespace tern

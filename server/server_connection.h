@@ -1,0 +1,80 @@
+#ifndef TERN_SERVER_SERVER_CONNECTION_H_
+#define TERN_SERVER_SERVER_CONNECTION_H_
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "lib/base/submission_queue.h"
+#include "lib/net/connection.h"
+#include "server/memory_budget.h"
+#include "server/server_call.h"
+#include "server/server_environment.h"
+
+namespace tern {
+
+// One client's connection: turns what its session tells into calls, and
+// completed calls into answers.
+//
+// The visitor's callbacks run with the driver's role (see net::Connection);
+// Complete() may be called from any thread.
+class ServerConnection final : public net::Connection {
+ public:
+  // `environment` outlives it. `on_disconnected` is called on the loop's
+  // thread, last.
+  ServerConnection(ServerEnvironment* environment, net::EventLoop* loop,
+                   net::FileDescriptor socket, const net::Address& peer,
+                   bool over_limit,
+                   absl::AnyInvocable<void(ServerConnection*)> on_disconnected);
+
+  // Any thread: `call` has its status; it is answered soon.
+  void Complete(std::shared_ptr<ServerCall> call);
+
+  // Any thread, soon: see Session::Drain.
+  void DrainSoon();
+  // Any thread, soon: ends every call with `code`, and runs none that waits,
+  // then closes.
+  void AbortSoon(absl::StatusCode code, std::string_view reason,
+                 absl::AnyInvocable<void(size_t)> on_aborted);
+
+  ServerEnvironment& environment() { return *environment_; }
+
+ private:
+  // SessionVisitor.
+  void OnHello(const wire::Hello& peer) override;
+  void OnCall(wire::Stream& stream, const wire::CallHeader& header,
+              wire::CallShape* shape) override;
+  bool OnMessageStart(wire::Stream& stream, uint32_t length) override;
+  void OnMessage(wire::Stream& stream, wire::IncomingMessage& message) override;
+  void OnHalfClose(wire::Stream& stream) override;
+  void OnCancel(wire::Stream& stream, wire::CancelCause cause) override;
+  void OnEnd(wire::Stream&, const wire::StatusHeader&,
+             wire::EndCause) override {}
+
+  // Connection.
+  void TakeSubmissions() override;
+  void OnDisconnected(wire::ErrorCode code, const std::string& reason) override;
+
+  // Answers a call that never ran.
+  void Refuse(ServerCall& call, absl::StatusCode code, std::string_view message,
+              std::optional<uint32_t> retry_after_ms = std::nullopt)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void Answer(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // Gives the stream's answer; the call is done for this connection.
+  void Finish(ServerCall& call, const wire::StatusHeader& status,
+              const wire::OutgoingMessage* message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+
+  ServerEnvironment* const environment_;
+  const bool over_limit_;
+  absl::AnyInvocable<void(ServerConnection*)> on_disconnected_;
+
+  SubmissionQueue<ServerCall> completed_;
+  MemoryAccount memory_ ABSL_GUARDED_BY(role_);
+};
+
+}  // namespace tern
+
+#endif  // TERN_SERVER_SERVER_CONNECTION_H_

@@ -1,0 +1,93 @@
+#include "server/stop_signals.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+
+#include "lib/base/log.h"
+
+namespace tern {
+namespace {
+
+// What the handler writes to; -1 while nobody catches. Process-wide, because
+// signal handlers are.
+std::atomic<int> handler_fd{-1};
+
+void Add(int fd, uint64_t value) {
+  // A full counter (never, in practice) would be as good as another one.
+  [[maybe_unused]] const ssize_t written = write(fd, &value, sizeof(value));
+}
+
+void HandleSignal(int) {
+  const int saved = errno;
+  const int fd = handler_fd.load();
+  if (fd >= 0) Add(fd, 1);
+  errno = saved;
+}
+
+}  // namespace
+
+StopSignals::StopSignals(bool catch_signals)
+    // A semaphore: each signal is one success of Wait().
+    : signalled_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE)),
+      woken_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  TERN_CHECK(signalled_.valid() && woken_.valid()) << "no eventfd";
+  int none = -1;
+  if (!catch_signals ||
+      !handler_fd.compare_exchange_strong(none, signalled_.get())) {
+    return;
+  }
+  active_ = true;
+  struct sigaction action = {};
+  action.sa_handler = HandleSignal;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGTERM, &action, &previous_term_);
+  sigaction(SIGINT, &action, &previous_int_);
+  sigset_t caught;
+  sigemptyset(&caught);
+  sigaddset(&caught, SIGTERM);
+  sigaddset(&caught, SIGINT);
+  pthread_sigmask(SIG_UNBLOCK, &caught, &previous_mask_);
+}
+
+StopSignals::~StopSignals() {
+  if (!active_) return;
+  pthread_sigmask(SIG_SETMASK, &previous_mask_, nullptr);
+  sigaction(SIGTERM, &previous_term_, nullptr);
+  sigaction(SIGINT, &previous_int_, nullptr);
+  handler_fd.store(-1);
+}
+
+bool StopSignals::Wait(MonotonicTime until) {
+  while (true) {
+    uint64_t value = 0;
+    if (read(signalled_.get(), &value, sizeof(value)) > 0) return true;
+    int timeout_ms = -1;
+    if (!until.is_infinite()) {
+      const absl::Duration left = until - MonotonicTime::Now();
+      if (left <= absl::ZeroDuration()) return false;
+      // Rounded up, and at most a minute: the loop goes on.
+      timeout_ms = static_cast<int>(std::min<int64_t>(
+          60'000,
+          absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1)))));
+    }
+    pollfd fds[] = {{.fd = signalled_.get(), .events = POLLIN, .revents = 0},
+                    {.fd = woken_.get(), .events = POLLIN, .revents = 0}};
+    const int ready = poll(fds, 2, timeout_ms);
+    if (ready > 0 && fds[1].revents != 0 && fds[0].revents == 0) {
+      // Taken back, so that the next wait waits again.
+      if (read(woken_.get(), &value, sizeof(value)) > 0) return false;
+    }
+  }
+}
+
+void StopSignals::Wake() { Add(woken_.get(), 1); }
+
+}  // namespace tern
