@@ -37,7 +37,8 @@ Stream* Session::Find(StreamId id) const {
 }
 
 Stream* Session::Open(StreamId id, MonotonicTime deadline) {
-  if (streams_.empty()) busy_since_ = now_;
+  // A peer that has said nothing since the last calls began still owes that.
+  if (streams_.empty() && last_receive_ >= busy_since_) busy_since_ = now_;
   auto stream = std::make_unique<Stream>();
   stream->id_ = id;
   stream->deadline_ = deadline;
@@ -131,11 +132,11 @@ MonotonicTime Session::NextTimeout() const {
 }
 
 MonotonicTime Session::KeepaliveTime() const {
-  if (streams_.empty() || !has_peer_hello_) {
-    return MonotonicTime::InfiniteFuture();
-  }
   if (!ping_sent_at_.is_infinite()) {
     return ping_sent_at_ + options_.keepalive_timeout;
+  }
+  if (streams_.empty() || !has_peer_hello_) {
+    return MonotonicTime::InfiniteFuture();
   }
   return std::max(last_receive_, busy_since_) +
          std::max(options_.keepalive_interval,
@@ -274,8 +275,11 @@ void Session::Close(ErrorCode code, std::string_view reason) {
 void Session::OnTransportClosed(std::string_view reason, MonotonicTime now) {
   const Entry entry(this);
   now_ = now;
-  CloseWith(ErrorCode::kInternalError, reason, absl::StatusCode::kUnavailable,
-            Farewell::kNothing, /*nothing_started=*/false);
+  // The peer's way to end a drain, when it is the first to have no calls.
+  const bool drained = (draining() || goaway_received_) && streams_.empty();
+  CloseWith(drained ? ErrorCode::kNoError : ErrorCode::kInternalError, reason,
+            absl::StatusCode::kUnavailable, Farewell::kNothing,
+            /*nothing_started=*/false);
 }
 
 void Session::CloseWith(ErrorCode code, std::string_view reason,

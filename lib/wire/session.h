@@ -404,7 +404,7 @@ class Session {
   uint64_t payload_frames_sent_ = 0;
 
   // Keepalive.
-  MonotonicTime busy_since_;  // When streams_ last stopped being empty.
+  MonotonicTime busy_since_;  // When streams_ stopped being empty.
   MonotonicTime ping_sent_at_ = MonotonicTime::InfiniteFuture();
 };
 

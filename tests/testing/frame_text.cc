@@ -176,7 +176,7 @@ std::string GreetingBytes() {
 std::string CallBlock(std::string_view method) {
   wire::v1::CallHeader header;
   header.set_method(std::string(method));
-  header.set_timeout_us(1'000'000);
+  header.set_timeout_us(60'000'000);
   return header.SerializeAsString();
 }
 
