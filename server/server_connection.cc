@@ -159,6 +159,8 @@ void ServerConnection::OnCancel(wire::Stream& stream, wire::CancelCause cause) {
 // -----------------------------------------------------------
 
 void ServerConnection::Complete(std::shared_ptr<ServerCall> call) {
+  // The call may hold the last share of a connection that has ended.
+  const std::shared_ptr<Connection> self = shared_from_this();
   completed_.Push(std::move(call));
   Drive();
 }
