@@ -39,8 +39,9 @@ class ServerContext {
   virtual Cancellation& cancellation() = 0;
 
   virtual const Metadata& metadata() const = 0;
-  // Sent with the status, whatever it is. What breaks Metadata's rules ends the
-  // call INTERNAL.
+  // Sent with the status, whatever it is. What breaks Metadata's rules turns OK
+  // into INTERNAL, what is more than the client takes into RESOURCE_EXHAUSTED;
+  // an error stays as it is and loses its metadata.
   virtual Metadata& trailing_metadata() = 0;
 
   // W3C trace context of the caller, all zero when it sent none.

@@ -43,6 +43,7 @@ Connection::~Connection() = default;
 void Connection::Start() {
   TERN_DCHECK(loop_->OnLoopThread());
   role_.Acquire();
+  registration_ = shared_from_this();
   interest_ = EPOLLERR | EPOLLIN;
   if (absl::Status status = loop_->Register(socket_.get(), interest_, this);
       !status.ok()) {
@@ -59,6 +60,15 @@ void Connection::CloseSoon(wire::ErrorCode code, std::string_view reason) {
     self->session_.Close(code, reason);
     self->DriveAndRelease();
   });
+}
+
+void Connection::Abandon() {
+  TERN_DCHECK(loop_->OnLoopThread());
+  const std::shared_ptr<Connection> self = shared_from_this();
+  role_.Acquire();
+  broken_ = true;
+  session_.OnTransportClosed("abandoned", MonotonicTime::Now());
+  DriveAndRelease();
 }
 
 void Connection::Drive() {
@@ -97,6 +107,7 @@ void Connection::OnTimer() {
 }
 
 void Connection::DriveAndRelease() {
+  std::shared_ptr<Connection> registration;  // Dropped last.
   std::vector<std::shared_ptr<Deferred>> deferred;
   bool tell_disconnected = false;
   wire::ErrorCode code = wire::ErrorCode::kNoError;
@@ -110,6 +121,7 @@ void Connection::DriveAndRelease() {
     UpdateLoop();
     if (disconnected_ && !was_disconnected) {
       tell_disconnected = true;
+      registration = std::move(registration_);
       code = close_code_;
       reason = close_reason_;
     }
@@ -207,8 +219,8 @@ void Connection::UpdateInterest() {
 }
 
 MonotonicTime Connection::NextTimeout() const {
-  MonotonicTime next = std::min(
-      {session_.NextTimeout(), NextHostTimeout(), idle_check_at_});
+  MonotonicTime next =
+      std::min({session_.NextTimeout(), NextHostTimeout(), idle_check_at_});
   if (write_blocked_) {
     next = std::min(next, write_blocked_since_ + options_.write_timeout);
   }
