@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "lib/base/monotonic_time.h"
+#include "tern/lib/base/monotonic_time.h"
 #include "tests/testing/frame_text.h"
 #include "tests/testing/recording_host.h"
 
