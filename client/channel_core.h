@@ -9,15 +9,15 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "client/backoff.h"
-#include "client/channel.h"
-#include "client/client_call.h"
-#include "client/client_connection.h"
-#include "lib/base/mutex.h"
-#include "lib/call/call_error.h"
-#include "lib/net/address.h"
-#include "lib/net/connector.h"
-#include "lib/net/event_loop.h"
+#include "tern/client/backoff.h"
+#include "tern/client/channel.h"
+#include "tern/client/client_call.h"
+#include "tern/client/client_connection.h"
+#include "tern/lib/base/mutex.h"
+#include "tern/lib/call/call_error.h"
+#include "tern/lib/net/address.h"
+#include "tern/lib/net/connector.h"
+#include "tern/lib/net/event_loop.h"
 
 namespace tern {
 

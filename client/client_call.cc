@@ -1,14 +1,14 @@
-#include "client/client_call.h"
+#include "tern/client/client_call.h"
 
 #include <utility>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
-#include "client/channel_core.h"
-#include "client/client_connection.h"
-#include "client/client_process.h"
-#include "lib/base/string_view.h"
-#include "lib/call/ambient_call.h"
+#include "tern/client/channel_core.h"
+#include "tern/client/client_connection.h"
+#include "tern/client/client_process.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/call/ambient_call.h"
 
 namespace tern {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "server/server_options.h"
-#include "server/service.h"
+#include "tern/server/server_options.h"
+#include "tern/server/service.h"
 
 namespace tern {
 

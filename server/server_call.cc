@@ -1,11 +1,11 @@
-#include "server/server_call.h"
+#include "tern/server/server_call.h"
 
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
-#include "lib/base/string_view.h"
-#include "server/server_connection.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/server/server_connection.h"
 
 namespace tern {
 namespace {

@@ -1,14 +1,14 @@
-#include "server/server_connection.h"
+#include "tern/server/server_connection.h"
 
 #include <utility>
 #include <vector>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
-#include "lib/base/string_view.h"
-#include "lib/call/call_error.h"
-#include "server/server_options.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/call/call_error.h"
+#include "tern/server/server_options.h"
 
 namespace tern {
 namespace {
@@ -228,8 +228,8 @@ void ServerConnection::DrainSoon() {
 
 void ServerConnection::AbortSoon(absl::StatusCode code, std::string_view reason,
                                  absl::AnyInvocable<void(size_t)> on_aborted) {
-  const auto told = std::make_shared<absl::AnyInvocable<void(size_t)>>(
-      std::move(on_aborted));
+  const auto told =
+      std::make_shared<absl::AnyInvocable<void(size_t)>>(std::move(on_aborted));
   const auto abort = [self = shared_from_this(), this, code,
                       reason = std::string(reason), told] {
     size_t aborted = 0;

@@ -2,7 +2,7 @@
 #define TERN_EXAMPLES_KV_CALL_WINDOW_H_
 
 #include "absl/base/thread_annotations.h"
-#include "lib/base/mutex.h"
+#include "tern/lib/base/mutex.h"
 
 namespace kv {
 

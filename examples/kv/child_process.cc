@@ -13,8 +13,8 @@
 #include <cstdint>
 
 #include "absl/strings/str_cat.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/base/status_macros.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/base/status_macros.h"
 
 namespace kv {
 namespace {

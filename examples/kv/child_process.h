@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "lib/base/monotonic_time.h"
+#include "tern/lib/base/monotonic_time.h"
 
 namespace kv {
 

@@ -12,7 +12,7 @@
 #include "examples/kv/entry_text.h"
 #include "examples/kv/limits.h"
 #include "examples/kv/line_reader.h"
-#include "lib/base/status_macros.h"
+#include "tern/lib/base/status_macros.h"
 
 namespace kv {
 namespace {

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "examples/kv/progress.h"
-#include "lib/base/string_view.h"
+#include "tern/lib/base/string_view.h"
 
 namespace kv {
 namespace {

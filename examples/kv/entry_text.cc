@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
 #include "examples/kv/limits.h"
-#include "lib/base/status_macros.h"
+#include "tern/lib/base/status_macros.h"
 
 namespace kv {
 namespace {

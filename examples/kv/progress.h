@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "lib/base/monotonic_time.h"
+#include "tern/lib/base/monotonic_time.h"
 
 namespace kv {
 

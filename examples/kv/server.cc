@@ -1,6 +1,6 @@
 // The key-value server: kv.proto over LevelDB. See kUsage.
 
-#include "server/server.h"
+#include "tern/server/server.h"
 
 #include <getopt.h>
 #include <signal.h>

@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "examples/kv/limits.h"
-#include "lib/base/log.h"
-#include "lib/base/status_macros.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/status_macros.h"
 
 namespace kv {
 namespace {

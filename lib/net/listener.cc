@@ -1,4 +1,4 @@
-#include "lib/net/listener.h"
+#include "tern/lib/net/listener.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/base/status_macros.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/base/status_macros.h"
 
 namespace tern::net {
 namespace {

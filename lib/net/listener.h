@@ -11,10 +11,10 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "lib/base/log.h"
-#include "lib/net/address.h"
-#include "lib/net/event_loop.h"
-#include "lib/net/socket.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/net/address.h"
+#include "tern/lib/net/event_loop.h"
+#include "tern/lib/net/socket.h"
 
 namespace tern::net {
 

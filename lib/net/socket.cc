@@ -1,4 +1,4 @@
-#include "lib/net/socket.h"
+#include "tern/lib/net/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,8 +10,8 @@
 
 #include <system_error>
 
-#include "lib/base/status_macros.h"
-#include "lib/base/string_view.h"
+#include "tern/lib/base/status_macros.h"
+#include "tern/lib/base/string_view.h"
 
 namespace tern::net {
 namespace {

@@ -1,4 +1,4 @@
-#include "lib/wire/fault_budget.h"
+#include "tern/lib/wire/fault_budget.h"
 
 namespace tern::wire {
 

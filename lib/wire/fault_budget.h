@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "absl/time/time.h"
-#include "lib/base/monotonic_time.h"
+#include "tern/lib/base/monotonic_time.h"
 
 namespace tern::wire {
 

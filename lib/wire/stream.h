@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
-#include "lib/base/monotonic_time.h"
-#include "lib/wire/frame.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/wire/frame.h"
 
 namespace tern::wire {
 

@@ -5,9 +5,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "lib/base/string_view.h"
 #include "tern/call.pb.h"
 #include "tern/hello.pb.h"
+#include "tern/lib/base/string_view.h"
 #include "tern/status.pb.h"
 
 namespace tern::testing {

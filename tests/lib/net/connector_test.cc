@@ -1,4 +1,4 @@
-#include "lib/net/connector.h"
+#include "tern/lib/net/connector.h"
 
 #include <sys/socket.h>
 

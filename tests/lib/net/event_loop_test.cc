@@ -1,4 +1,4 @@
-#include "lib/net/event_loop.h"
+#include "tern/lib/net/event_loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
