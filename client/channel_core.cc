@@ -117,10 +117,16 @@ void ChannelCore::Start(std::shared_ptr<ClientCall> call) {
 
 void ChannelCore::Reconsider(std::shared_ptr<ClientCall> call) {
   std::shared_ptr<ClientConnection> connection;
+  absl::Status status;
+  CallPhase phase = CallPhase::kConnect;
   {
     MutexLock lock(mutex_);
     if (call->waiting) {
-      if (!call->cancel_requested && call->deadline() > MonotonicTime::Now()) {
+      if (call->cancel_requested) {
+        status = absl::CancelledError("cancelled by the caller");
+      } else if (call->deadline() <= MonotonicTime::Now()) {
+        status = NoConnectionInTime(&phase);
+      } else {
         return;
       }
       waiting_.erase(call);
@@ -131,10 +137,16 @@ void ChannelCore::Reconsider(std::shared_ptr<ClientCall> call) {
     }
   }
   if (connection != nullptr) return connection->Reconsider(std::move(call));
-  const absl::Status status =
-      call->cancel_requested ? absl::CancelledError("cancelled by the caller")
-                             : absl::DeadlineExceededError("deadline exceeded");
-  EndCalls({std::move(call)}, status, CallPhase::kConnect);
+  EndCalls({std::move(call)}, status, phase);
+}
+
+absl::Status ChannelCore::NoConnectionInTime(CallPhase* phase) const {
+  std::string message = "deadline exceeded while waiting for a connection";
+  if (!failure_.ok()) {
+    *phase = failure_phase_;
+    absl::StrAppend(&message, ": ", failure_.message());
+  }
+  return absl::DeadlineExceededError(message);
 }
 
 void ChannelCore::EndCalls(const Calls& calls, const absl::Status& status,
@@ -189,7 +201,7 @@ void ChannelCore::OnWaitingTimer() {
   Calls due;
   const MonotonicTime now = loop_->now();
   CallPhase phase = CallPhase::kConnect;
-  std::string why;
+  absl::Status status;
   {
     MutexLock lock(mutex_);
     while (!waiting_.empty() && (*waiting_.begin())->deadline() <= now) {
@@ -197,15 +209,9 @@ void ChannelCore::OnWaitingTimer() {
       due.back()->waiting = false;
       waiting_.erase(waiting_.begin());
     }
-    if (!failure_.ok()) {
-      phase = failure_phase_;
-      why = absl::StrCat(": ", failure_.message());
-    }
+    status = NoConnectionInTime(&phase);
   }
-  EndCalls(due,
-           absl::DeadlineExceededError(absl::StrCat(
-               "deadline exceeded while waiting for a connection", why)),
-           phase);
+  EndCalls(due, status, phase);
   UpdateWaitingTimer();
 }
 

@@ -87,7 +87,10 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   // Sets the state and takes out the calls that do not wait for a connection.
   Calls EnterBackoff(CallPhase phase, const absl::Status& why)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void PostConnect() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // How calls end whose deadline passes while they wait; `*phase` is set when
+  // it is known better.
+  absl::Status NoConnectionInTime(CallPhase* phase) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndCalls(const Calls& calls, const absl::Status& status,
                 CallPhase phase);
   template <typename Method>
@@ -110,7 +113,7 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   std::shared_ptr<ClientConnection> connection_ ABSL_GUARDED_BY(mutex_);
   Waiting waiting_ ABSL_GUARDED_BY(mutex_);
   Backoff backoff_ ABSL_GUARDED_BY(mutex_);
-  // Of the last attempt, in kBackoff.
+  // Of the last attempt; OK once one has succeeded.
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   CallPhase failure_phase_ ABSL_GUARDED_BY(mutex_) = CallPhase::kConnect;
 };

@@ -41,8 +41,10 @@ ClientCall::ClientCall(
 }
 
 void ClientCall::TakeReply(std::string_view bytes) {
-  reply_malformed_ =
-      !reply_->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  // Partial: else protobuf logs what a peer leaves out.
+  reply_malformed_ = !reply_->ParsePartialFromArray(
+                         bytes.data(), static_cast<int>(bytes.size())) ||
+                     !reply_->IsInitialized();
 }
 
 void ClientCall::OnResponseMetadata(const wire::ResponseHeader& header) {

@@ -113,7 +113,7 @@ void ClientConnection::TakeCall(std::shared_ptr<ClientCall> call) {
   }
   switch (session().CanStart()) {
     case wire::Session::StartBlock::kNone:
-      if (pending_.empty()) return StartStream(std::move(call));
+      if (pending_.empty() && StartStream(call)) return;
       break;
     case wire::Session::StartBlock::kFull:
       break;
@@ -132,7 +132,7 @@ void ClientConnection::TakeCall(std::shared_ptr<ClientCall> call) {
   pending_.push_back(std::move(call));
 }
 
-void ClientConnection::StartStream(std::shared_ptr<ClientCall> call) {
+bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call) {
   wire::CallHeader header = {.method = call->method()};
   header.request_id = call->request_id();
   header.request_id.attempt = call->attempts;
@@ -149,21 +149,28 @@ void ClientConnection::StartStream(std::shared_ptr<ClientCall> call) {
   absl::Status status =
       session().Start(header, {}, call->deadline(), call.get(), &message,
                       /*half_close=*/true, MonotonicTime::Now(), &call->stream);
-  if (!status.ok()) return EndUnstarted(call, std::move(status));
-  call->self = std::move(call);
+  if (status.ok()) {
+    call->self = call;
+  } else if (status.code() == absl::StatusCode::kResourceExhausted &&
+             !session().has_peer_hello()) {
+    return false;
+  } else {
+    EndUnstarted(call, std::move(status));
+  }
+  return true;
 }
 
 void ClientConnection::StartPending() {
   while (!pending_.empty()) {
     const wire::Session::StartBlock block = session().CanStart();
     if (block == wire::Session::StartBlock::kFull) return;
-    std::shared_ptr<ClientCall> call = std::move(pending_.front());
-    pending_.pop_front();
-    if (block == wire::Session::StartBlock::kNone) {
-      StartStream(std::move(call));
-    } else {
+    const std::shared_ptr<ClientCall> call = pending_.front();
+    if (block == wire::Session::StartBlock::kClosing) {
       GiveBack(call);
+    } else if (!StartStream(call)) {
+      return;
     }
+    pending_.pop_front();
   }
 }
 

@@ -64,7 +64,9 @@ class ClientConnection final : public net::Connection {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void GiveBack(const std::shared_ptr<ClientCall>& call)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
-  void StartStream(std::shared_ptr<ClientCall> call)
+  // False: it must wait for the server's HELLO, which may allow more than the
+  // protocol's defaults do.
+  bool StartStream(const std::shared_ptr<ClientCall>& call)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void StartPending() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void EndUnstarted(const std::shared_ptr<ClientCall>& call,
@@ -77,7 +79,8 @@ class ClientConnection final : public net::Connection {
   SubmissionQueue<ClientCall> submissions_;
   SubmissionQueue<Look> looks_;
 
-  // Calls above the server's limit of concurrent ones, until one ends.
+  // Calls above the server's limit of concurrent ones, until one ends; behind
+  // one that waits for HELLO, until that has come.
   std::deque<std::shared_ptr<ClientCall>> pending_ ABSL_GUARDED_BY(role_);
   MonotonicTime earliest_pending_deadline_ ABSL_GUARDED_BY(role_) =
       MonotonicTime::InfiniteFuture();

@@ -15,9 +15,9 @@
 
 namespace tern {
 
-// Called exactly once, on the channel's I/O thread: it must not block (a
-// blocking call made there fails FAILED_PRECONDITION). Never before the call
-// that started it has returned... see StartUnary.
+// Called exactly once, on the channel's I/O thread, after the call that was
+// given it has returned. It must not block: a blocking call made there fails
+// FAILED_PRECONDITION.
 template <typename Reply>
 using ReplyCallback = absl::AnyInvocable<void(absl::StatusOr<Reply>) &&>;
 

@@ -74,7 +74,7 @@ class ServerCore {
   absl::Status Listen(const std::string& text);
   void OnAccept(net::FileDescriptor socket, const net::Address& peer);
   void Forget(ServerConnection* connection);
-  void StopLoops();
+  void StopLoops();  // And what connections are left.
   std::vector<std::shared_ptr<ServerConnection>> CopyConnections();
   bool BeginDrain();
   // False when the time or a signal came first.
@@ -138,12 +138,6 @@ absl::Status ServerCore::Start() {
   }
   StopLoops();
   environment_.pool.reset();
-  Connections connections;
-  {
-    MutexLock lock(mutex_);
-    connections.swap(connections_);
-  }
-  connections.clear();
   loops_.reset();
   return status;
 }
@@ -244,6 +238,7 @@ uint16_t ServerCore::port() const {
 void ServerCore::StopLoops() {
   if (loops_ == nullptr) return;
   for (size_t i = 0; i < loops_->size(); ++i) loops_->at(i)->Stop();
+  for (const auto& connection : CopyConnections()) connection->Abandon();
 }
 
 // --- End
@@ -353,9 +348,7 @@ void ServerCore::Stop() {
   environment_.pool->Stop();
   WaitForNoConnections(MonotonicTime::Now() + kFlushTime, nullptr);
   StopLoops();
-  Connections connections;
   MutexLock lock(mutex_);
-  connections.swap(connections_);
   state_ = State::kStopped;
   changed_.NotifyAll();
   if (waiter_ != nullptr) waiter_->Wake();

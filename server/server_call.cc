@@ -54,7 +54,10 @@ absl::Status ServerCall::TakeRequest(wire::IncomingMessage& message) {
 
 absl::Status ServerCall::ParseRequest(std::string_view bytes) {
   request_ = entry_.handler->new_request(&arena_);
-  if (request_->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+  // Partial: else protobuf logs what a peer leaves out.
+  if (request_->ParsePartialFromArray(bytes.data(),
+                                      static_cast<int>(bytes.size())) &&
+      request_->IsInitialized()) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(

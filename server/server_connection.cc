@@ -159,6 +159,8 @@ void ServerConnection::OnCancel(wire::Stream& stream, wire::CancelCause cause) {
 // -----------------------------------------------------------
 
 void ServerConnection::Complete(std::shared_ptr<ServerCall> call) {
+  // The call may hold the last share of a connection that has ended.
+  const std::shared_ptr<Connection> self = shared_from_this();
   completed_.Push(std::move(call));
   Drive();
 }
@@ -196,8 +198,20 @@ void ServerConnection::Answer(ServerCall& call) {
     if (call.handler_us() != 0) header.handler_us = call.handler_us();
     return Finish(call, header, &message);
   }
-  const WireStatus status(call);
-  Finish(call, status.header, call.status().ok() ? &message : nullptr);
+  if (!call.status().ok())
+    return Finish(call, WireStatus(call).header, nullptr);
+  for (const auto& [key, value] : call.sent_trailing_metadata().entries()) {
+    const absl::Status valid = wire::CheckMetadataEntry(key, value);
+    if (valid.ok()) continue;
+    const std::string why =
+        absl::StrCat("the handler's trailing metadata: ", valid.message());
+    return Finish(call,
+                  {.code = absl::StatusCode::kInternal,
+                   .message = why,
+                   .certainty = Certainty::kFinished},
+                  nullptr);
+  }
+  Finish(call, WireStatus(call).header, &message);
 }
 
 void ServerConnection::Finish(ServerCall& call,
@@ -228,9 +242,10 @@ void ServerConnection::DrainSoon() {
 
 void ServerConnection::AbortSoon(absl::StatusCode code, std::string_view reason,
                                  absl::AnyInvocable<void(size_t)> on_aborted) {
-  loop()->Post([self = shared_from_this(), this, code,
-                reason = std::string(reason),
-                on_aborted = std::move(on_aborted)]() mutable {
+  const auto told =
+      std::make_shared<absl::AnyInvocable<void(size_t)>>(std::move(on_aborted));
+  const auto abort = [self = shared_from_this(), this, code,
+                      reason = std::string(reason), told] {
     size_t aborted = 0;
     role_.Acquire();
     session().ForEachStream([&](wire::Stream& stream) {
@@ -248,8 +263,10 @@ void ServerConnection::AbortSoon(absl::StatusCode code, std::string_view reason,
     });
     session().Close(wire::ErrorCode::kNoError, reason);
     DriveAndRelease();
-    on_aborted(aborted);
-  });
+    (*told)(aborted);
+  };
+  // A loop that has been stopped has no more calls to end.
+  if (!loop()->Post(abort)) (*told)(0);
 }
 
 void ServerConnection::OnDisconnected(wire::ErrorCode code,

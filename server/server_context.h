@@ -15,8 +15,9 @@ namespace tern {
 
 // What a handler can know of its call beside the request, and what it can add
 // to the answer. Made by the server; valid until the handler returns.
-// cancelled(), deadline(), OnCancel() and cancellation() may be used from any
-// thread meanwhile; the rest belongs to the handler.
+//
+// cancelled(), deadline() and cancellation() may be used from any thread
+// meanwhile; the rest belongs to the handler.
 class ServerContext {
  public:
   virtual ~ServerContext() = default;
@@ -34,12 +35,13 @@ class ServerContext {
   // is lost, or a drain's grace is over. The handler should return soon (its
   // status is not sent any more, or does not matter).
   virtual bool cancelled() const = 0;
-  // Told at once when that happens; see Cancellation::OnCancel.
+  // Calls back when that happens: see Cancellation::OnCancel.
   virtual Cancellation& cancellation() = 0;
 
   virtual const Metadata& metadata() const = 0;
-  // Sent with the status, whatever it is. What breaks Metadata's rules ends the
-  // call INTERNAL.
+  // Sent with the status, whatever it is. What breaks Metadata's rules turns OK
+  // into INTERNAL, what is more than the client takes into RESOURCE_EXHAUSTED;
+  // an error stays as it is and loses its metadata.
   virtual Metadata& trailing_metadata() = 0;
 
   // W3C trace context of the caller, all zero when it sent none.

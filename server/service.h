@@ -37,27 +37,40 @@ class Service {
 
 namespace server_internal {
 
-template <typename ServiceType, typename Request, typename Reply,
-          absl::Status (ServiceType::*method)(ServerContext&, const Request&,
-                                              Reply*)>
+template <typename Message>
+google::protobuf::MessageLite* NewMessage(google::protobuf::Arena* arena) {
+#if GOOGLE_PROTOBUF_VERSION >= 5027000
+  return google::protobuf::Arena::Create<Message>(arena);
+#else
+  return google::protobuf::Arena::CreateMessage<Message>(arena);
+#endif
+}
+
+template <typename Method>
+struct UnaryTraits;
+template <typename S, typename Q, typename R>
+struct UnaryTraits<absl::Status (S::*)(ServerContext&, const Q&, R*)> {
+  using ServiceType = S;
+  using Request = Q;
+  using Reply = R;
+};
+
+// UnaryMethod<&Service::Get>("kv.v1.KeyValue/Get")
+template <auto method>
 constexpr MethodHandler UnaryMethod(std::string_view full_name) {
+  using Traits = UnaryTraits<decltype(method)>;
   return {
       .info = {.full_name = full_name},
-      .new_request =
-          [](google::protobuf::Arena* arena) -> google::protobuf::MessageLite* {
-        return google::protobuf::Arena::CreateMessage<Request>(arena);
-      },
-      .new_reply =
-          [](google::protobuf::Arena* arena) -> google::protobuf::MessageLite* {
-        return google::protobuf::Arena::CreateMessage<Reply>(arena);
-      },
+      .new_request = NewMessage<typename Traits::Request>,
+      .new_reply = NewMessage<typename Traits::Reply>,
       .invoke =
           [](Service& service, ServerContext& context,
              const google::protobuf::MessageLite& request,
              google::protobuf::MessageLite* reply) {
+            using ServiceType = typename Traits::ServiceType;
             return (static_cast<ServiceType&>(service).*method)(
-                context, static_cast<const Request&>(request),
-                static_cast<Reply*>(reply));
+                context, static_cast<const typename Traits::Request&>(request),
+                static_cast<typename Traits::Reply*>(reply));
           },
   };
 }

@@ -1,24 +1,20 @@
-#include "server/server.h"
-
 #include <iostream>
 
 #include "examples/hello/hello.tern.server.h"
+#include "server/server.h"
 
 class Greeter final : public hello::v1::Greeter::Service {
-  absl::Status SayHello(tern::ServerContext& context,
-                        const hello::v1::HelloRequest& request,
-                        hello::v1::HelloReply* reply) override {
-    reply->set_text("Hello, " + request.name() + " at " + context.peer());
+  absl::Status SayHello(tern::ServerContext&, const hello::v1::HelloRequest& in,
+                        hello::v1::HelloReply* out) override {
+    out->set_text("Hello, " + in.name() + "!");
     return absl::OkStatus();
   }
 };
 
-int main() {
+int main(int argc, char** argv) {
   Greeter greeter;
-  tern::Server server({.listen = {"[::]:7117"}});
+  tern::Server server({.listen = {argc > 1 ? argv[1] : "[::]:7117"}});
   server.Register(&greeter);
-  if (absl::Status status = server.Start(); !status.ok()) {
-    return std::cerr << status << "\n", 1;
-  }
+  if (auto s = server.Start(); !s.ok()) return std::cerr << s << "\n", 1;
   server.Wait();  // Until SIGTERM or Ctrl-C; calls in flight are finished.
 }

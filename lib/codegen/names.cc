@@ -107,6 +107,7 @@ constexpr std::string_view kKeywords[] = {
     "xor",
     "xor_eq",
 };
+static_assert(std::ranges::is_sorted(kKeywords));
 
 // What the generated classes of a service are called or declare themselves. A
 // method is named the same in all of them, so one list serves all.
@@ -116,6 +117,7 @@ constexpr std::string_view kOwnNames[] = {
     "TernMethods",  "TernServiceName", "channel_", "kMethods",
     "kServiceName",
 };
+static_assert(std::ranges::is_sorted(kOwnNames));
 
 bool Contains(std::span<const std::string_view> sorted, std::string_view name) {
   return std::binary_search(sorted.begin(), sorted.end(), name);

@@ -10,8 +10,7 @@ namespace tern::codegen {
 namespace {
 
 constexpr std::string_view kServiceComment =
-    "// Override the methods; one that is not overridden answers "
-    "UNIMPLEMENTED.\n"
+    "// Override the methods: what is not overridden answers UNIMPLEMENTED.\n"
     "// They may be called from many threads at once, and may block.\n";
 
 std::string Declaration(const Method& method) {
@@ -27,8 +26,10 @@ std::string Declaration(const Method& method) {
 
 std::string ServiceClass(const Service& service) {
   std::string text = CommentText(0, service.comment);
-  if (!service.comment.empty()) text += "//\n";
-  text += kServiceComment;
+  if (!service.UnaryMethods().empty()) {
+    if (!text.empty()) text += "//\n";
+    text += kServiceComment;
+  }
   if (service.is_deprecated) text += "// Deprecated.\n";
   text +=
       "class Service : public ::tern::Service {\n"
@@ -47,10 +48,8 @@ std::string ServiceClass(const Service& service) {
 }
 
 std::string HandlerEntry(const Method& method) {
-  std::string text = Layout(
-      4, "::tern::server_internal::UnaryMethod<",
-      {"Service", method.request, method.reply, "&Service::" + method.name},
-      ">(");
+  std::string text = Layout(4, "::tern::server_internal::UnaryMethod<",
+                            {"&Service::" + method.name}, ">(");
   std::string name = "\"" + method.full_name + "\"),\n";
   std::string same_line = text.substr(0, text.size() - 1) + name;
   return KeepsToColumns(same_line) ? same_line : text + "        " + name;

@@ -19,7 +19,7 @@ constexpr int kMaxReadsPerTurn = 4;
 // Closing at once could make the kernel send RST, which destroys what the peer
 // has not read yet: our GOAWAY.
 constexpr absl::Duration kShutdownTimeout = absl::Seconds(1);
-// An idle connection gives back the memory that it kept for speed.
+// A connection without calls then gives back the memory that it kept for speed.
 constexpr absl::Duration kIdleTime = absl::Seconds(5);
 
 std::string Describe(const char* what, int error) {
@@ -43,6 +43,7 @@ Connection::~Connection() = default;
 void Connection::Start() {
   TERN_DCHECK(loop_->OnLoopThread());
   role_.Acquire();
+  registration_ = shared_from_this();
   interest_ = EPOLLERR | EPOLLIN;
   if (absl::Status status = loop_->Register(socket_.get(), interest_, this);
       !status.ok()) {
@@ -59,6 +60,15 @@ void Connection::CloseSoon(wire::ErrorCode code, std::string_view reason) {
     self->session_.Close(code, reason);
     self->DriveAndRelease();
   });
+}
+
+void Connection::Abandon() {
+  TERN_DCHECK(loop_->OnLoopThread());
+  const std::shared_ptr<Connection> self = shared_from_this();
+  role_.Acquire();
+  broken_ = true;
+  session_.OnTransportClosed("abandoned", MonotonicTime::Now());
+  DriveAndRelease();
 }
 
 void Connection::Drive() {
@@ -88,16 +98,16 @@ void Connection::OnTimer() {
         now);
   }
   if (shut_down_ && now >= shut_down_at_ + kShutdownTimeout) broken_ = true;
-  if (!idle_since_.is_infinite() && now >= idle_since_ + kIdleTime) {
-    idle_since_ = MonotonicTime::InfiniteFuture();
-    session_.ReleaseMemory();
-    deferred_.shrink_to_fit();
+  if (now >= idle_check_at_) {
+    const bool idle = session_.open_streams() == 0;
+    idle_check_at_ = idle ? MonotonicTime::InfiniteFuture() : now + kIdleTime;
+    if (idle) session_.ReleaseMemory();
   }
   DriveAndRelease();
 }
 
 void Connection::DriveAndRelease() {
-  // Once for all turns: a stream of announcements must not postpone it.
+  std::shared_ptr<Connection> registration;  // Dropped last.
   std::vector<std::shared_ptr<Deferred>> deferred;
   bool tell_disconnected = false;
   wire::ErrorCode code = wire::ErrorCode::kNoError;
@@ -111,6 +121,7 @@ void Connection::DriveAndRelease() {
     UpdateLoop();
     if (disconnected_ && !was_disconnected) {
       tell_disconnected = true;
+      registration = std::move(registration_);
       code = close_code_;
       reason = close_reason_;
     }
@@ -128,6 +139,9 @@ void Connection::DriveAndRelease() {
 
 void Connection::ReadInput() {
   const std::span<char> buffer = loop_->read_buffer();
+  if (idle_check_at_.is_infinite()) {
+    idle_check_at_ = loop_->now() + kIdleTime;
+  }
   for (int i = 0; i < kMaxReadsPerTurn && !broken_; ++i) {
     const IoResult result =
         ReadSome(socket_.get(), buffer.data(), buffer.size());
@@ -205,23 +219,17 @@ void Connection::UpdateInterest() {
 }
 
 MonotonicTime Connection::NextTimeout() const {
-  MonotonicTime next = std::min(session_.NextTimeout(), NextHostTimeout());
+  MonotonicTime next =
+      std::min({session_.NextTimeout(), NextHostTimeout(), idle_check_at_});
   if (write_blocked_) {
     next = std::min(next, write_blocked_since_ + options_.write_timeout);
   }
   if (shut_down_) next = std::min(next, shut_down_at_ + kShutdownTimeout);
-  if (!idle_since_.is_infinite())
-    next = std::min(next, idle_since_ + kIdleTime);
   return next;
 }
 
 void Connection::UpdateLoop() {
   if (disconnected_) return;
-  if (broken_ || session_.open_streams() > 0) {
-    idle_since_ = MonotonicTime::InfiniteFuture();
-  } else if (idle_since_.is_infinite() && loop_->OnLoopThread()) {
-    idle_since_ = loop_->now();
-  }
   const MonotonicTime next = NextTimeout();
   if (!broken_ && next >= timer_set_to_) return;
   if (!loop_->OnLoopThread()) {

@@ -35,8 +35,8 @@ struct ConnectionOptions {
 // without waking the loop. A turn of a driver is: take what has come in, take
 // what was queued, write all that is to be sent in one system call.
 //
-// Held by shared_ptr: the loop's registration, posted functions and calls in
-// flight share it.
+// Held by shared_ptr: by itself while it is registered with the loop, by posted
+// functions and by calls in flight.
 class Connection : public std::enable_shared_from_this<Connection>,
                    public wire::SessionVisitor,
                    private EventLoop::IoHandler {
@@ -61,12 +61,17 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // Ends the connection from any thread: GOAWAY(code), every call told. Soon.
   void CloseSoon(wire::ErrorCode code, std::string_view reason);
 
+  // Ends the connection at once, without a word to the peer.
+  // REQUIRES: loop thread, or the loop has stopped.
+  void Abandon();
+
   EventLoop* loop() const { return loop_; }
   const std::string& peer() const { return peer_; }
   const std::string& local() const { return local_; }
 
  protected:
-  // Any thread: something is in a queue that TakeSubmissions() empties.
+  // Any thread: something is in a queue that TakeSubmissions() empties. The
+  // caller holds a share of this connection until it returns.
   void Drive();
 
   // For whoever has acquired the role: drives until no work is announced any
@@ -126,6 +131,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
   wire::Session session_ ABSL_GUARDED_BY(role_);
   std::vector<std::shared_ptr<Deferred>> deferred_ ABSL_GUARDED_BY(role_);
   uint32_t interest_ ABSL_GUARDED_BY(role_) = 0;  // 0: not registered.
+  std::shared_ptr<Connection> registration_ ABSL_GUARDED_BY(role_);
   bool reading_paused_ ABSL_GUARDED_BY(role_) = false;
   bool write_blocked_ ABSL_GUARDED_BY(role_) = false;
   MonotonicTime write_blocked_since_ ABSL_GUARDED_BY(role_);
@@ -140,7 +146,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
   MonotonicTime timer_set_to_ ABSL_GUARDED_BY(role_) =
       MonotonicTime::InfiniteFuture();
   bool update_posted_ ABSL_GUARDED_BY(role_) = false;
-  MonotonicTime idle_since_ ABSL_GUARDED_BY(role_) =
+  // When to look whether it is idle; none until the next byte is read.
+  MonotonicTime idle_check_at_ ABSL_GUARDED_BY(role_) =
       MonotonicTime::InfiniteFuture();
 };
 

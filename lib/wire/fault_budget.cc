@@ -1,15 +1,18 @@
 #include "lib/wire/fault_budget.h"
 
-#include <algorithm>
-
 namespace tern::wire {
 
 bool FaultBudget::Spend(MonotonicTime now) {
-  const double refill =
-      absl::ToDoubleSeconds(now - refilled_at_) * kRefillPerSecond;
-  if (refill >= 1) {
-    left_ = static_cast<int>(std::min<double>(kCapacity, left_ + refill));
+  constexpr int64_t kNanosecondsPerPoint = 1'000'000'000 / kRefillPerSecond;
+  const int64_t points =
+      (now.nanoseconds() - refilled_at_.nanoseconds()) / kNanosecondsPerPoint;
+  if (left_ + points >= kCapacity) {
+    left_ = kCapacity;
     refilled_at_ = now;
+  } else if (points > 0) {
+    left_ += static_cast<int>(points);
+    refilled_at_ = MonotonicTime::FromNanoseconds(
+        refilled_at_.nanoseconds() + points * kNanosecondsPerPoint);
   }
   if (left_ == 0) return false;
   --left_;

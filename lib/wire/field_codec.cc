@@ -5,6 +5,9 @@
 namespace tern::wire {
 namespace {
 
+// As everywhere in protobuf: a tag is a varint of 32 bits.
+constexpr ptrdiff_t kMaxTagBytes = 5;
+
 uint64_t LoadLittleEndian(const char* bytes, int size) {
   uint64_t value = 0;
   for (int i = size - 1; i >= 0; --i) {
@@ -43,19 +46,20 @@ bool FieldReader::ReadVarint(uint64_t* value) {
 bool FieldReader::Next() {
   if (!ok_ || position_ == end_) return false;
   uint64_t tag = 0;
-  if (!ReadVarint(&tag) || tag > 0xffffffff || (tag >> 3) == 0) {
+  const char* const start = position_;
+  if (!ReadVarint(&tag) || tag > 0xffffffff || (tag >> 3) == 0 ||
+      position_ - start > kMaxTagBytes) {
     return ok_ = false;
   }
   field_ = static_cast<uint32_t>(tag >> 3);
   type_ = static_cast<WireType>(tag & 7);
-  const auto left = static_cast<uint64_t>(end_ - position_);
   switch (type_) {
     case WireType::kVarint:
       return ok_ = ReadVarint(&number_);
     case WireType::kFixed64:
     case WireType::kFixed32: {
       const int size = type_ == WireType::kFixed64 ? 8 : 4;
-      if (left < static_cast<uint64_t>(size)) return ok_ = false;
+      if (end_ - position_ < size) return ok_ = false;
       number_ = LoadLittleEndian(position_, size);
       position_ += size;
       return true;

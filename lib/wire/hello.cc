@@ -28,6 +28,8 @@ absl::Status CheckHello(const Hello& hello) {
   absl::Status status =
       CheckRange("max_frame_bytes", hello.max_frame_bytes,
                  Hello::kMinFrameBytes, Hello::kMaxFrameBytes);
+  status.Update(CheckRange("max_message_bytes", hello.max_message_bytes, 1,
+                           Hello::kMaxWindowBytes));
   status.Update(CheckRange("stream_window_bytes", hello.stream_window_bytes,
                            Hello::kMinStreamWindowBytes,
                            Hello::kMaxWindowBytes));

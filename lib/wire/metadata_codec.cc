@@ -127,7 +127,7 @@ void AppendMetadataField(uint32_t field, const MetadataEntryView& entry,
                          std::string* out) {
   std::string fields;
   AppendBytesField(1, entry.key, &fields);
-  AppendBytesField(2, entry.value, &fields);
+  if (!entry.value.empty()) AppendBytesField(2, entry.value, &fields);
   AppendBytesField(field, fields, out);
 }
 

@@ -28,6 +28,11 @@ void SendBuffer::Take(size_t size) {
   if (begin_ == end_) begin_ = end_ = 0;
 }
 
+void SendBuffer::Clear() {
+  end_ = begin_;
+  ReleaseIfEmpty();
+}
+
 void SendBuffer::ReleaseIfEmpty() {
   if (!empty()) return;
   data_.reset();

@@ -25,6 +25,8 @@ class SendBuffer {
   size_t size() const { return end_ - begin_; }
   bool empty() const { return begin_ == end_; }
   void Take(size_t size);
+  // Forgets what was not taken.
+  void Clear();
 
   // Bytes appended and taken since the beginning of the connection.
   uint64_t total_appended() const { return total_taken_ + size(); }

@@ -37,7 +37,8 @@ Stream* Session::Find(StreamId id) const {
 }
 
 Stream* Session::Open(StreamId id, MonotonicTime deadline) {
-  if (streams_.empty()) busy_since_ = now_;
+  // A peer that has said nothing since the last calls began still owes that.
+  if (streams_.empty() && last_receive_ >= busy_since_) busy_since_ = now_;
   auto stream = std::make_unique<Stream>();
   stream->id_ = id;
   stream->deadline_ = deadline;
@@ -47,27 +48,34 @@ Stream* Session::Open(StreamId id, MonotonicTime deadline) {
   return (streams_[id] = std::move(stream)).get();
 }
 
-// The object lives on until the next entry from the host, so that callers up
-// the stack can see that it is gone.
-void Session::Erase(Stream* stream) {
-  DropSendQueue(*stream);
-  if (stream->assembly_ != nullptr) {
-    assembling_bytes_ -= stream->assembly_->length;
-    stream->assembly_.reset();
-  }
-  stream->wire_ended_ = true;
-  stream->erased_ = true;
-  const auto found = streams_.find(stream->id_);
+void Session::Remove(Stream& stream) {
+  DropSendQueue(stream);
+  DropAssembly(stream);
+  stream.wire_ended_ = true;
+  const auto found = streams_.find(stream.id_);
+  TERN_CHECK(found != streams_.end());
   erased_.push_back(std::move(found->second));
   streams_.erase(found);
+}
+
+void Session::Erase(Stream& stream) {
+  Remove(stream);
   MaybeFinishDrain();
 }
 
+void Session::DropAssembly(Stream& stream) {
+  if (stream.assembly_ == nullptr) return;
+  assembling_bytes_ -= stream.assembly_->length;
+  stream.assembly_.reset();
+}
+
 void Session::FailStream(Stream& stream, absl::StatusCode code,
-                         std::string_view message) {
+                         std::string_view message, bool peer_at_fault) {
   StatusHeader status = {.code = code, .message = message};
   if (is_client()) {
-    AppendStatusFrame(stream.id_, FrameType::kCancel, status);
+    if (!stream.status_received_) {
+      AppendStatusFrame(stream.id_, FrameType::kCancel, status);
+    }
     EndClientStream(stream, status, EndCause::kFault);
   } else {
     // A unary handler starts with the complete request, a streaming one with
@@ -78,7 +86,7 @@ void Session::FailStream(Stream& stream, absl::StatusCode code,
     AppendStatusFrame(stream.id_, FrameType::kStatus, status);
     TellCancelled(stream, CancelCause::kFault);
   }
-  Fault("faults on streams");
+  if (peer_at_fault) Fault("faults on streams");
 }
 
 void Session::RefuseCall(StreamId id, absl::StatusCode code,
@@ -88,31 +96,24 @@ void Session::RefuseCall(StreamId id, absl::StatusCode code,
       {.code = code, .message = message, .certainty = Certainty::kNotStarted});
 }
 
+// Out of the table first: OnEnd may begin a call in its place, or end the
+// session.
 void Session::EndClientStream(Stream& stream, const StatusHeader& status,
                               EndCause cause) {
-  stream.wire_ended_ = true;
-  DropSendQueue(stream);
+  Remove(stream);
   visitor_->OnEnd(stream, status, cause);
-  Erase(&stream);
+  MaybeFinishDrain();
 }
 
 void Session::TellCancelled(Stream& stream, CancelCause cause) {
   if (cause != CancelCause::kDeadline) {
     stream.wire_ended_ = true;
     DropSendQueue(stream);
-    if (stream.host_done_) return Erase(&stream);
+    DropAssembly(stream);
+    if (stream.host_done_) return Erase(stream);
   }
   if (std::exchange(stream.cancel_told_, true) || stream.host_done_) return;
   visitor_->OnCancel(stream, cause);
-}
-
-// The server cannot get the whole of a unary request any more, or ever had it.
-bool Session::NeverWhole(const Stream& stream) const {
-  return stream.request_end_ == UINT64_MAX;
-}
-
-bool Session::NotSentWhole(const Stream& stream) const {
-  return stream.request_end_ > out_.total_taken();
 }
 
 // --- Time -------------------------------------------------------------------
@@ -131,11 +132,11 @@ MonotonicTime Session::NextTimeout() const {
 }
 
 MonotonicTime Session::KeepaliveTime() const {
-  if (streams_.empty() || !has_peer_hello_) {
-    return MonotonicTime::InfiniteFuture();
-  }
   if (!ping_sent_at_.is_infinite()) {
     return ping_sent_at_ + options_.keepalive_timeout;
+  }
+  if (streams_.empty() || !has_peer_hello_) {
+    return MonotonicTime::InfiniteFuture();
   }
   return std::max(last_receive_, busy_since_) +
          std::max(options_.keepalive_interval,
@@ -143,7 +144,7 @@ MonotonicTime Session::KeepaliveTime() const {
 }
 
 void Session::OnTime(MonotonicTime now) {
-  erased_.clear();
+  const Entry entry(this);
   now_ = now;
   if (closed_) return;
   ExpireStreams();
@@ -193,9 +194,20 @@ void Session::ExpireStreams() {
     if (is_client()) {
       Cancel(stream, absl::StatusCode::kDeadlineExceeded, "deadline exceeded");
     } else {
-      TellCancelled(*stream, CancelCause::kDeadline);
+      ExpireServerStream(*stream);
     }
   }
+}
+
+// A host that is at work is told, and still says how the call ends. Where it
+// has answered and the answer waits for windows, nobody waits for that any
+// more.
+void Session::ExpireServerStream(Stream& stream) {
+  if (!stream.host_done_) return TellCancelled(stream, CancelCause::kDeadline);
+  AppendStatusFrame(stream.id_, FrameType::kStatus,
+                    {.code = absl::StatusCode::kDeadlineExceeded,
+                     .message = "the response could not be sent in time"});
+  Erase(stream);
 }
 
 // --- The connection's end ---------------------------------------------------
@@ -209,14 +221,27 @@ Session::StartBlock Session::CanStart() const {
              : StartBlock::kNone;
 }
 
+// Whether a call that is refused for their number shows a fault of the
+// client's. It may not have known the limit when it began its first calls, and
+// it cannot know which of the calls that it has cancelled still have a handler.
+bool Session::AboveAnnouncedCalls(StreamId id) const {
+  constexpr StreamId kFirstCalls = 2 * 100 - 1;
+  if (id <= kFirstCalls) return false;
+  const auto open = std::count_if(
+      streams_.begin(), streams_.end(),
+      [](const auto& entry) { return !entry.second->wire_ended_; });
+  return static_cast<uint64_t>(open) >= options_.hello.max_concurrent_calls;
+}
+
 void Session::Drain(std::string_view reason, MonotonicTime now) {
   TERN_DCHECK(!is_client());
+  const Entry entry(this);
   now_ = now;
   if (closed_ || drain_ != DrainPhase::kNone) return;
   drain_reason_ = std::string(reason);
   if (!has_peer_hello_) {
     return CloseWith(ErrorCode::kNoError, reason,
-                     absl::StatusCode::kUnavailable, /*send_goaway=*/false,
+                     absl::StatusCode::kUnavailable, Farewell::kGoAway,
                      /*nothing_started=*/true);
   }
   drain_ = DrainPhase::kAnnounced;
@@ -238,37 +263,49 @@ void Session::MaybeFinishDrain() {
       is_client() ? goaway_received_ : drain_ == DrainPhase::kFinal;
   if (!draining || !streams_.empty()) return;
   CloseWith(ErrorCode::kNoError, "drained", absl::StatusCode::kUnavailable,
-            /*send_goaway=*/false, /*nothing_started=*/false);
+            Farewell::kFlush, /*nothing_started=*/false);
 }
 
 void Session::Close(ErrorCode code, std::string_view reason) {
-  CloseWith(code, reason, absl::StatusCode::kUnavailable, /*send_goaway=*/true,
+  const Entry entry(this);
+  CloseWith(code, reason, absl::StatusCode::kUnavailable, Farewell::kGoAway,
             /*nothing_started=*/false);
 }
 
 void Session::OnTransportClosed(std::string_view reason, MonotonicTime now) {
+  const Entry entry(this);
   now_ = now;
-  CloseWith(ErrorCode::kInternalError, reason, absl::StatusCode::kUnavailable,
-            /*send_goaway=*/false, /*nothing_started=*/false);
+  // The peer's way to end a drain, when it is the first to have no calls.
+  const bool drained = (draining() || goaway_received_) && streams_.empty();
+  CloseWith(drained ? ErrorCode::kNoError : ErrorCode::kInternalError, reason,
+            absl::StatusCode::kUnavailable, Farewell::kNothing,
+            /*nothing_started=*/false);
 }
 
 void Session::CloseWith(ErrorCode code, std::string_view reason,
-                        absl::StatusCode stream_code, bool send_goaway,
+                        absl::StatusCode stream_code, Farewell farewell,
                         bool nothing_started) {
   if (std::exchange(closed_, true)) return;
-  // A server says nothing before it has read the client's preface.
-  if (send_goaway && (is_client() || preface_received_ == kPreface.size())) {
+  // What is in out_ will still be sent, and may be run, unless nobody reads it.
+  uint64_t sent = Stream::kNotAppended - 1;
+  if (farewell == Farewell::kNothing) {
+    sent = out_.total_taken();
+    out_.Clear();
+  } else if (farewell == Farewell::kGoAway &&
+             (is_client() || preface_received_ == kPreface.size())) {
+    // A server says nothing before it has read the client's preface.
     AppendGoAway(is_client() ? 0 : std::min(highest_id_, goaway_last_), code,
                  reason);
   }
   std::string().swap(partial_);
   const std::string text(reason);  // May lie in what the callbacks free.
-  EndAllStreams(stream_code, text, nothing_started);
+  EndAllStreams(stream_code, text, nothing_started, sent);
   visitor_->OnClosed(code, text);
 }
 
+// `sent`: bytes of the connection from there on never reach the peer.
 void Session::EndAllStreams(absl::StatusCode code, std::string_view reason,
-                            bool nothing_started) {
+                            bool nothing_started, uint64_t sent) {
   std::vector<StreamId> ids;
   ids.reserve(streams_.size());
   for (const auto& [id, stream] : streams_) ids.push_back(id);
@@ -280,7 +317,7 @@ void Session::EndAllStreams(absl::StatusCode code, std::string_view reason,
       TellCancelled(*stream, CancelCause::kConnection);
       continue;
     }
-    const bool not_started = nothing_started || NotSentWhole(*stream) ||
+    const bool not_started = nothing_started || stream->request_end_ > sent ||
                              (goaway_received_ && id > goaway_last_);
     EndClientStream(*stream,
                     {.code = code,
@@ -321,12 +358,12 @@ void Session::EndExcludedStreams(std::string_view reason) {
 }
 
 void Session::ReleaseMemory() {
-  erased_.clear();
-  erased_.shrink_to_fit();
   out_.ReleaseIfEmpty();
+  if (entries_ != 0) return;
+  erased_ = decltype(erased_)();
   if (streams_.empty()) {
-    streams_ = {};
-    ready_ = {};
+    streams_ = decltype(streams_)();
+    ready_ = decltype(ready_)();
   }
 }
 

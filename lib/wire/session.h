@@ -169,7 +169,8 @@ class Session {
   // Client: begins a call, with its first message (may be null) and perhaps
   // half-closes it. header.timeout_us is computed from `deadline`. What the
   // peer's limits rule out fails here and nothing is sent: RESOURCE_EXHAUSTED
-  // or INVALID_ARGUMENT, with the numbers. REQUIRES: CanStart() == kNone.
+  // or INVALID_ARGUMENT, with the numbers; DEADLINE_EXCEEDED when `deadline` is
+  // not after `now`. REQUIRES: CanStart() == kNone.
   absl::Status Start(CallHeader& header, CallShape shape,
                      MonotonicTime deadline, void* user,
                      const OutgoingMessage* message, bool half_close,
@@ -189,9 +190,11 @@ class Session {
   absl::Status SendResponseHeader(Stream* stream, const ResponseHeader& header);
 
   // Server: ends the call with `status`, and before it the response message of
-  // a unary call (null: none). The stream is gone for the host. A message or
-  // metadata above the client's limits: RESOURCE_EXHAUSTED or INVALID_ARGUMENT
-  // is sent in their place, FINISHED, with the numbers, and returned.
+  // a unary call (null: none). The stream is gone for the host. A message, or
+  // the metadata of an OK, above the client's limits: RESOURCE_EXHAUSTED or
+  // INVALID_ARGUMENT is sent in their place, FINISHED, with the numbers, and
+  // returned. An error loses such metadata. After the deadline nothing waits
+  // for windows: what does not fit is DEADLINE_EXCEEDED.
   absl::Status Finish(Stream* stream, const StatusHeader& status,
                       const OutgoingMessage* message);
 
@@ -232,6 +235,26 @@ class Session {
   static constexpr uint64_t kDrainPing = 2;
 
   enum class DrainPhase { kNone, kAnnounced, kFinal };
+  // What a session that ends still sends.
+  enum class Farewell {
+    kGoAway,   // What is in out_, and why it ends.
+    kFlush,    // What is in out_.
+    kNothing,  // Nobody reads it.
+  };
+  // An entry from the host. The outermost one frees the streams that earlier
+  // ones have ended.
+  class Entry {
+   public:
+    explicit Entry(Session* session) : session_(session) {
+      if (session_->entries_++ == 0) session_->erased_.clear();
+    }
+    ~Entry() { --session_->entries_; }
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+
+   private:
+    Session* const session_;
+  };
   struct Frame {
     FrameHeader header;
     std::string_view block;
@@ -259,7 +282,7 @@ class Session {
   void ReceivePayload(Stream& stream, const Frame& frame);
   void ReceiveFirstChunk(Stream& stream, const Chunk& chunk);
   void ReceiveLaterChunk(Stream& stream, const Chunk& chunk);
-  bool ReceiveEmptyChunk(Stream& stream);
+  bool CheckEmptyChunk(Stream& stream, const Chunk& chunk);
   void StartAssembly(Stream& stream, const Chunk& chunk);
   void DeliverMessage(Stream& stream, std::string_view bytes,
                       uint32_t attachment_bytes, std::string* storage);
@@ -288,31 +311,46 @@ class Session {
   bool SendChunk(Stream& stream);
   void FlushQueueEnd(Stream& stream);
   void DropSendQueue(Stream& stream);
+  // Client: what makes up the request is in out_.
+  void NoteRequestEnd(Stream& stream);
   void Pump();
+  size_t MaxHeaderBlock() const;
+  absl::Status CheckBlock(std::string_view block) const;
+  absl::Status CheckMetadata(
+      const std::vector<MetadataEntryView>& metadata) const;
   absl::Status CheckOutgoing(const OutgoingMessage& message) const;
 
   // session.cc
   Stream* Find(StreamId id) const;
   Stream* Open(StreamId id, MonotonicTime deadline);
-  void Erase(Stream* stream);
-  // Ends a stream at fault with a status of its own: STATUS from a server,
-  // CANCEL from a client.
+  // Out of the table; the object lives until the next entry, so that callers
+  // up the stack can see that it is gone.
+  void Remove(Stream& stream);
+  // Remove, and what follows from it.
+  void Erase(Stream& stream);
+  // Nothing more may be told of it, or said on it.
+  bool Gone(const Stream& stream) const {
+    return closed_ || stream.wire_ended_ || stream.host_done_;
+  }
+  void DropAssembly(Stream& stream);
+  // Ends a stream with a status of its own: STATUS from a server, CANCEL from a
+  // client. `peer_at_fault` costs the peer a point.
   void FailStream(Stream& stream, absl::StatusCode code,
-                  std::string_view message);
+                  std::string_view message, bool peer_at_fault = true);
   void RefuseCall(StreamId id, absl::StatusCode code, std::string_view message);
   void EndClientStream(Stream& stream, const StatusHeader& status,
                        EndCause cause);
   void TellCancelled(Stream& stream, CancelCause cause);
   void EndAllStreams(absl::StatusCode code, std::string_view reason,
-                     bool nothing_started);
-  bool NeverWhole(const Stream& stream) const;
-  bool NotSentWhole(const Stream& stream) const;
+                     bool nothing_started, uint64_t sent);
   void EndExcludedStreams(std::string_view reason);
   void ExpireStreams();
+  void ExpireServerStream(Stream& stream);
+  bool AboveAnnouncedCalls(StreamId id) const;
   void SendFinalGoAway();
   void MaybeFinishDrain();
   void CloseWith(ErrorCode code, std::string_view reason,
-                 absl::StatusCode stream_code, bool send_goaway,
+                 absl::StatusCode stream_code, Farewell farewell,
                  bool nothing_started);
   MonotonicTime KeepaliveTime() const;
 
@@ -344,6 +382,7 @@ class Session {
   // Streams.
   absl::flat_hash_map<StreamId, std::unique_ptr<Stream>> streams_;
   std::vector<std::unique_ptr<Stream>> erased_;  // Freed at the next entry.
+  int entries_ = 0;                              // On the stack.
   StreamId highest_id_ = 0;  // Of those that the client has opened.
   StreamId next_id_ = 1;     // Client.
   // No stream's deadline is earlier.
@@ -353,6 +392,7 @@ class Session {
   DrainPhase drain_ = DrainPhase::kNone;
   std::string drain_reason_;
   MonotonicTime drain_final_at_ = MonotonicTime::InfiniteFuture();
+  bool drain_acknowledged_ = false;      // The client knows of the drain.
   StreamId goaway_last_ = kMaxStreamId;  // The lowest sent or received.
   bool goaway_received_ = false;
 
@@ -364,7 +404,7 @@ class Session {
   uint64_t payload_frames_sent_ = 0;
 
   // Keepalive.
-  MonotonicTime busy_since_;  // When streams_ last stopped being empty.
+  MonotonicTime busy_since_;  // When streams_ stopped being empty.
   MonotonicTime ping_sent_at_ = MonotonicTime::InfiniteFuture();
 };
 

@@ -25,7 +25,7 @@ struct Session::Chunk {
 };
 
 void Session::Receive(std::string_view bytes, MonotonicTime now) {
-  erased_.clear();
+  const Entry entry(this);
   now_ = now;
   last_receive_ = now;
   ping_sent_at_ = MonotonicTime::InfiniteFuture();
@@ -61,7 +61,7 @@ std::string_view Session::ReceivePreface(std::string_view bytes) {
     CloseWith(ErrorCode::kProtocolError,
               absl::StrCat("the peer does not speak Tern: it sent \"",
                            EscapeForLog(bytes, 16), "\""),
-              absl::StatusCode::kUnavailable, /*send_goaway=*/false,
+              absl::StatusCode::kUnavailable, Farewell::kNothing,
               /*nothing_started=*/true);
     return {};
   }
@@ -173,7 +173,7 @@ void Session::ReceiveHello(const Frame& frame) {
         absl::StrCat("this side speaks versions ", options_.hello.min_version,
                      " to ", options_.hello.max_version, ", the peer ",
                      hello->min_version, " to ", hello->max_version),
-        absl::StatusCode::kUnimplemented, /*send_goaway=*/true,
+        absl::StatusCode::kUnimplemented, Farewell::kGoAway,
         /*nothing_started=*/true);
   }
   has_peer_hello_ = true;
@@ -237,14 +237,14 @@ void Session::ReceiveClientHeaders(const Frame& frame) {
   rapid_cancels_.OnCall(now_);
   if (drain_ == DrainPhase::kFinal) {
     RefuseCall(id, absl::StatusCode::kUnavailable, "the server is draining");
-    Fault("calls after GOAWAY");
+    if (drain_acknowledged_) Fault("calls after GOAWAY");
     return;
   }
   if (streams_.size() >= options_.hello.max_concurrent_calls) {
     RefuseCall(id, absl::StatusCode::kUnavailable,
                absl::StrCat("the connection has ", streams_.size(),
                             " calls, the server's limit"));
-    Fault("calls above the announced number");
+    if (AboveAnnouncedCalls(id)) Fault("calls above the announced number");
     return;
   }
   CallHeader header;
@@ -276,8 +276,7 @@ void Session::ReceiveClientHeaders(const Frame& frame) {
   Stream* stream = Open(id, now_ + absl::Microseconds(static_cast<int64_t>(
                                        std::min(header.timeout_us, most))));
   visitor_->OnCall(*stream, header, &stream->shape_);
-  // The host may have refused it.
-  if (closed_ || stream->erased_ || stream->host_done_) return;
+  if (Gone(*stream)) return;  // The host may have refused it.
   ReceivePayload(*stream, frame);
 }
 
@@ -311,7 +310,7 @@ void Session::ReceiveServerHeaders(const Frame& frame) {
   }
   stream->headers_received_ = true;
   visitor_->OnResponseHeader(*stream, header);
-  if (closed_ || stream->erased_) return;
+  if (Gone(*stream)) return;
   ReceivePayload(*stream, frame);
 }
 
@@ -333,11 +332,13 @@ void Session::ReceivePayload(Stream& stream, const Frame& frame) {
   const bool carries_message = chunk.end_message || chunk.has_length ||
                                chunk.has_attachment || chunk.compressed ||
                                !chunk.bytes.empty();
+  if (!ChargeStreamWindow(stream, frame.payload.size())) return;
+  // The host is done with the call, and its answer waits for windows.
+  if (stream.host_done_) return;
   if (stream.receive_ended_) {
     return FailStream(stream, absl::StatusCode::kInternal,
                       "payload after END_STREAM");
   }
-  if (!ChargeStreamWindow(stream, frame.payload.size())) return;
   if (end_stream && !chunk.end_message &&
       (carries_message || stream.assembly_ != nullptr)) {
     return FailStream(stream, absl::StatusCode::kInternal,
@@ -355,19 +356,17 @@ void Session::ReceivePayload(Stream& stream, const Frame& frame) {
       *value = LoadBigEndian32(chunk.bytes.data());
       chunk.bytes.remove_prefix(4);
     }
-    stream.empty_chunk_ &= chunk.bytes.empty();
+    if (!CheckEmptyChunk(stream, chunk)) return;
     if (stream.assembly_ == nullptr) {
       ReceiveFirstChunk(stream, chunk);
     } else {
       ReceiveLaterChunk(stream, chunk);
     }
   } else if (is_data && !end_stream) {
-    ReceiveEmptyChunk(stream);
+    if (!CheckEmptyChunk(stream, chunk)) return;
+    Fault("short chunks");
   }
-  if (end_stream && !closed_ && !stream.erased_ && !stream.wire_ended_ &&
-      !stream.host_done_) {
-    OnPeerHalfClosed(stream);
-  }
+  if (end_stream && !Gone(stream)) OnPeerHalfClosed(stream);
 }
 
 void Session::ReceiveFirstChunk(Stream& stream, const Chunk& chunk) {
@@ -405,10 +404,13 @@ void Session::ReceiveFirstChunk(Stream& stream, const Chunk& chunk) {
   }
   if (chunk.bytes.size() > length) return fail("message not as LENGTH says");
   if (chunk.bytes.size() < kMinChunkBytes && !Fault("short chunks")) return;
-  if (!visitor_->OnMessageStart(stream, chunk.length)) {
+  const bool accepted = visitor_->OnMessageStart(stream, chunk.length);
+  if (Gone(stream)) return;
+  if (!accepted) {
     return FailStream(
         stream, absl::StatusCode::kResourceExhausted,
-        absl::StrCat("no memory for a message of ", length, " bytes"));
+        absl::StrCat("no memory for a message of ", length, " bytes"),
+        /*peer_at_fault=*/false);
   }
   StartAssembly(stream, chunk);
 }
@@ -424,7 +426,7 @@ void Session::StartAssembly(Stream& stream, const Chunk& chunk) {
   const int64_t missing =
       int64_t{chunk.length} - static_cast<int64_t>(chunk.bytes.size());
   const int64_t grant = missing - stream.receive_window_;
-  if (grant > 0) {
+  if (grant > 0 && !stream.status_received_) {
     stream.receive_window_ += grant;
     AppendWindow(stream.id_, static_cast<uint32_t>(grant));
   }
@@ -451,14 +453,12 @@ void Session::ReceiveLaterChunk(Stream& stream, const Chunk& chunk) {
   DeliverMessage(stream, done->bytes, done->attachment_bytes, &done->bytes);
 }
 
-// An empty DATA frame that ends nothing. One is a waste, two in a row are
-// meant.
-bool Session::ReceiveEmptyChunk(Stream& stream) {
-  if (std::exchange(stream.empty_chunk_, true)) {
-    Close(ErrorCode::kAbuse, "empty chunks");
-    return false;
-  }
-  return Fault("short chunks");
+// One empty chunk that ends nothing is a waste, two in a row are meant.
+bool Session::CheckEmptyChunk(Stream& stream, const Chunk& chunk) {
+  const bool empty = chunk.bytes.empty() && !chunk.end_message;
+  if (!std::exchange(stream.empty_chunk_, empty) || !empty) return true;
+  Close(ErrorCode::kAbuse, "empty chunks");
+  return false;
 }
 
 void Session::DeliverMessage(Stream& stream, std::string_view bytes,
@@ -490,9 +490,11 @@ void Session::ReceiveStatus(const Frame& frame) {
   absl::Status parsed =
       ParseStatusHeader(frame.block, options_.hello.metadata, &status);
   if (parsed.ok()) {
+    stream->status_received_ = true;
     ReceivePayload(*stream, frame);
-    if (closed_ || stream->erased_) return;
-    if (stream->assembly_ != nullptr) {
+    if (Gone(*stream)) return;
+    // An error may come at any time: what it cuts short is not delivered.
+    if (stream->assembly_ != nullptr && status.code == absl::StatusCode::kOk) {
       parsed = absl::InternalError("STATUS inside a message");
     } else if (status.code == absl::StatusCode::kOk &&
                !stream->shape_.server_streaming &&
@@ -521,12 +523,15 @@ void Session::ReceiveCancel(const Frame& frame) {
     } else if (status.code == absl::StatusCode::kOk) {
       status.code = absl::StatusCode::kCancelled;
     }
-    return EndClientStream(*stream, status, EndCause::kPeer);
+    EndClientStream(*stream, status,
+                    parsed ? EndCause::kPeer : EndCause::kFault);
+  } else {
+    if (now_ < stream->deadline_ && !rapid_cancels_.OnCancel(now_)) {
+      return Close(ErrorCode::kAbuse, "calls begun and cancelled too fast");
+    }
+    TellCancelled(*stream, CancelCause::kPeer);
   }
-  if (now_ < stream->deadline_ && !rapid_cancels_.OnCancel(now_)) {
-    return Close(ErrorCode::kAbuse, "calls begun and cancelled too fast");
-  }
-  TellCancelled(*stream, CancelCause::kPeer);
+  if (!parsed) Fault("malformed statuses");
 }
 
 void Session::ReceiveWindow(const Frame& frame) {
@@ -537,6 +542,10 @@ void Session::ReceiveWindow(const Frame& frame) {
   if (increment == 0) {
     return Close(ErrorCode::kProtocolError, "WINDOW with increment 0");
   }
+  if (increment > Hello::kMaxWindowBytes) {
+    return Close(ErrorCode::kFlowControlError,
+                 "WINDOW with an increment above 2^31-1");
+  }
   int64_t* window = &send_window_;
   Stream* stream = nullptr;
   if (frame.header.stream != 0) {
@@ -544,8 +553,7 @@ void Session::ReceiveWindow(const Frame& frame) {
     if (stream == nullptr) return;
     window = &stream->send_window_;
   }
-  if (increment > Hello::kMaxWindowBytes ||
-      *window + int64_t{increment} > Hello::kMaxWindowBytes) {
+  if (*window + int64_t{increment} > Hello::kMaxWindowBytes) {
     return Close(ErrorCode::kFlowControlError,
                  "WINDOW makes a window larger than 2^31-1");
   }
@@ -558,8 +566,9 @@ void Session::ReceivePing(const Frame& frame) {
                                << 32 |
                            LoadBigEndian32(frame.payload.data() + 4);
   if ((frame.header.flags & kFlagAck) != 0) {
-    if (drain_ == DrainPhase::kAnnounced && payload == kDrainPing) {
-      SendFinalGoAway();
+    if (drain_ != DrainPhase::kNone && payload == kDrainPing) {
+      drain_acknowledged_ = true;
+      if (drain_ == DrainPhase::kAnnounced) SendFinalGoAway();
     }
     return;
   }
@@ -586,8 +595,8 @@ void Session::ReceiveGoAway(const Frame& frame) {
     goaway_received_ = true;
     goaway_last_ = std::min(last, goaway_last_);
     visitor_->OnGoAway(code, reason);
-    EndExcludedStreams(reason);
     if (closed_) return;
+    if (code == ErrorCode::kNoError) EndExcludedStreams(reason);
   }
   if (code == ErrorCode::kNoError) return MaybeFinishDrain();
   CloseWith(
@@ -596,7 +605,7 @@ void Session::ReceiveGoAway(const Frame& frame) {
                    ": ", reason),
       code == ErrorCode::kVersionMismatch ? absl::StatusCode::kUnimplemented
                                           : absl::StatusCode::kUnavailable,
-      /*send_goaway=*/false,
+      Farewell::kNothing,
       /*nothing_started=*/code == ErrorCode::kVersionMismatch);
 }
 

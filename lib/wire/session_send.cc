@@ -29,7 +29,7 @@ uint8_t MessageFlags(const OutgoingMessage& message) {
 }  // namespace
 
 std::string_view Session::Output() {
-  erased_.clear();
+  const Entry entry(this);
   Pump();
   return out_.view();
 }
@@ -38,16 +38,17 @@ void Session::Sent(size_t size) { out_.Take(size); }
 
 void Session::Pump() {
   while (!closed_ && !ready_.empty() && out_.size() < kOutputTargetBytes) {
-    Stream* stream = Find(ready_.front());
-    if (stream != nullptr && stream->send_queue_ != nullptr) {
-      if (!SendChunk(*stream)) return;  // It keeps its turn.
-    }
-    // SendChunk may have called the host, which may have made more streams
-    // ready, but only at the end.
     const StreamId id = ready_.front();
     ready_.erase(ready_.begin());
-    stream = Find(id);
-    if (stream != nullptr && stream->ready_) ready_.push_back(id);
+    Stream* stream = Find(id);
+    if (stream == nullptr) continue;
+    stream->ready_ = false;
+    if (stream->send_queue_ == nullptr) continue;
+    if (!SendChunk(*stream)) {  // It keeps its turn.
+      stream->ready_ = true;
+      ready_.insert(ready_.begin(), id);
+      return;
+    }
   }
 }
 
@@ -109,11 +110,30 @@ void Session::AppendPing(uint64_t value, bool ack) {
 void Session::AppendStatusFrame(StreamId stream, FrameType type,
                                 const StatusHeader& status) {
   std::string& block = Scratch();
-  AppendStatusHeader(
-      status,
-      std::min<size_t>(kMaxHeaderBlockBytes, peer_hello_.max_frame_bytes),
-      &block);
+  AppendStatusHeader(status, MaxHeaderBlock(), &block);
   AppendFrame(type, 0, stream, block, 0);
+}
+
+// What fits a header block of the protocol, and a frame of the peer's.
+size_t Session::MaxHeaderBlock() const {
+  return std::min<size_t>(kMaxHeaderBlockBytes, peer_hello_.max_frame_bytes);
+}
+
+absl::Status Session::CheckBlock(std::string_view block) const {
+  if (block.size() <= MaxHeaderBlock()) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("header block of ", block.size(),
+                   " bytes exceeds the limit of ", MaxHeaderBlock(), " bytes"));
+}
+
+absl::Status Session::CheckMetadata(
+    const std::vector<MetadataEntryView>& metadata) const {
+  MetadataChecker checker(peer_hello_.metadata);
+  absl::Status status;
+  for (const auto& [key, value] : metadata) {
+    status.Update(checker.Add(key, value));
+  }
+  return status;
 }
 
 // --- Messages ---------------------------------------------------------------
@@ -181,8 +201,14 @@ void Session::DropSendQueue(Stream& stream) {
   stream.send_queue_.reset();
 }
 
-// Sends one frame of a stream's queue. False when the connection's window is
-// what it waits for: the others wait for the same.
+void Session::NoteRequestEnd(Stream& stream) {
+  if (stream.request_end_ != Stream::kNotAppended) return;
+  stream.request_end_ = out_.total_appended();
+}
+
+// Sends one frame of a stream's queue, and gives it another turn if it needs
+// one. False when the connection's window is what it waits for: the others wait
+// for the same.
 bool Session::SendChunk(Stream& stream) {
   Stream::SendQueue& queue = *stream.send_queue_;
   if (queue.messages.empty()) {
@@ -209,7 +235,6 @@ bool Session::SendChunk(Stream& stream) {
     if (size < std::min<int64_t>(left, kMinChunkBytes)) {
       // Not worth a frame: wait for credit. The connection's, or its own?
       if (send_window_ <= stream.send_window_) return false;
-      stream.ready_ = false;
       return true;
     }
   }
@@ -239,8 +264,12 @@ bool Session::SendChunk(Stream& stream) {
   ++payload_frames_sent_;
   if (last) {
     queue.messages.pop_front();
-    if (queue.messages.empty()) FlushQueueEnd(stream);
+    if (queue.messages.empty()) {
+      FlushQueueEnd(stream);
+      return true;
+    }
   }
+  MakeReady(stream);
   return true;
 }
 
@@ -248,18 +277,14 @@ bool Session::SendChunk(Stream& stream) {
 void Session::FlushQueueEnd(Stream& stream) {
   const std::unique_ptr<Stream::SendQueue> queue =
       std::move(stream.send_queue_);
-  stream.ready_ = false;
   if (queue->half_close) {
     AppendFrame(FrameType::kData, kFlagEndStream, stream.id_, {}, 0);
   }
   if (queue->finish) {
     AppendFrame(FrameType::kStatus, 0, stream.id_, queue->status_block, 0);
-    stream.wire_ended_ = true;
-    return Erase(&stream);
+    return Erase(stream);
   }
-  if (is_client() && stream.send_ended_ && !stream.shape_.client_streaming) {
-    stream.request_end_ = out_.total_appended();
-  }
+  if (stream.send_ended_) NoteRequestEnd(stream);
   visitor_->OnWritable(stream);
 }
 
@@ -272,10 +297,12 @@ absl::Status Session::SendMessage(Stream* stream,
   if (absl::Status status = CheckOutgoing(message); !status.ok()) {
     return status;
   }
+  half_close &= is_client();
   stream->send_ended_ = half_close;
   if (FitsOneFrame(*stream, 0, message)) {
     AppendMessageFrame(FrameType::kData, *stream, {}, message,
                        half_close ? kFlagEndStream : 0);
+    if (half_close) NoteRequestEnd(*stream);
   } else {
     QueueMessage(*stream, message, half_close);
   }
@@ -292,11 +319,13 @@ void Session::HalfClose(Stream* stream) {
     MakeReady(*stream);
   } else {
     AppendFrame(FrameType::kData, kFlagEndStream, stream->id_, {}, 0);
+    NoteRequestEnd(*stream);
   }
 }
 
 void Session::Consume(Stream* stream, size_t bytes) {
-  stream->unconsumed_bytes_ -= static_cast<int64_t>(bytes);
+  stream->unconsumed_bytes_ = std::max<int64_t>(
+      0, stream->unconsumed_bytes_ - static_cast<int64_t>(bytes));
   if (closed_ || stream->wire_ended_ || stream->receive_ended_) return;
   const int64_t initial = options_.hello.stream_window_bytes;
   const int64_t grant =
@@ -313,36 +342,29 @@ absl::Status Session::Start(CallHeader& header, CallShape shape,
                             const OutgoingMessage* message, bool half_close,
                             MonotonicTime now, Stream** result) {
   TERN_DCHECK(is_client() && CanStart() == StartBlock::kNone);
+  const Entry entry(this);
   now_ = now;
+  if (deadline <= now) {
+    return absl::DeadlineExceededError(
+        "the deadline had passed before the call");
+  }
   if (message != nullptr) {
     if (absl::Status status = CheckOutgoing(*message); !status.ok()) {
       return status;
     }
   }
-  MetadataChecker checker(peer_hello_.metadata);
-  for (const MetadataEntryView& entry : header.metadata) {
-    if (absl::Status status = checker.Add(entry.key, entry.value);
-        !status.ok()) {
-      return status;
-    }
+  if (absl::Status status = CheckMetadata(header.metadata); !status.ok()) {
+    return status;
   }
   // Rounded up: a call that has any time left says so.
   const int64_t left_ns = deadline.is_infinite()
                               ? INT64_MAX
                               : deadline.nanoseconds() - now.nanoseconds();
   header.timeout_us =
-      left_ns <= 0
-          ? 0
-          : static_cast<uint64_t>(left_ns / 1000 + (left_ns % 1000 != 0));
+      static_cast<uint64_t>(left_ns / 1000 + (left_ns % 1000 != 0));
   std::string& block = Scratch();
   AppendCallHeader(header, &block);
-  const size_t block_limit =
-      std::min<size_t>(kMaxHeaderBlockBytes, peer_hello_.max_frame_bytes);
-  if (block.size() > block_limit) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("call header of ", block.size(),
-                     " bytes exceeds the limit of ", block_limit, " bytes"));
-  }
+  if (absl::Status status = CheckBlock(block); !status.ok()) return status;
 
   Stream* stream = Open(next_id_, deadline);
   highest_id_ = next_id_;
@@ -359,8 +381,9 @@ absl::Status Session::Start(CallHeader& header, CallShape shape,
     AppendFrame(FrameType::kHeaders, 0, stream->id_, block, 0);
     QueueMessage(*stream, *message, half_close);
   }
-  if (stream->send_queue_ == nullptr || shape.client_streaming) {
-    stream->request_end_ = out_.total_appended();
+  if (shape.client_streaming ||
+      (half_close && stream->send_queue_ == nullptr)) {
+    NoteRequestEnd(*stream);
   }
   *result = stream;
   return absl::OkStatus();
@@ -369,12 +392,14 @@ absl::Status Session::Start(CallHeader& header, CallShape shape,
 void Session::Cancel(Stream* stream, absl::StatusCode code,
                      std::string_view reason) {
   TERN_DCHECK(is_client());
+  const Entry entry(this);
   if (stream->wire_ended_) return;
-  const StatusHeader status = {.code = code,
-                               .message = reason,
-                               .certainty = NeverWhole(*stream)
-                                                ? Certainty::kNotStarted
-                                                : Certainty::kMaybeStarted};
+  const StatusHeader status = {
+      .code = code,
+      .message = reason,
+      .certainty = stream->request_end_ == Stream::kNotAppended
+                       ? Certainty::kNotStarted
+                       : Certainty::kMaybeStarted};
   if (!closed_) AppendStatusFrame(stream->id_, FrameType::kCancel, status);
   EndClientStream(*stream, status,
                   code == absl::StatusCode::kDeadlineExceeded
@@ -385,15 +410,12 @@ void Session::Cancel(Stream* stream, absl::StatusCode code,
 absl::Status Session::SendResponseHeader(Stream* stream,
                                          const ResponseHeader& header) {
   if (closed_ || stream->wire_ended_) return absl::OkStatus();
-  MetadataChecker checker(peer_hello_.metadata);
-  for (const MetadataEntryView& entry : header.metadata) {
-    if (absl::Status status = checker.Add(entry.key, entry.value);
-        !status.ok()) {
-      return status;
-    }
+  if (absl::Status status = CheckMetadata(header.metadata); !status.ok()) {
+    return status;
   }
   std::string& block = Scratch();
   AppendResponseHeader(header, &block);
+  if (absl::Status status = CheckBlock(block); !status.ok()) return status;
   AppendFrame(FrameType::kHeaders, 0, stream->id_, block, 0);
   return absl::OkStatus();
 }
@@ -401,50 +423,69 @@ absl::Status Session::SendResponseHeader(Stream* stream,
 absl::Status Session::Finish(Stream* stream, const StatusHeader& given,
                              const OutgoingMessage* message) {
   TERN_CHECK(!is_client() && !std::exchange(stream->host_done_, true));
+  const Entry entry(this);
   if (closed_ || stream->wire_ended_) {
-    Erase(stream);
+    Erase(*stream);
     return absl::OkStatus();
   }
-  absl::Status checked = absl::OkStatus();
-  if (message != nullptr) checked = CheckOutgoing(*message);
-  MetadataChecker checker(peer_hello_.metadata);
-  for (const MetadataEntryView& entry : given.trailing_metadata) {
-    checked.Update(checker.Add(entry.key, entry.value));
-  }
-  StatusHeader replaced;
-  const std::string why(ToStd(checked.message()));
-  if (!checked.ok()) {
-    message = nullptr;
-    replaced = {.code = checked.code(),
-                .message = why,
-                .certainty = Certainty::kFinished};
-  }
-  const StatusHeader& status = checked.ok() ? given : replaced;
-
+  DropAssembly(*stream);
   stream->send_ended_ = true;
-  std::string& block = Scratch();
-  AppendStatusHeader(
-      status,
-      std::min<size_t>(kMaxHeaderBlockBytes, peer_hello_.max_frame_bytes),
-      &block);
-  if (message == nullptr && stream->send_queue_ == nullptr) {
-    AppendFrame(FrameType::kStatus, 0, stream->id_, block, 0);
-  } else if (message != nullptr &&
-             FitsOneFrame(*stream, block.size(), *message)) {
-    AppendMessageFrame(FrameType::kStatus, *stream, block, *message, 0);
+  absl::Status checked =
+      message == nullptr ? absl::OkStatus() : CheckOutgoing(*message);
+  const absl::Status metadata = CheckMetadata(given.trailing_metadata);
+  StatusHeader replaced;
+  const StatusHeader* status = &given;
+  const auto replace = [&](absl::StatusCode code, std::string_view why,
+                           Certainty certainty) {
+    replaced = {.code = code, .message = why, .certainty = certainty};
+    status = &replaced;
+    message = nullptr;
+  };
+  // An error that is too large loses its metadata and stays the same error.
+  if (!metadata.ok() && given.code != absl::StatusCode::kOk) {
+    replaced = given;
+    replaced.trailing_metadata.clear();
+    replaced.truncated = true;
+    status = &replaced;
   } else {
-    if (message != nullptr) {
-      const std::string saved = block;  // `write` may use the scratch.
-      QueueMessage(*stream, *message, /*end_stream=*/false);
-      block = saved;
+    checked.Update(metadata);
+  }
+  const std::string why(ToStd(checked.message()));
+  if (!checked.ok()) replace(checked.code(), why, Certainty::kFinished);
+
+  std::string& block = Scratch();
+  AppendStatusHeader(*status, MaxHeaderBlock(), &block);
+  const bool waits = message == nullptr
+                         ? stream->send_queue_ != nullptr
+                         : !FitsOneFrame(*stream, block.size(), *message);
+  if (!waits) {
+    if (message == nullptr) {
+      AppendFrame(FrameType::kStatus, 0, stream->id_, block, 0);
+    } else {
+      AppendMessageFrame(FrameType::kStatus, *stream, block, *message, 0);
     }
-    Stream::SendQueue& queue = QueueOf(*stream);
-    queue.finish = true;
-    queue.status_block = block;
+    Erase(*stream);
     return checked;
   }
-  stream->wire_ended_ = true;
-  Erase(stream);
+  if (stream->cancel_told_) {
+    // After the deadline nothing waits for windows any more.
+    if (status->code == absl::StatusCode::kOk) {
+      replace(absl::StatusCode::kDeadlineExceeded,
+              "the response could not be sent in time",
+              Certainty::kMaybeStarted);
+    }
+    AppendStatusFrame(stream->id_, FrameType::kStatus, *status);
+    Erase(*stream);
+    return checked;
+  }
+  if (message != nullptr) {
+    const std::string saved = block;  // `write` may use the scratch.
+    QueueMessage(*stream, *message, /*end_stream=*/false);
+    block = saved;
+  }
+  Stream::SendQueue& queue = QueueOf(*stream);
+  queue.finish = true;
+  queue.status_block = block;
   return checked;
 }
 

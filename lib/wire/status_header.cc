@@ -1,5 +1,7 @@
 #include "lib/wire/status_header.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "lib/wire/call_header.h"
 #include "lib/wire/field_codec.h"
@@ -14,23 +16,12 @@ bool ReadDetail(std::string_view bytes, DetailView* detail) {
     reader.Singular();
     (reader.field() == 1 ? detail->type_url : detail->value) = reader.bytes();
   }
-  return reader.ok();
+  return reader.ok() && IsUtf8(detail->type_url);
 }
 
 absl::StatusCode ToCode(uint64_t code) {
   return code <= 16 ? static_cast<absl::StatusCode>(code)
                     : absl::StatusCode::kUnknown;
-}
-
-// Everything but message, details and trailing metadata: at most 40 bytes.
-void AppendNumbers(const StatusHeader& header, std::string* out) {
-  if (header.certainty != Certainty::kMaybeStarted) {
-    AppendVarintField(4, static_cast<uint64_t>(header.certainty), out);
-  }
-  if (header.retry_after_ms) AppendVarintField(5, *header.retry_after_ms, out);
-  if (header.load_permille) AppendVarintField(6, *header.load_permille, out);
-  if (header.queue_us) AppendVarintField(7, *header.queue_us, out);
-  if (header.handler_us) AppendVarintField(8, *header.handler_us, out);
 }
 
 // The longest prefix of `text` with at most `size` bytes that does not cut a
@@ -41,6 +32,72 @@ std::string_view CutUtf8(std::string_view text, size_t size) {
     --size;
   }
   return text.substr(0, size);
+}
+
+// A handler may put any bytes into its message; the peer must be able to read
+// the status all the same.
+std::string ReplaceInvalidUtf8(std::string_view text) {
+  std::string valid;
+  while (!text.empty()) {
+    size_t size = 1;
+    while (size < 4 && size < text.size() && !IsUtf8(text.substr(0, size))) {
+      ++size;
+    }
+    const bool is_character = IsUtf8(text.substr(0, size));
+    if (!is_character) size = 1;
+    valid.append(is_character ? text.substr(0, size) : "?");
+    text.remove_prefix(size);
+  }
+  return valid;
+}
+
+// What a status is written with when not all of it fits.
+struct Parts {
+  std::string_view message;
+  bool details = true;
+  bool trailing_metadata = true;
+  bool truncated = false;
+};
+
+// In the order of the fields' numbers, as protobuf's own code does it.
+void AppendParts(const StatusHeader& header, const Parts& parts,
+                 std::string* out) {
+  if (header.code != absl::StatusCode::kOk) {
+    AppendVarintField(1, static_cast<uint64_t>(header.code), out);
+  }
+  if (!parts.message.empty()) AppendBytesField(2, parts.message, out);
+  if (parts.details) {
+    std::string any;
+    for (const DetailView& detail : header.details) {
+      any.clear();
+      if (!detail.type_url.empty()) AppendBytesField(1, detail.type_url, &any);
+      if (!detail.value.empty()) AppendBytesField(2, detail.value, &any);
+      AppendBytesField(3, any, out);
+    }
+  }
+  if (header.certainty != Certainty::kMaybeStarted) {
+    AppendVarintField(4, static_cast<uint64_t>(header.certainty), out);
+  }
+  if (header.retry_after_ms) AppendVarintField(5, *header.retry_after_ms, out);
+  if (header.load_permille) AppendVarintField(6, *header.load_permille, out);
+  if (header.queue_us) AppendVarintField(7, *header.queue_us, out);
+  if (header.handler_us) AppendVarintField(8, *header.handler_us, out);
+  if (parts.trailing_metadata) {
+    for (const MetadataEntryView& entry : header.trailing_metadata) {
+      AppendMetadataField(9, entry, out);
+    }
+  }
+  if (parts.truncated) AppendVarintField(10, 1, out);
+}
+
+// Details that are not worth a try: too large, or not for the wire.
+bool DetailsFit(const StatusHeader& header, size_t max_bytes) {
+  size_t bytes = 0;
+  for (const DetailView& detail : header.details) {
+    if (!IsUtf8(detail.type_url)) return false;
+    bytes += detail.type_url.size() + detail.value.size();
+  }
+  return bytes <= max_bytes;
 }
 
 }  // namespace
@@ -110,44 +167,34 @@ absl::Status ParseStatusHeader(std::string_view block,
 void AppendStatusHeader(const StatusHeader& header, size_t max_bytes,
                         std::string* out) {
   const size_t start = out->size();
-  const auto size = [&] { return out->size() - start; };
-  if (header.code != absl::StatusCode::kOk) {
-    AppendVarintField(1, static_cast<uint64_t>(header.code), out);
-  }
-  AppendNumbers(header, out);
-  bool truncated = header.truncated;
-
-  // What is optional goes behind what is kept, each only when all of it fits.
-  // 2 bytes stay free for `truncated`, 4 for the message's tag and length.
-  constexpr size_t kTruncatedBytes = 2;
-  if (!header.message.empty()) {
-    const size_t room = max_bytes - size() - kTruncatedBytes - 4;
-    const std::string_view message = CutUtf8(header.message, room);
-    truncated |= message.size() < header.message.size();
-    AppendBytesField(2, message, out);
-  }
-  const auto append_all_or_nothing = [&](const auto& append) {
-    const size_t before = out->size();
-    append();
-    if (size() + kTruncatedBytes > max_bytes) {
-      out->resize(before);
-      truncated = true;
-    }
+  const auto size_with = [&](const Parts& parts) {
+    out->resize(start);
+    AppendParts(header, parts, out);
+    return out->size() - start;
   };
-  append_all_or_nothing([&] {
-    for (const MetadataEntryView& entry : header.trailing_metadata) {
-      AppendMetadataField(9, entry, out);
-    }
-  });
-  append_all_or_nothing([&] {
-    for (const DetailView& detail : header.details) {
-      std::string any;
-      AppendBytesField(1, detail.type_url, &any);
-      AppendBytesField(2, detail.value, &any);
-      AppendBytesField(3, any, out);
-    }
-  });
-  if (truncated) AppendVarintField(10, 1, out);
+  std::string replaced;
+  Parts parts = {.message = header.message, .truncated = header.truncated};
+  if (!IsUtf8(header.message)) {
+    replaced = ReplaceInvalidUtf8(header.message);
+    parts.message = replaced;
+  }
+  const auto fits = [&] {
+    return parts.message.size() <= max_bytes && size_with(parts) <= max_bytes;
+  };
+  parts.details = DetailsFit(header, max_bytes);
+  parts.truncated |= !parts.details;
+  if (fits()) return;
+  parts.truncated = true;
+  parts.details = false;
+  if (fits()) return;
+  parts.trailing_metadata = false;
+  if (fits()) return;
+  // The message's tag and length take 4 bytes: max_bytes is at most 24,576.
+  const std::string_view message = parts.message;
+  parts.message = {};
+  const size_t left = max_bytes - size_with(parts);
+  parts.message = CutUtf8(message, left - std::min<size_t>(left, 4));
+  size_with(parts);
 }
 
 }  // namespace tern::wire

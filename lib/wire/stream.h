@@ -66,18 +66,20 @@ class Stream {
   bool send_ended_ = false;        // This side has, or has queued it.
   bool host_done_ = false;         // The host has no pointer to it any more.
   bool cancel_told_ = false;       // Server: OnCancel has been called.
-  bool erased_ = false;            // Out of the table; freed soon.
   bool ready_ = false;             // In the session's list of senders.
   bool empty_chunk_ = false;       // The last chunk was empty and no end.
   bool headers_received_ = false;  // Client: a ResponseHeader has come.
+  bool status_received_ = false;   // Client: the frame at hand is its STATUS.
 
   uint32_t messages_received_ = 0;
   int64_t send_window_ = 0;
   int64_t receive_window_ = 0;
   int64_t unconsumed_bytes_ = 0;  // Delivered, not given back by Consume().
-  // Client: the connection's byte behind the request's last one; none while it
-  // has not all been appended.
-  uint64_t request_end_ = UINT64_MAX;
+  // Client: the connection's byte behind the last one that a server needs to
+  // start the handler: the whole request of a unary call, the header of
+  // another. kNotAppended while that has not all been appended.
+  static constexpr uint64_t kNotAppended = UINT64_MAX;
+  uint64_t request_end_ = kNotAppended;
 
   std::unique_ptr<Assembly> assembly_;
   std::unique_ptr<SendQueue> send_queue_;

@@ -3,12 +3,18 @@
 //
 //   UPDATE_GOLDEN=1 bazel run //tests/lib/codegen:golden_test && git diff
 
+#include <algorithm>
+#include <cctype>
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <ostream>
 #include <set>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "tests/lib/codegen/plugin_run.h"
@@ -37,6 +43,44 @@ std::string ReadWhole(const std::string& path) {
   return text.str();
 }
 
+using Lines = std::vector<std::string>;
+
+Lines SplitLines(const std::string& text) {
+  std::istringstream stream(text);
+  Lines lines;
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+void Print(const char* mark, Lines::iterator from, Lines::iterator to,
+           std::ostream& out) {
+  for (; from != to; ++from) out << mark << *from << "\n";
+}
+
+// One hunk from the first to the last line that differs.
+std::string Diff(const std::string& old_text, const std::string& new_text) {
+  constexpr ptrdiff_t kContext = 3;
+  Lines old_lines = SplitLines(old_text);
+  Lines new_lines = SplitLines(new_text);
+  auto [old_from, new_from] = std::mismatch(old_lines.begin(), old_lines.end(),
+                                            new_lines.begin(), new_lines.end());
+  auto [old_rest, new_rest] =
+      std::mismatch(old_lines.rbegin(), std::make_reverse_iterator(old_from),
+                    new_lines.rbegin(), std::make_reverse_iterator(new_from));
+  auto old_to = old_rest.base();
+  auto new_to = new_rest.base();
+
+  std::ostringstream out;
+  out << "line " << new_from - new_lines.begin() + 1 << ":\n";
+  Print("  ", new_from - std::min(kContext, new_from - new_lines.begin()),
+        new_from, out);
+  Print("- ", old_from, old_to, out);
+  Print("+ ", new_from, new_to, out);
+  Print("  ", new_to, new_to + std::min(kContext, new_lines.end() - new_to),
+        out);
+  return out.str();
+}
+
 bool IsUpdate() { return std::getenv("UPDATE_GOLDEN") != nullptr; }
 
 void Update(const std::string& golden_path, const std::string& text) {
@@ -59,8 +103,10 @@ TEST_P(GoldenTest, OutputIsAsExpected) {
       Update(golden_path, text);
       continue;
     }
-    EXPECT_EQ(ReadWhole(golden_path), text)
-        << golden_path << " is different. Where the new text (+) is right:\n"
+    std::string golden = ReadWhole(golden_path);
+    EXPECT_TRUE(golden == text)
+        << golden_path << ", " << Diff(golden, text)
+        << "Where the new text (+) is right:\n"
         << "  UPDATE_GOLDEN=1 bazel run //tests/lib/codegen:golden_test";
   }
 }

@@ -80,6 +80,18 @@ class ConnectorTest : public testing::Test {
     Start(std::move(addresses), timeout);
     return slot_.Take();
   }
+  // Returns once the loop's timers for up to then have run.
+  void PassTime(absl::Duration duration) {
+    Slot<bool> passed;
+    std::unique_ptr<EventLoop::Timer> timer;
+    loop_->PostAndWait([&] {
+      timer = std::make_unique<EventLoop::Timer>(loop_.get(),
+                                                 [&] { passed.Put(true); });
+      timer->Set(loop_->now() + duration);
+    });
+    passed.Take();
+    loop_->PostAndWait([&] { timer.reset(); });
+  }
   static std::string Message(const Result& result) {
     return std::string(result.status().message());
   }
@@ -167,15 +179,20 @@ TEST_F(ConnectorTest, ListsEightFailuresAndCountsTheRest) {
 TEST_F(ConnectorTest, DestroyedWhileConnectingGivesUpAndCallsNobody) {
   Silent server;
   Start({server.address()}, absl::Milliseconds(20));
-  // Long enough for the attempt to have been started: its timer is due first.
-  Slot<bool> turn;
-  loop_->Post([&] { turn.Put(true); });
-  turn.Take();
+  // A turn later the attempt has started: timers come before what is posted.
+  loop_->PostAndWait([] {});
   loop_->PostAndWait([this] { connector_.reset(); });
-  Slot<bool> later;
-  EventLoop::Timer timer(loop_.get(), [&] { later.Put(true); });
-  loop_->PostAndWait([&] { timer.Set(loop_->now() + absl::Milliseconds(40)); });
-  later.Take();
+  PassTime(absl::Milliseconds(40));
+  EXPECT_TRUE(slot_.empty());
+}
+
+TEST_F(ConnectorTest, SaysNothingMoreOnceItHasSucceeded) {
+  Accepting first;
+  Refusing second;
+  ASSERT_TRUE(
+      Connect({first.address(), second.address()}, absl::Milliseconds(20))
+          .ok());
+  PassTime(absl::Milliseconds(40));
   EXPECT_TRUE(slot_.empty());
 }
 

@@ -44,6 +44,22 @@ class FunctionHandler final : public EventLoop::IoHandler {
   absl::AnyInvocable<void(uint32_t)> on_ready_;
 };
 
+// A timer that the test's thread owns: destroyed on the loop's thread, and so
+// after a callback of which the test may have heard while it still ran.
+class OwnedTimer {
+ public:
+  OwnedTimer(EventLoop* loop, absl::AnyInvocable<void()> on_due)
+      : loop_(loop), timer_(std::make_unique<Timer>(loop, std::move(on_due))) {}
+  ~OwnedTimer() {
+    loop_->PostAndWait([this] { timer_.reset(); });
+  }
+  Timer* operator->() const { return timer_.get(); }
+
+ private:
+  EventLoop* const loop_;
+  std::unique_ptr<Timer> timer_;
+};
+
 struct Pair {
   Pair() {
     int fds[2];
@@ -122,7 +138,7 @@ TEST_F(EventLoopTest, WakesForEachPostHoweverItFallsAsleep) {
 }
 
 TEST_F(EventLoopTest, PostedFunctionThatPostsItselfLetsOthersRun) {
-  std::atomic<bool> stop{false};
+  bool stop = false;
   absl::AnyInvocable<void()> again = [&] {
     if (!stop) loop_->Post([&again] { again(); });
   };
@@ -138,8 +154,8 @@ TEST_F(EventLoopTest, PostedFunctionThatPostsItselfLetsOthersRun) {
     EXPECT_TRUE(loop_->Register(pair.ours.get(), EPOLLIN, &handler).ok());
   });
   ready.wait();
-  stop = true;
-  OnLoop([] {});
+  OnLoop([&] { stop = true; });
+  OnLoop([] {});  // Behind the last that was posted.
 }
 
 TEST_F(EventLoopTest, PostAndWaitOnTheLoopRunsAtOnce) {
@@ -243,14 +259,14 @@ TEST_F(EventLoopTest, RunsTimersInOrderOfTimeAndThenOfSetting) {
         loop_.get(), [&ran, name] { ran.push_back(name); }));
     timers.back()->Set(when);
   };
-  Timer last(loop_.get(), [&] { slot.Put(ran); });
+  OwnedTimer last(loop_.get(), [&] { slot.Put(ran); });
   OnLoop([&] {
     const MonotonicTime soon = In(absl::Milliseconds(2));
     add(soon + absl::Milliseconds(2), "d");
     add(soon, "b");
     add(soon, "c");
     add(MonotonicTime(), "a");
-    last.Set(soon + absl::Milliseconds(3));
+    last->Set(soon + absl::Milliseconds(3));
   });
   EXPECT_EQ(slot.Take(), (Strings{"a", "b", "c", "d"}));
   OnLoop([&] { timers.clear(); });
@@ -259,14 +275,14 @@ TEST_F(EventLoopTest, RunsTimersInOrderOfTimeAndThenOfSetting) {
 TEST_F(EventLoopTest, RunsATimerNeverEarly) {
   Slot<bool> early;
   MonotonicTime when;
-  Timer timer(loop_.get(), [&] {
+  OwnedTimer timer(loop_.get(), [&] {
     early.Put(MonotonicTime::Now() < when || loop_->now() < when);
   });
   for (const int microseconds : {1, 300, 1'500, 10'000}) {
     OnLoop([&] {
       when = In(absl::Microseconds(microseconds));
-      timer.Set(when);
-      EXPECT_EQ(timer.when(), when);
+      timer->Set(when);
+      EXPECT_EQ(timer->when(), when);
     });
     EXPECT_FALSE(early.Take());
   }
@@ -280,35 +296,35 @@ TEST_F(EventLoopTest, WaitsForATimerWithoutSpinning) {
   };
   Slot<absl::Duration> used;
   absl::Duration before;
-  Timer timer(loop_.get(), [&] { used.Put(cpu_time() - before); });
+  OwnedTimer timer(loop_.get(), [&] { used.Put(cpu_time() - before); });
   OnLoop([&] {
     before = cpu_time();
-    timer.Set(In(absl::Milliseconds(200)));
+    timer->Set(In(absl::Milliseconds(200)));
   });
   EXPECT_LT(used.Take(), absl::Milliseconds(50));
 }
 
 TEST_F(EventLoopTest, CancelledTimerDoesNotRun) {
   Slot<bool> done;
-  Timer cancelled(loop_.get(), [] { ADD_FAILURE(); });
-  Timer later(loop_.get(), [&] { done.Put(true); });
+  OwnedTimer cancelled(loop_.get(), [] { ADD_FAILURE(); });
+  OwnedTimer later(loop_.get(), [&] { done.Put(true); });
   OnLoop([&] {
-    cancelled.Set(In(absl::Milliseconds(1)));
-    cancelled.Cancel();
-    EXPECT_TRUE(cancelled.when().is_infinite());
-    later.Set(In(absl::Milliseconds(2)));
+    cancelled->Set(In(absl::Milliseconds(1)));
+    cancelled->Cancel();
+    EXPECT_TRUE(cancelled->when().is_infinite());
+    later->Set(In(absl::Milliseconds(2)));
   });
   done.Take();
 }
 
 TEST_F(EventLoopTest, InfiniteFutureCancels) {
   Slot<bool> done;
-  Timer cancelled(loop_.get(), [] { ADD_FAILURE(); });
-  Timer later(loop_.get(), [&] { done.Put(true); });
+  OwnedTimer cancelled(loop_.get(), [] { ADD_FAILURE(); });
+  OwnedTimer later(loop_.get(), [&] { done.Put(true); });
   OnLoop([&] {
-    cancelled.Set(In(absl::Milliseconds(1)));
-    cancelled.Set(MonotonicTime::InfiniteFuture());
-    later.Set(In(absl::Milliseconds(2)));
+    cancelled->Set(In(absl::Milliseconds(1)));
+    cancelled->Set(MonotonicTime::InfiniteFuture());
+    later->Set(In(absl::Milliseconds(2)));
   });
   done.Take();
 }
@@ -316,13 +332,13 @@ TEST_F(EventLoopTest, InfiniteFutureCancels) {
 TEST_F(EventLoopTest, TimerRunsOnceForItsLatestTime) {
   Slot<int> done;
   int runs = 0;
-  Timer timer(loop_.get(), [&] { ++runs; });
-  Timer later(loop_.get(), [&] { done.Put(runs); });
+  OwnedTimer timer(loop_.get(), [&] { ++runs; });
+  OwnedTimer later(loop_.get(), [&] { done.Put(runs); });
   OnLoop([&] {
-    timer.Set(In(absl::Milliseconds(1)));
-    timer.Set(In(absl::Hours(1)));
-    timer.Set(In(absl::Milliseconds(2)));
-    later.Set(In(absl::Milliseconds(4)));
+    timer->Set(In(absl::Milliseconds(1)));
+    timer->Set(In(absl::Hours(1)));
+    timer->Set(In(absl::Milliseconds(2)));
+    later->Set(In(absl::Milliseconds(4)));
   });
   EXPECT_EQ(done.Take(), 1);
 }
@@ -347,10 +363,10 @@ TEST_F(EventLoopTest, TimerThatIsAlwaysDueStarvesNobody) {
   std::unique_ptr<Timer> greedy;
   greedy = std::make_unique<Timer>(loop_.get(),
                                    [&] { greedy->Set(MonotonicTime()); });
-  Timer other(loop_.get(), [&] { other_ran.Put(true); });
+  OwnedTimer other(loop_.get(), [&] { other_ran.Put(true); });
   OnLoop([&] {
     greedy->Set(MonotonicTime());
-    other.Set(In(absl::Milliseconds(1)));
+    other->Set(In(absl::Milliseconds(1)));
   });
   loop_->Post([&] { posted.Put(true); });
   posted.Take();
@@ -360,17 +376,18 @@ TEST_F(EventLoopTest, TimerThatIsAlwaysDueStarvesNobody) {
 
 TEST_F(EventLoopTest, DueTimerMayCancelAndDestroyOthersThatAreDue) {
   Slot<bool> done;
-  Timer cancelled(loop_.get(), [] { ADD_FAILURE(); });
+  OwnedTimer cancelled(loop_.get(), [] { ADD_FAILURE(); });
   auto destroyed = std::make_unique<Timer>(loop_.get(), [] { ADD_FAILURE(); });
-  Timer first(loop_.get(), [&] {
-    cancelled.Cancel();
+  OwnedTimer first(loop_.get(), [&] {
+    cancelled->Cancel();
     destroyed.reset();
   });
-  Timer last(loop_.get(), [&] { done.Put(true); });
+  OwnedTimer last(loop_.get(), [&] { done.Put(true); });
   OnLoop([&] {
-    for (Timer* timer : {&first, &cancelled, destroyed.get(), &last}) {
-      timer->Set(loop_->now());
-    }
+    first->Set(loop_->now());
+    cancelled->Set(loop_->now());
+    destroyed->Set(loop_->now());
+    last->Set(loop_->now());
   });
   done.Take();
 }
@@ -412,8 +429,8 @@ TEST_F(EventLoopTest, ModifyFromAnyThreadChangesWhatIsTold) {
   Pair pair;
   Slot<uint32_t> got;
   FunctionHandler handler([&](uint32_t events) {
-    got.Put(events);
     loop_->Modify(pair.ours.get(), 0, &handler);
+    got.Put(events);
   });
   OnLoop(
       [&] { EXPECT_TRUE(loop_->Register(pair.ours.get(), 0, &handler).ok()); });
@@ -429,13 +446,14 @@ TEST_F(EventLoopTest, TellsOfTheEndEvenWhenNothingIsAskedFor) {
   Pair pair;
   Slot<uint32_t> got;
   FunctionHandler handler([&](uint32_t events) {
-    got.Put(events);
     loop_->Unregister(pair.ours.get(), &handler);
+    got.Put(events);
   });
   OnLoop(
       [&] { EXPECT_TRUE(loop_->Register(pair.ours.get(), 0, &handler).ok()); });
   pair.theirs.Close();
   EXPECT_TRUE(got.Take() & EPOLLHUP);
+  OnLoop([] {});
 }
 
 TEST_F(EventLoopTest, RegisterNamesWhatFailed) {
@@ -453,8 +471,8 @@ TEST_F(EventLoopTest, HandlerMayUnregisterAndDestroyItself) {
   handler = std::make_unique<FunctionHandler>([&](uint32_t) {
     loop_->Unregister(pair.ours.get(), handler.get());
     pair.ours.Close();
-    done.Put(true);
     loop_->Post([owned = std::move(handler)] {});
+    done.Put(true);
   });
   pair.MakeReadable();
   OnLoop([&] {
@@ -564,6 +582,7 @@ TEST_F(EventLoopTest, ServesMoreReadyDescriptorsThanOneWaitTakes) {
     }
   });
   done.Take();
+  OnLoop([] {});
 }
 
 // ---- Create

@@ -6,15 +6,9 @@ namespace kv::v1::KeyValue {
 namespace {
 
 constexpr ::tern::MethodHandler kMethods[] = {
-    ::tern::server_internal::UnaryMethod<Service, ::kv::v1::GetRequest,
-                                         ::kv::v1::GetReply, &Service::Get>(
-        "kv.v1.KeyValue/Get"),
-    ::tern::server_internal::UnaryMethod<Service, ::kv::v1::BatchPut_Request,
-                                         ::kv::v1::BatchPut_Reply,
-                                         &Service::Put>("kv.v1.KeyValue/Put"),
-    ::tern::server_internal::UnaryMethod<Service, ::google::protobuf::Empty,
-                                         ::google::protobuf::Empty,
-                                         &Service::Clear>(
+    ::tern::server_internal::UnaryMethod<&Service::Get>("kv.v1.KeyValue/Get"),
+    ::tern::server_internal::UnaryMethod<&Service::Put>("kv.v1.KeyValue/Put"),
+    ::tern::server_internal::UnaryMethod<&Service::Clear>(
         "kv.v1.KeyValue/Clear"),
 };
 
@@ -51,7 +45,6 @@ namespace {
 
 constexpr ::tern::MethodHandler kMethods[] = {
     ::tern::server_internal::UnaryMethod<
-        Service, ::google::protobuf::Empty, ::kv::v1::BatchPut_Reply,
         &Service::CompactEverythingThatIsStored>(
         "kv.v1.Administration/CompactEverythingThatIsStored"),
 };

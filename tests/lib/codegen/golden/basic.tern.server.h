@@ -16,7 +16,7 @@ namespace kv::v1::KeyValue {
 
 // Keys and their values.
 //
-// Override the methods; one that is not overridden answers UNIMPLEMENTED.
+// Override the methods: what is not overridden answers UNIMPLEMENTED.
 // They may be called from many threads at once, and may block.
 class Service : public ::tern::Service {
  public:
@@ -45,7 +45,7 @@ namespace kv::v1::Administration {
 
 // A second service in the same file.
 //
-// Override the methods; one that is not overridden answers UNIMPLEMENTED.
+// Override the methods: what is not overridden answers UNIMPLEMENTED.
 // They may be called from many threads at once, and may block.
 class Service : public ::tern::Service {
  public:

@@ -6,57 +6,31 @@ namespace comments::v1::Commented {
 namespace {
 
 constexpr ::tern::MethodHandler kMethods[] = {
-    ::tern::server_internal::UnaryMethod<Service, ::comments::v1::Message,
-                                         ::comments::v1::Message,
-                                         &Service::Leading>(
+    ::tern::server_internal::UnaryMethod<&Service::Leading>(
         "comments.v1.Commented/Leading"),
-    ::tern::server_internal::UnaryMethod<Service, ::comments::v1::Message,
-                                         ::comments::v1::Message,
-                                         &Service::Trailing>(
+    ::tern::server_internal::UnaryMethod<&Service::Trailing>(
         "comments.v1.Commented/Trailing"),
-    ::tern::server_internal::UnaryMethod<Service, ::comments::v1::Message,
-                                         ::comments::v1::Message,
-                                         &Service::Both>(
+    ::tern::server_internal::UnaryMethod<&Service::Both>(
         "comments.v1.Commented/Both"),
-    ::tern::server_internal::UnaryMethod<Service, ::comments::v1::Message,
-                                         ::comments::v1::Message,
-                                         &Service::Block>(
+    ::tern::server_internal::UnaryMethod<&Service::Block>(
         "comments.v1.Commented/Block"),
-    ::tern::server_internal::UnaryMethod<Service, ::comments::v1::Message,
-                                         ::comments::v1::Message,
-                                         &Service::Ends>(
+    ::tern::server_internal::UnaryMethod<&Service::Ends>(
         "comments.v1.Commented/Ends"),
-    ::tern::server_internal::UnaryMethod<Service, ::comments::v1::Message,
-                                         ::comments::v1::Message,
-                                         &Service::Backslash>(
+    ::tern::server_internal::UnaryMethod<&Service::Backslash>(
         "comments.v1.Commented/Backslash"),
-    ::tern::server_internal::UnaryMethod<Service, ::comments::v1::Message,
-                                         ::comments::v1::Message,
-                                         &Service::BackslashAndBlanks>(
+    ::tern::server_internal::UnaryMethod<&Service::BackslashAndBlanks>(
         "comments.v1.Commented/BackslashAndBlanks"),
-    ::tern::server_internal::UnaryMethod<Service, ::comments::v1::Message,
-                                         ::comments::v1::Message,
-                                         &Service::Trigraph>(
+    ::tern::server_internal::UnaryMethod<&Service::Trigraph>(
         "comments.v1.Commented/Trigraph"),
-    ::tern::server_internal::UnaryMethod<Service, ::comments::v1::Message,
-                                         ::comments::v1::Message,
-                                         &Service::Slashes>(
+    ::tern::server_internal::UnaryMethod<&Service::Slashes>(
         "comments.v1.Commented/Slashes"),
-    ::tern::server_internal::UnaryMethod<Service, ::comments::v1::Message,
-                                         ::comments::v1::Message,
-                                         &Service::EmptyLines>(
+    ::tern::server_internal::UnaryMethod<&Service::EmptyLines>(
         "comments.v1.Commented/EmptyLines"),
-    ::tern::server_internal::UnaryMethod<Service, ::comments::v1::Message,
-                                         ::comments::v1::Message,
-                                         &Service::None>(
+    ::tern::server_internal::UnaryMethod<&Service::None>(
         "comments.v1.Commented/None"),
-    ::tern::server_internal::UnaryMethod<Service, ::comments::v1::Message,
-                                         ::comments::v1::Message,
-                                         &Service::Bidi>(
+    ::tern::server_internal::UnaryMethod<&Service::Bidi>(
         "comments.v1.Commented/Bidi"),
-    ::tern::server_internal::UnaryMethod<Service, ::comments::v1::Message,
-                                         ::comments::v1::Message,
-                                         &Service::Controls>(
+    ::tern::server_internal::UnaryMethod<&Service::Controls>(
         "comments.v1.Commented/Controls"),
 };
 

@@ -22,7 +22,7 @@ namespace comments::v1::Commented {
 // ??= stay as they are. UTF-8: Tärn, 鷗.
 // Behind the service's brace.
 //
-// Override the methods; one that is not overridden answers UNIMPLEMENTED.
+// Override the methods: what is not overridden answers UNIMPLEMENTED.
 // They may be called from many threads at once, and may block.
 class Service : public ::tern::Service {
  public:

@@ -6,13 +6,9 @@ namespace deprecated::v1::Current {
 namespace {
 
 constexpr ::tern::MethodHandler kMethods[] = {
-    ::tern::server_internal::UnaryMethod<Service, ::deprecated::v1::OldMessage,
-                                         ::deprecated::v1::Message,
-                                         &Service::Fetch>(
+    ::tern::server_internal::UnaryMethod<&Service::Fetch>(
         "deprecated.v1.Current/Fetch"),
-    ::tern::server_internal::UnaryMethod<Service, ::deprecated::v1::Message,
-                                         ::deprecated::v1::Message,
-                                         &Service::Get>(
+    ::tern::server_internal::UnaryMethod<&Service::Get>(
         "deprecated.v1.Current/Get"),
 };
 
@@ -46,9 +42,7 @@ namespace deprecated::v1::Old {
 namespace {
 
 constexpr ::tern::MethodHandler kMethods[] = {
-    ::tern::server_internal::UnaryMethod<Service, ::deprecated::v1::Message,
-                                         ::deprecated::v1::OldMessage,
-                                         &Service::Fetch>(
+    ::tern::server_internal::UnaryMethod<&Service::Fetch>(
         "deprecated.v1.Old/Fetch"),
 };
 

@@ -13,7 +13,7 @@
 
 namespace deprecated::v1::Current {
 
-// Override the methods; one that is not overridden answers UNIMPLEMENTED.
+// Override the methods: what is not overridden answers UNIMPLEMENTED.
 // They may be called from many threads at once, and may block.
 class Service : public ::tern::Service {
  public:
@@ -38,7 +38,7 @@ namespace deprecated::v1::Old {
 
 // Use Current.
 //
-// Override the methods; one that is not overridden answers UNIMPLEMENTED.
+// Override the methods: what is not overridden answers UNIMPLEMENTED.
 // They may be called from many threads at once, and may block.
 // Deprecated.
 class Service : public ::tern::Service {

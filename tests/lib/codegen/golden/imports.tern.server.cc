@@ -6,15 +6,11 @@ namespace imports::v1::Imports {
 namespace {
 
 constexpr ::tern::MethodHandler kMethods[] = {
-    ::tern::server_internal::UnaryMethod<
-        Service, ::google::protobuf::StringValue, ::google::protobuf::Timestamp,
-        &Service::Now>("imports.v1.Imports/Now"),
-    ::tern::server_internal::UnaryMethod<Service, ::imported::types::Shared,
-                                         ::imported::types::Shared_Inner,
-                                         &Service::Share>(
+    ::tern::server_internal::UnaryMethod<&Service::Now>(
+        "imports.v1.Imports/Now"),
+    ::tern::server_internal::UnaryMethod<&Service::Share>(
         "imports.v1.Imports/Share"),
-    ::tern::server_internal::UnaryMethod<Service, ::imports::v1::Holder,
-                                         ::imports::v1::Holder, &Service::Hold>(
+    ::tern::server_internal::UnaryMethod<&Service::Hold>(
         "imports.v1.Imports/Hold"),
 };
 

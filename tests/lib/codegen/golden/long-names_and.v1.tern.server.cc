@@ -7,16 +7,9 @@ namespace {
 
 constexpr ::tern::MethodHandler kMethods[] = {
     ::tern::server_internal::UnaryMethod<
-        Service,
-        ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns,
-        ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns,
         &Service::AMethodThatSomebodyHasNamedVeryThoroughly>(
         "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/AMethodThatSomebodyHasNamedVeryThoroughly"),
-    ::tern::server_internal::UnaryMethod<
-        Service,
-        ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns,
-        ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns,
-        &Service::Short>(
+    ::tern::server_internal::UnaryMethod<&Service::Short>(
         "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/Short"),
 };
 

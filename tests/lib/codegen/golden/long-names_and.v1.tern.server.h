@@ -13,7 +13,7 @@
 
 namespace a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AServiceWithANameThatIsLongAsWell {
 
-// Override the methods; one that is not overridden answers UNIMPLEMENTED.
+// Override the methods: what is not overridden answers UNIMPLEMENTED.
 // They may be called from many threads at once, and may block.
 class Service : public ::tern::Service {
  public:

@@ -6,9 +6,7 @@ namespace NoPackage {
 namespace {
 
 constexpr ::tern::MethodHandler kMethods[] = {
-    ::tern::server_internal::UnaryMethod<Service, ::NoPackageMessage,
-                                         ::NoPackageMessage, &Service::Call>(
-        "NoPackage/Call"),
+    ::tern::server_internal::UnaryMethod<&Service::Call>("NoPackage/Call"),
 };
 
 }  // namespace

@@ -6,12 +6,9 @@ namespace old::syntax::Proto2 {
 namespace {
 
 constexpr ::tern::MethodHandler kMethods[] = {
-    ::tern::server_internal::UnaryMethod<Service, ::old::syntax::Request,
-                                         ::old::syntax::Reply, &Service::Call>(
+    ::tern::server_internal::UnaryMethod<&Service::Call>(
         "old.syntax.Proto2/Call"),
-    ::tern::server_internal::UnaryMethod<Service, ::old::syntax::Request_Part,
-                                         ::old::syntax::Reply,
-                                         &Service::CallPart>(
+    ::tern::server_internal::UnaryMethod<&Service::CallPart>(
         "old.syntax.Proto2/CallPart"),
 };
 

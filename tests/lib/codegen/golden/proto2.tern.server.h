@@ -13,7 +13,7 @@
 
 namespace old::syntax::Proto2 {
 
-// Override the methods; one that is not overridden answers UNIMPLEMENTED.
+// Override the methods: what is not overridden answers UNIMPLEMENTED.
 // They may be called from many threads at once, and may block.
 class Service : public ::tern::Service {
  public:

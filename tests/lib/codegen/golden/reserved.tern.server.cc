@@ -6,17 +6,11 @@ namespace tern::codegen::test::absl::template_ {
 namespace {
 
 constexpr ::tern::MethodHandler kMethods[] = {
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::class__int, &Service::delete_>(
+    ::tern::server_internal::UnaryMethod<&Service::delete_>(
         "tern.codegen.test.absl.template/delete"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::class__int, &Service::requires_>(
+    ::tern::server_internal::UnaryMethod<&Service::requires_>(
         "tern.codegen.test.absl.template/requires"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::class__int, &Service::NULL_>(
+    ::tern::server_internal::UnaryMethod<&Service::NULL_>(
         "tern.codegen.test.absl.template/NULL"),
 };
 
@@ -60,85 +54,45 @@ namespace tern::codegen::test::absl::Collisions {
 namespace {
 
 constexpr ::tern::MethodHandler kMethods[] = {
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::Stub_>(
+    ::tern::server_internal::UnaryMethod<&Service::Stub_>(
         "tern.codegen.test.absl.Collisions/Stub"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::StubInterface_>(
+    ::tern::server_internal::UnaryMethod<&Service::StubInterface_>(
         "tern.codegen.test.absl.Collisions/StubInterface"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::MockStub_>(
+    ::tern::server_internal::UnaryMethod<&Service::MockStub_>(
         "tern.codegen.test.absl.Collisions/MockStub"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::Service_>(
+    ::tern::server_internal::UnaryMethod<&Service::Service_>(
         "tern.codegen.test.absl.Collisions/Service"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::TernServiceName_>(
+    ::tern::server_internal::UnaryMethod<&Service::TernServiceName_>(
         "tern.codegen.test.absl.Collisions/TernServiceName"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::TernMethods_>(
+    ::tern::server_internal::UnaryMethod<&Service::TernMethods_>(
         "tern.codegen.test.absl.Collisions/TernMethods"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::Co_>(
+    ::tern::server_internal::UnaryMethod<&Service::Co_>(
         "tern.codegen.test.absl.Collisions/Co"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::kServiceName_>(
+    ::tern::server_internal::UnaryMethod<&Service::kServiceName_>(
         "tern.codegen.test.absl.Collisions/kServiceName"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::kMethods_>(
+    ::tern::server_internal::UnaryMethod<&Service::kMethods_>(
         "tern.codegen.test.absl.Collisions/kMethods"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::kStubMethod_>(
+    ::tern::server_internal::UnaryMethod<&Service::kStubMethod_>(
         "tern.codegen.test.absl.Collisions/kStubMethod"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::channel__>(
+    ::tern::server_internal::UnaryMethod<&Service::channel__>(
         "tern.codegen.test.absl.Collisions/channel_"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::Collisions>(
+    ::tern::server_internal::UnaryMethod<&Service::Collisions>(
         "tern.codegen.test.absl.Collisions/Collisions"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::request>(
+    ::tern::server_internal::UnaryMethod<&Service::request>(
         "tern.codegen.test.absl.Collisions/request"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::options>(
+    ::tern::server_internal::UnaryMethod<&Service::options>(
         "tern.codegen.test.absl.Collisions/options"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::done>(
+    ::tern::server_internal::UnaryMethod<&Service::done>(
         "tern.codegen.test.absl.Collisions/done"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::reply>(
+    ::tern::server_internal::UnaryMethod<&Service::reply>(
         "tern.codegen.test.absl.Collisions/reply"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::context>(
+    ::tern::server_internal::UnaryMethod<&Service::context>(
         "tern.codegen.test.absl.Collisions/context"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::std>(
+    ::tern::server_internal::UnaryMethod<&Service::std>(
         "tern.codegen.test.absl.Collisions/std"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::tern>(
+    ::tern::server_internal::UnaryMethod<&Service::tern>(
         "tern.codegen.test.absl.Collisions/tern"),
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::lowerCamel>(
+    ::tern::server_internal::UnaryMethod<&Service::lowerCamel>(
         "tern.codegen.test.absl.Collisions/lowerCamel"),
 };
 
@@ -318,9 +272,7 @@ namespace tern::codegen::test::absl::Service {
 namespace {
 
 constexpr ::tern::MethodHandler kMethods[] = {
-    ::tern::server_internal::UnaryMethod<
-        Service, ::tern::codegen::test::absl::class_,
-        ::tern::codegen::test::absl::absl, &Service::Call>(
+    ::tern::server_internal::UnaryMethod<&Service::Call>(
         "tern.codegen.test.absl.Service/Call"),
 };
 

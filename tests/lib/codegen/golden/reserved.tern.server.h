@@ -15,7 +15,7 @@ namespace tern::codegen::test::absl::template_ {
 
 // Words that C++ reserves.
 //
-// Override the methods; one that is not overridden answers UNIMPLEMENTED.
+// Override the methods: what is not overridden answers UNIMPLEMENTED.
 // They may be called from many threads at once, and may block.
 class Service : public ::tern::Service {
  public:
@@ -45,7 +45,7 @@ namespace tern::codegen::test::absl::Collisions {
 
 // Names that generated code needs itself, or could mistake for its own.
 //
-// Override the methods; one that is not overridden answers UNIMPLEMENTED.
+// Override the methods: what is not overridden answers UNIMPLEMENTED.
 // They may be called from many threads at once, and may block.
 class Service : public ::tern::Service {
  public:
@@ -156,7 +156,7 @@ class Service : public ::tern::Service {
 
 namespace tern::codegen::test::absl::Service {
 
-// Override the methods; one that is not overridden answers UNIMPLEMENTED.
+// Override the methods: what is not overridden answers UNIMPLEMENTED.
 // They may be called from many threads at once, and may block.
 class Service : public ::tern::Service {
  public:

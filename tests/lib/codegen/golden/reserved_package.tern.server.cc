@@ -6,9 +6,7 @@ namespace one::namespace_::delete_::v1::Reserved {
 namespace {
 
 constexpr ::tern::MethodHandler kMethods[] = {
-    ::tern::server_internal::UnaryMethod<
-        Service, ::one::namespace_::delete_::v1::Message,
-        ::one::namespace_::delete_::v1::Message, &Service::Call>(
+    ::tern::server_internal::UnaryMethod<&Service::Call>(
         "one.namespace.delete.v1.Reserved/Call"),
 };
 

@@ -6,9 +6,7 @@ namespace streaming::v1::Mixed {
 namespace {
 
 constexpr ::tern::MethodHandler kMethods[] = {
-    ::tern::server_internal::UnaryMethod<Service, ::streaming::v1::Message,
-                                         ::streaming::v1::Message,
-                                         &Service::Unary>(
+    ::tern::server_internal::UnaryMethod<&Service::Unary>(
         "streaming.v1.Mixed/Unary"),
 };
 

@@ -1,0 +1,339 @@
+#include "tests/testing/recording_host.h"
+
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "lib/base/string_view.h"
+
+namespace tern::testing {
+
+using wire::CallShape;
+using wire::OutgoingMessage;
+using wire::Session;
+using wire::StatusHeader;
+using wire::Stream;
+using wire::StreamId;
+
+namespace {
+
+constexpr size_t kMostTextBytes = 64;
+
+std::string Quoted(std::string_view bytes) {
+  if (bytes.size() > kMostTextBytes) {
+    return absl::StrCat(bytes.size(), " bytes");
+  }
+  return absl::StrCat("\"", Printable(bytes), "\"");
+}
+
+std::string Metadata(const std::vector<wire::MetadataEntryView>& entries) {
+  std::string text;
+  for (const auto& [key, value] : entries) {
+    absl::StrAppend(&text, " ", ToAbsl(key), "=", Printable(value));
+  }
+  return text;
+}
+
+std::string_view NameOf(wire::CancelCause cause) {
+  switch (cause) {
+    case wire::CancelCause::kPeer:
+      return "peer";
+    case wire::CancelCause::kDeadline:
+      return "deadline";
+    case wire::CancelCause::kFault:
+      return "fault";
+    case wire::CancelCause::kConnection:
+      return "connection";
+  }
+  return "?";
+}
+
+std::string_view NameOf(wire::EndCause cause) {
+  switch (cause) {
+    case wire::EndCause::kPeer:
+      return "peer";
+    case wire::EndCause::kLocal:
+      return "local";
+    case wire::EndCause::kDeadline:
+      return "deadline";
+    case wire::EndCause::kFault:
+      return "fault";
+    case wire::EndCause::kConnection:
+      return "connection";
+  }
+  return "?";
+}
+
+// Calls `use` with `message` as a session takes it, and checks that `write` is
+// called at most once.
+template <typename Use>
+auto WithOutgoing(const TestMessage& message, const Use& use) {
+  int writes = 0;
+  const auto write = [&](char* buffer) {
+    ++writes;
+    if (!message.bytes.empty()) {
+      std::memcpy(buffer, message.bytes.data(), message.bytes.size());
+    }
+  };
+  const OutgoingMessage outgoing = {
+      .size = message.bytes.size(),
+      .attachment_bytes = static_cast<uint32_t>(message.attachment_bytes),
+      .write = write};
+  auto result = use(outgoing);
+  EXPECT_LE(writes, 1);
+  return result;
+}
+
+}  // namespace
+
+CallShape ShapeOf(std::string_view method) {
+  return {.client_streaming =
+              method == kClientStreaming || method == kBidirectional,
+          .server_streaming =
+              method == kServerStreaming || method == kBidirectional};
+}
+
+std::string Pattern(size_t size, uint32_t seed) {
+  std::string bytes(size, '\0');
+  uint32_t state = seed * 2654435761u + 12345;
+  for (char& byte : bytes) {
+    state = state * 1664525 + 1013904223;
+    byte = static_cast<char>(state >> 24);
+  }
+  return bytes;
+}
+
+StreamId StreamOf(std::string_view event) {
+  return static_cast<StreamId>(
+      std::stoul(std::string(event.substr(event.find(' ') + 1))));
+}
+
+std::string Printable(std::string_view bytes) {
+  std::string text;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte < 0x7f && byte != '\\' && byte != '"') {
+      text.push_back(c);
+    } else {
+      absl::StrAppend(&text, "\\x", absl::Hex(byte, absl::kZeroPad2));
+    }
+  }
+  return text;
+}
+
+std::string_view NameOf(Certainty certainty) {
+  switch (certainty) {
+    case Certainty::kMaybeStarted:
+      return "MAYBE_STARTED";
+    case Certainty::kNotStarted:
+      return "NOT_STARTED";
+    case Certainty::kFinished:
+      return "FINISHED";
+  }
+  return "?";
+}
+
+RecordingHost::RecordingHost(const wire::SessionOptions& options,
+                             MonotonicTime now)
+    : is_client_(options.role == wire::Role::kClient),
+      session_(std::make_unique<Session>(options, this, now)) {}
+
+RecordingHost::~RecordingHost() = default;
+
+std::vector<std::string> RecordingHost::TakeEvents() {
+  return std::exchange(events_, {});
+}
+
+Stream* RecordingHost::stream(StreamId id) const {
+  const auto found = streams_.find(id);
+  return found == streams_.end() ? nullptr : found->second;
+}
+
+void RecordingHost::Log(std::string event, Stream* stream) {
+  EXPECT_FALSE(closed_told_ && event.substr(0, 6) != "closed")
+      << event << " after OnClosed";
+  if (stream != nullptr) {
+    EXPECT_EQ(this->stream(stream->id()), stream) << event;
+  }
+  events_.push_back(event);
+  if (hook) hook(event);
+}
+
+bool RecordingHost::Streaming(StreamId id) {
+  const CallShape shape = ShapeOf(methods_[id]);
+  return is_client_ ? shape.server_streaming : shape.client_streaming;
+}
+
+// --- Verbs -------------------------------------------------------------------
+
+StreamId RecordingHost::Start(std::string_view method,
+                              const TestMessage* message, MonotonicTime now,
+                              const CallArguments& arguments) {
+  wire::CallHeader header = {.method = method,
+                             .metadata = arguments.metadata,
+                             .required_features = arguments.required_features,
+                             .codec = arguments.codec};
+  Stream* stream = nullptr;
+  const auto start = [&](const OutgoingMessage* outgoing) {
+    return session_->Start(header, ShapeOf(method), arguments.deadline,
+                           /*user=*/nullptr, outgoing, arguments.half_close,
+                           now, &stream);
+  };
+  start_status_ = message == nullptr
+                      ? start(nullptr)
+                      : WithOutgoing(*message, [&](const OutgoingMessage& m) {
+                          return start(&m);
+                        });
+  if (!start_status_.ok()) {
+    EXPECT_EQ(stream, nullptr);
+    return 0;
+  }
+  streams_[stream->id()] = stream;
+  methods_[stream->id()] = std::string(method);
+  return stream->id();
+}
+
+StreamId RecordingHost::Call(std::string_view method,
+                             const TestMessage& message, MonotonicTime now,
+                             const CallArguments& arguments) {
+  return Start(method, &message, now, arguments);
+}
+
+StreamId RecordingHost::Open(std::string_view method, MonotonicTime now) {
+  return Start(method, nullptr, now, {.half_close = false});
+}
+
+void RecordingHost::Cancel(StreamId id, absl::StatusCode code) {
+  session_->Cancel(stream(id), code, "cancelled by the test");
+}
+
+void RecordingHost::HalfClose(StreamId id) { session_->HalfClose(stream(id)); }
+
+absl::Status RecordingHost::Send(StreamId id, const TestMessage& message,
+                                 bool half_close) {
+  return WithOutgoing(message, [&](const OutgoingMessage& outgoing) {
+    return session_->SendMessage(stream(id), outgoing, half_close);
+  });
+}
+
+absl::Status RecordingHost::Reply(StreamId id, const TestMessage& message) {
+  return WithOutgoing(message, [&](const OutgoingMessage& outgoing) {
+    Stream* finished = stream(id);
+    streams_.erase(id);
+    return session_->Finish(finished, StatusHeader(), &outgoing);
+  });
+}
+
+absl::Status RecordingHost::Finish(StreamId id, const StatusHeader& status) {
+  Stream* finished = stream(id);
+  streams_.erase(id);
+  return session_->Finish(finished, status, nullptr);
+}
+
+absl::Status RecordingHost::Finish(StreamId id, absl::StatusCode code) {
+  return Finish(id, {.code = code, .certainty = Certainty::kFinished});
+}
+
+// --- SessionVisitor ----------------------------------------------------------
+
+void RecordingHost::OnCall(Stream& stream, const wire::CallHeader& header,
+                           CallShape* shape) {
+  EXPECT_FALSE(is_client_);
+  EXPECT_TRUE(streams_.emplace(stream.id(), &stream).second);
+  EXPECT_EQ(methods_.count(stream.id()), 0u) << "a handler would run twice";
+  methods_[stream.id()] = std::string(header.method);
+  *shape = ShapeOf(header.method);
+  Log(absl::StrCat("call ", stream.id(), " ", ToAbsl(header.method),
+                   Metadata(header.metadata)),
+      &stream);
+}
+
+void RecordingHost::OnHalfClose(Stream& stream) {
+  Log(absl::StrCat("half-close ", stream.id()), &stream);
+}
+
+void RecordingHost::OnCancel(Stream& stream, wire::CancelCause cause) {
+  const StreamId id = stream.id();
+  EXPECT_EQ(++ends_[id], 1) << "OnCancel twice for " << id;
+  Log(absl::StrCat("cancel ", id, " ", ToAbsl(NameOf(cause))), &stream);
+  if (finish_cancelled && this->stream(id) != nullptr) {
+    EXPECT_TRUE(Finish(id, cause == wire::CancelCause::kDeadline
+                               ? absl::StatusCode::kDeadlineExceeded
+                               : absl::StatusCode::kCancelled)
+                    .ok());
+  }
+}
+
+void RecordingHost::OnResponseHeader(Stream& stream,
+                                     const wire::ResponseHeader& header) {
+  Log(absl::StrCat("header ", stream.id(), Metadata(header.metadata)), &stream);
+}
+
+void RecordingHost::OnEnd(Stream& stream, const StatusHeader& status,
+                          wire::EndCause cause) {
+  const StreamId id = stream.id();
+  EXPECT_TRUE(is_client_);
+  EXPECT_EQ(++ends_[id], 1) << "OnEnd twice for " << id;
+  last_text_ = std::string(status.message);
+  std::string event =
+      absl::StrCat("end ", id, " ", absl::StatusCodeToString(status.code));
+  if (status.code != absl::StatusCode::kOk) {
+    absl::StrAppend(&event, " ", ToAbsl(NameOf(status.certainty)), " ",
+                    ToAbsl(NameOf(cause)));
+  }
+  event += Metadata(status.trailing_metadata);
+  if (status.truncated) event += " truncated";
+  EXPECT_EQ(streams_.erase(id), 1u);
+  Log(std::move(event), nullptr);
+}
+
+bool RecordingHost::OnMessageStart(Stream& stream, uint32_t length) {
+  const StreamId id = stream.id();
+  if (log_details) Log(absl::StrCat("begin ", id, " ", length), &stream);
+  return accept_messages;
+}
+
+void RecordingHost::OnMessage(Stream& stream, wire::IncomingMessage& message) {
+  const StreamId id = stream.id();
+  std::string whole(message.bytes);
+  whole.append(message.attachment);
+  messages_[id].push_back(whole);
+  std::string event = absl::StrCat("message ", id, " ", Quoted(message.bytes));
+  if (!message.attachment.empty()) {
+    absl::StrAppend(&event, " + ", Quoted(message.attachment));
+  }
+  if (message.storage != nullptr) {
+    EXPECT_EQ(*message.storage, whole);
+    std::string moved = std::move(*message.storage);
+  }
+  Log(std::move(event), &stream);
+  if (consume && Streaming(id) && this->stream(id) != nullptr) {
+    session_->Consume(&stream, whole.size());
+  }
+}
+
+void RecordingHost::OnWritable(Stream& stream) {
+  if (log_details) Log(absl::StrCat("writable ", stream.id()), &stream);
+}
+
+void RecordingHost::OnHello(const wire::Hello&) {
+  if (log_details) Log("hello", nullptr);
+}
+
+void RecordingHost::OnGoAway(wire::ErrorCode code, std::string_view reason) {
+  last_text_ = std::string(reason);
+  Log(absl::StrCat("goaway ", ToAbsl(wire::ToString(code))), nullptr);
+}
+
+void RecordingHost::OnClosed(wire::ErrorCode code, std::string_view reason) {
+  EXPECT_FALSE(closed_told_) << "OnClosed twice";
+  closed_told_ = true;
+  last_text_ = std::string(reason);
+  if (is_client_) {
+    EXPECT_TRUE(streams_.empty()) << "streams that have not been told";
+  }
+  Log(absl::StrCat("closed ", ToAbsl(wire::ToString(code))), nullptr);
+}
+
+}  // namespace tern::testing
