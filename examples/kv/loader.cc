@@ -16,9 +16,9 @@
 #include "examples/kv/entry_text.h"
 #include "examples/kv/limits.h"
 #include "examples/kv/line_reader.h"
-#include "lib/base/mutex.h"
-#include "lib/base/string_view.h"
-#include "lib/call/call_error.h"
+#include "tern/lib/base/mutex.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/call/call_error.h"
 
 namespace kv {
 namespace {

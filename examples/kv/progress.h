@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "absl/time/time.h"
-#include "lib/base/monotonic_time.h"
+#include "tern/lib/base/monotonic_time.h"
 
 namespace kv {
 

@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "lib/base/mutex.h"
+#include "tern/lib/base/mutex.h"
 #include "tests/examples/kv/served.h"
 
 namespace kv {

@@ -4,11 +4,11 @@
 #include <memory>
 #include <optional>
 
-#include "client/channel.h"
 #include "examples/kv/kv.tern.client.h"
 #include "examples/kv/kv.tern.server.h"
 #include "gtest/gtest.h"
-#include "server/server.h"
+#include "tern/client/channel.h"
+#include "tern/server/server.h"
 
 namespace kv {
 

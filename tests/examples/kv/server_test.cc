@@ -13,8 +13,8 @@
 #include "examples/kv/store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "lib/base/mutex.h"
-#include "lib/call/call_error.h"
+#include "tern/lib/base/mutex.h"
+#include "tern/lib/call/call_error.h"
 #include "tests/examples/kv/folder.h"
 #include "tests/examples/kv/programs.h"
 

@@ -10,7 +10,7 @@
 #include "examples/kv/limits.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "lib/call/call_error.h"
+#include "tern/lib/call/call_error.h"
 #include "tests/examples/kv/folder.h"
 #include "tests/examples/kv/served.h"
 
