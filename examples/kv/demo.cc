@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <functional>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,7 +37,6 @@
 #include "tern/lib/base/mutex.h"
 #include "tern/lib/base/status_macros.h"
 #include "tern/lib/base/string_view.h"
-#include "tern/lib/call/call_error.h"
 
 namespace {
 
@@ -116,7 +116,6 @@ class Demo {
   absl::StatusOr<Measured> InFlight(
       size_t count, const std::function<void(size_t, End)>& start);
   void Show(const std::string& what, Measured measured);
-  void ShowError(const absl::Status& status);
   kv::v1::GetRequest GetRequestFor(const std::string& key) {
     kv::v1::GetRequest request;
     request.set_key(key);
@@ -316,8 +315,7 @@ absl::Status Demo::FailACall() {
         absl::StrCat("Get of a deleted key should be NOT_FOUND, not ",
                      reply.status().ToString()));
   }
-  ShowError(reply.status());
-  page_.Note("finished: the handler itself said so, trying again is no use");
+  page_.Error(reply.status());
   return absl::OkStatus();
 }
 
@@ -342,9 +340,8 @@ absl::Status Demo::StopServer() {
                      reply.status().ToString()));
   }
   ++calls_;
-  page_.Note("and this is what a call gets now:");
-  ShowError(reply.status());
-  page_.Note("not started: safe to try again, here or elsewhere");
+  page_.Note("a call made now:");
+  page_.Error(reply.status());
 
   page_.Heading(absl::StrCat("In all ", WithCommas(calls_), " calls over TCP, ",
                              kv::FormatLatency(calling_),
@@ -398,13 +395,6 @@ void Demo::Show(const std::string& what, Measured measured) {
   calls_ += measured.latencies.size();
   calling_ += measured.all;
   page_.Calls(what, measured.latencies, measured.all);
-}
-
-void Demo::ShowError(const absl::Status& status) {
-  const auto error = tern::CallError::From(status);
-  page_.Error(absl::StrCat(absl::StatusCodeToString(status.code()), ": ",
-                           status.message()),
-              error.has_value() ? error->ToString() : "(not a call's error)");
 }
 
 int Main(int argc, char** argv) {

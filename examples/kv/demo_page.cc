@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "examples/kv/progress.h"
-#include "tern/lib/base/string_view.h"
+#include "tern/lib/call/call_error.h"
 
 namespace kv {
 namespace {
@@ -22,6 +22,19 @@ constexpr std::string_view kGreen = "32";
 std::string Env(const char* name) {
   const char* const value = std::getenv(name);
   return value == nullptr ? "" : value;
+}
+
+std::string Explain(tern::Certainty certainty) {
+  const std::string name(tern::ToString(certainty));
+  switch (certainty) {
+    case tern::Certainty::kNotStarted:
+      return name + ": safe to try again, here or elsewhere";
+    case tern::Certainty::kMaybeStarted:
+      return name + ": try again only what may run twice";
+    case tern::Certainty::kFinished:
+      return name + ": this is the handler's own answer";
+  }
+  return name;
 }
 
 }  // namespace
@@ -91,8 +104,25 @@ void DemoPage::Check(std::string_view text) {
   std::cout << "  " << Styled(kGreen, "ok") << "  " << text << std::endl;
 }
 
-void DemoPage::Error(std::string_view first, std::string_view second) {
-  std::cout << "  " << Styled(kRed, first) << "\n  " << second << std::endl;
+void DemoPage::Error(const absl::Status& status) {
+  std::cout << "  "
+            << Styled(kRed,
+                      absl::StrCat(absl::StatusCodeToString(status.code()),
+                                   ": ", status.message()))
+            << "\n";
+  const auto error = tern::CallError::From(status);
+  if (!error.has_value()) return;
+  const auto part = [](std::string_view name, std::string_view text) {
+    std::cout << absl::StrFormat("    %-8s  %s\n", name, text);
+  };
+  part("ran", Explain(error->certainty));
+  part("phase", tern::ToString(error->phase));
+  part("method", error->method);
+  part("to", error->peer);
+  if (!error->local.empty()) part("from", error->local);
+  part("after", FormatLatency(error->elapsed));
+  if (error->retry_after) part("retry", FormatLatency(*error->retry_after));
+  std::cout << std::flush;
 }
 
 void DemoPage::Note(std::string_view text) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "examples/kv/latencies.h"
 
@@ -32,8 +33,8 @@ class DemoPage {
   void Entry(std::string_view key, std::string_view value);
   // Something was checked and is right.
   void Check(std::string_view text);
-  // An error, wanted ones included, one part of it on each line.
-  void Error(std::string_view first, std::string_view second);
+  // Everything that a failed call's status tells, wanted or not.
+  void Error(const absl::Status& status);
   void Note(std::string_view text);
   // The demo went wrong.
   void Failure(std::string_view text);

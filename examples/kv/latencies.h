@@ -26,7 +26,7 @@ class Latencies {
     if (!sorted_) std::sort(latencies_.begin(), latencies_.end());
     sorted_ = true;
     const double rank =
-        std::ceil(percent / 100 * static_cast<double>(latencies_.size()));
+        std::ceil(percent * static_cast<double>(latencies_.size()) / 100);
     return latencies_[std::max<size_t>(1, static_cast<size_t>(rank)) - 1];
   }
 

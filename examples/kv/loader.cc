@@ -55,7 +55,7 @@ class Loading {
   void Send();
   void OnEnd(const Batch& batch, const absl::Status& status);
   void ReportMalformed(std::string_view why);
-  void ReportFailures();
+  void ReportFailures(bool at_end);
   bool HasFailed() {
     tern::MutexLock lock(mutex_);
     return !failures_.empty();
@@ -124,7 +124,7 @@ LoadResult Loading::Run() {
                                  malformed_lines_ - options_.max_reported_lines,
                                  " more malformed lines"));
   }
-  ReportFailures();
+  ReportFailures(read == LineReader::Result::kEnd);
   if (read == LineReader::Result::kFailed) {
     result.read_failed = true;
     options_.report(absl::StrCat(options_.input_name, ":",
@@ -195,7 +195,7 @@ void Loading::ReportMalformed(std::string_view why) {
                                ": ", tern::ToAbsl(why)));
 }
 
-void Loading::ReportFailures() {
+void Loading::ReportFailures(bool at_end) {
   std::vector<Failure> failures;
   {
     tern::MutexLock lock(mutex_);
@@ -215,9 +215,10 @@ void Loading::ReportFailures() {
         failure.last_line, surely_not ? " not stored: " : " maybe stored: ",
         failure.status.ToString()));
   }
-  const uint64_t unsent = batch_.request.entries().empty()
-                              ? reader_.line_number() + 1
-                              : batch_.first_line;
+  const bool batch_is_empty = batch_.request.entries().empty();
+  if (at_end && batch_is_empty) return;
+  const uint64_t unsent =
+      batch_is_empty ? reader_.line_number() + 1 : batch_.first_line;
   options_.report(absl::StrCat(options_.input_name, ": from line ", unsent,
                                " on nothing was sent"));
 }

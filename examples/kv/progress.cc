@@ -25,6 +25,25 @@ std::string WithCommas(uint64_t number) {
   return text;
 }
 
+std::string FormatProgress(uint64_t entries, uint64_t bytes,
+                           uint64_t total_bytes, absl::Duration elapsed,
+                           bool bar) {
+  const double seconds = std::max(0.001, absl::ToDoubleSeconds(elapsed));
+  const std::string count = absl::StrCat(
+      WithCommas(entries), " entries, ",
+      WithCommas(static_cast<uint64_t>(static_cast<double>(entries) / seconds)),
+      "/s");
+  if (total_bytes == 0) return count;
+  const double share = std::min(
+      1.0, static_cast<double>(bytes) / static_cast<double>(total_bytes));
+  const std::string percent = absl::StrFormat("%3.0f %%", 100 * share);
+  if (!bar) return absl::StrCat(percent, "  ", count);
+  const int filled = static_cast<int>(share * kBarWidth);
+  return absl::StrCat("[", std::string(filled, '='),
+                      std::string(kBarWidth - filled, ' '), "] ", percent, "  ",
+                      count);
+}
+
 Progress::Progress(uint64_t total_bytes)
     : total_bytes_(total_bytes),
       terminal_(isatty(STDERR_FILENO) == 1),
@@ -35,33 +54,16 @@ Progress::~Progress() {
   if (terminal_) std::cerr << kClearLine << std::flush;
 }
 
-std::string Progress::Text(uint64_t entries, uint64_t bytes) const {
-  const double seconds =
-      absl::ToDoubleSeconds(tern::MonotonicTime::Now() - started_);
-  const std::string count = absl::StrCat(
-      WithCommas(entries), " entries, ",
-      WithCommas(static_cast<uint64_t>(static_cast<double>(entries) /
-                                       std::max(seconds, 0.001))),
-      "/s");
-  if (total_bytes_ == 0) return count;
-  const double share = std::min(
-      1.0, static_cast<double>(bytes) / static_cast<double>(total_bytes_));
-  const std::string percent = absl::StrFormat("%3.0f %%", 100 * share);
-  if (!terminal_) return absl::StrCat(percent, "  ", count);
-  const int filled = static_cast<int>(share * kBarWidth);
-  return absl::StrCat("[", std::string(filled, '='),
-                      std::string(kBarWidth - filled, ' '), "] ", percent, "  ",
-                      count);
-}
-
 void Progress::Update(uint64_t entries, uint64_t bytes) {
   const tern::MonotonicTime now = tern::MonotonicTime::Now();
   if (now < next_) return;
   next_ = now + (terminal_ ? kBarInterval : kLineInterval);
+  const std::string text =
+      FormatProgress(entries, bytes, total_bytes_, now - started_, terminal_);
   if (terminal_) {
-    std::cerr << kClearLine << Text(entries, bytes) << std::flush;
+    std::cerr << kClearLine << text << std::flush;
   } else {
-    std::cerr << Text(entries, bytes) << "\n";
+    std::cerr << text << "\n";
   }
 }
 

@@ -5,12 +5,19 @@
 #include <string>
 #include <string_view>
 
+#include "absl/time/time.h"
 #include "tern/lib/base/monotonic_time.h"
 
 namespace kv {
 
 // 1234567 as "1,234,567".
 std::string WithCommas(uint64_t number);
+
+// "[=====     ]  50 %  1,234 entries, 617/s". Without a bar: without the
+// brackets; `total_bytes` 0 (not known): without the share either.
+std::string FormatProgress(uint64_t entries, uint64_t bytes,
+                           uint64_t total_bytes, absl::Duration elapsed,
+                           bool bar);
 
 // Shows on stderr how far a load is: a bar that is drawn over and over when
 // stderr is a terminal, else a plain line every second at most. Not
@@ -28,8 +35,6 @@ class Progress {
   void PrintLine(std::string_view line);
 
  private:
-  std::string Text(uint64_t entries, uint64_t bytes) const;
-
   const uint64_t total_bytes_;
   const bool terminal_;
   const tern::MonotonicTime started_;
