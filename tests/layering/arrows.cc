@@ -89,7 +89,8 @@ std::string_view SkipSpaces(std::string_view text) {
 }
 
 // Returns what a line includes, with the closing '>' and without quotes, or
-// nothing: `#include <mutex>` gives "mutex>", `#include "lib/a.h"` "lib/a.h".
+// nothing: `#include <mutex>` gives "mutex>", `#include "tern/lib/a.h"`
+// "lib/a.h".
 std::string_view IncludedName(std::string_view line) {
   line = SkipSpaces(line);
   if (!line.starts_with('#')) return {};
