@@ -60,11 +60,11 @@ const std::vector<Rule>& Rules() {
       {"lib/codegen/", {"lib/codegen/"}, {}},
       {"server/", Join({runtime, {"server/"}}), {}},
       {"client/", Join({runtime, {"client/"}}), {}},
-      // As a user's code: public headers only.
+      // Of the two ends, public headers only.
       {"examples/",
        {"client/call_handle.h", "client/call_options.h", "client/channel.h",
-        "client/stub.h", "examples/", "lib/call/", "server/server.h",
-        "server/server_context.h", "server/server_options.h",
+        "client/stub.h", "examples/", "lib/base/", "lib/call/",
+        "server/server.h", "server/server_context.h", "server/server_options.h",
         "server/service.h"},
        {}},
   };
