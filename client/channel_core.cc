@@ -32,6 +32,28 @@ net::ConnectionOptions ToConnectionOptions(const ChannelOptions& options) {
   return result;
 }
 
+absl::Status CheckChannelOptions(const ChannelOptions& options) {
+  const std::pair<const char*, absl::Duration> durations[] = {
+      {"default_timeout", options.default_timeout},
+      {"connect_timeout", options.connect_timeout},
+      {"initial_backoff", options.initial_backoff},
+      {"max_backoff", options.max_backoff},
+      {"keepalive_interval", options.keepalive_interval},
+      {"keepalive_timeout", options.keepalive_timeout}};
+  for (const auto& [name, value] : durations) {
+    if (value >= absl::Milliseconds(1) && value <= absl::Hours(24 * 365)) {
+      continue;
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("ChannelOptions::", name, " is ",
+                     absl::FormatDuration(value), ", not from 1ms to a year"));
+  }
+  if (options.max_waiting_calls < 1) {
+    return absl::InvalidArgumentError("ChannelOptions::max_waiting_calls is 0");
+  }
+  return wire::CheckHello(ToConnectionOptions(options).session.hello);
+}
+
 }  // namespace
 
 std::shared_ptr<ChannelCore> ChannelCore::Create(
@@ -41,7 +63,7 @@ std::shared_ptr<ChannelCore> ChannelCore::Create(
       new ChannelCore(std::string(target), options));
   absl::StatusOr<net::Endpoint> endpoint = net::ParseEndpoint(target);
   absl::StatusOr<net::EventLoop*> loop = NextClientLoop();
-  core->error_ = wire::CheckHello(ToConnectionOptions(options).session.hello);
+  core->error_ = CheckChannelOptions(options);
   core->error_.Update(endpoint.status());
   core->error_.Update(loop.status());
   if (endpoint.ok()) core->endpoint_ = *std::move(endpoint);
@@ -68,8 +90,7 @@ void ChannelCore::PostToLoop(Method method) {
   loop_->Post([self = shared_from_this(), method] { (self.get()->*method)(); });
 }
 
-// --- Calls
-// ------------------------------------------------------------------------
+// --- Calls -------------------------------------------------------------------
 
 void ChannelCore::Start(std::shared_ptr<ClientCall> call) {
   absl::Status refusal = error_;
@@ -215,8 +236,7 @@ void ChannelCore::OnWaitingTimer() {
   UpdateWaitingTimer();
 }
 
-// --- The connection
-// -----------------------------------------------------------------
+// --- The connection ----------------------------------------------------------
 
 void ChannelCore::Connect() {
   {
@@ -317,24 +337,23 @@ void ChannelCore::OnBackoffOver() {
 }
 
 void ChannelCore::OnUnusable(ClientConnection* connection,
-                             const absl::Status& why, bool greeted) {
+                             const absl::Status& why, bool was_well) {
   std::shared_ptr<ClientConnection> last;  // Dropped after the lock.
   Calls calls;
   {
     MutexLock lock(mutex_);
     if (connection_.get() != connection) return;
     last = std::move(connection_);
-    if (greeted) {
+    if (was_well) {
       state_ = State::kIdle;
       return;
     }
-    // It never got as far as HELLO: as good as not connected.
     calls = EnterBackoff(CallPhase::kConnect, why);
   }
   EndCalls(calls, why, CallPhase::kConnect);
 }
 
-void ChannelCore::OnGreeted() {
+void ChannelCore::OnAnswered() {
   MutexLock lock(mutex_);
   backoff_.Reset();
 }

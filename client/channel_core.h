@@ -53,12 +53,12 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   // Any thread, once: ends all calls.
   void ShutDown();
 
-  // From the connection, any thread: no new calls there. `greeted`: the
-  // server's HELLO has come.
+  // From the connection, any thread: no new calls there. `was_well`: the
+  // server may be tried again at once.
   void OnUnusable(ClientConnection* connection, const absl::Status& why,
-                  bool greeted);
-  // From the connection: the server's HELLO has come.
-  void OnGreeted();
+                  bool was_well);
+  // From the connection: the server has answered a call.
+  void OnAnswered();
 
  private:
   enum class State { kIdle, kConnecting, kReady, kBackoff, kShutDown };

@@ -109,6 +109,7 @@ void ClientCall::RunDeferred() {
 
 void ClientCall::Deliver() {
   inherited_registration_.Reset();
+  inherited_.reset();
   if (completion_ != nullptr) {
     // Posted even from the loop's thread: a callback never runs inside the
     // call that started it.

@@ -37,7 +37,6 @@ class ClientConnection final : public net::Connection {
 
  private:
   // SessionVisitor.
-  void OnHello(const wire::Hello& peer) override;
   void OnResponseHeader(wire::Stream& stream,
                         const wire::ResponseHeader& header) override;
   void OnMessage(wire::Stream& stream, wire::IncomingMessage& message) override;
@@ -72,13 +71,15 @@ class ClientConnection final : public net::Connection {
   void EndUnstarted(const std::shared_ptr<ClientCall>& call,
                     absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // Tells the channel to use another connection.
-  void GiveUp(absl::Status why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void GiveUp(wire::ErrorCode code, std::string_view why)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
 
   const std::weak_ptr<ChannelCore> core_;
   const size_t max_pending_calls_;
   SubmissionQueue<ClientCall> submissions_;
   SubmissionQueue<Look> looks_;
 
+  bool answered_ ABSL_GUARDED_BY(role_) = false;
   // Calls above the server's limit of concurrent ones, until one ends; behind
   // one that waits for HELLO, until that has come.
   std::deque<std::shared_ptr<ClientCall>> pending_ ABSL_GUARDED_BY(role_);

@@ -70,6 +70,10 @@ class ServerCore {
     MutexLock lock(mutex_);
     return state_ != State::kIdle;
   }
+  bool stopped() const {
+    MutexLock lock(mutex_);
+    return state_ == State::kStopped;
+  }
   absl::Status StartParts();
   absl::Status Listen(const std::string& text);
   void OnAccept(net::FileDescriptor socket, const net::Address& peer);
@@ -81,6 +85,9 @@ class ServerCore {
   bool WaitForNoConnections(MonotonicTime until, StopSignals* signals);
   absl::Status FinishDrain(absl::Duration grace, StopSignals* signals);
   size_t AbortCalls(absl::StatusCode code, std::string_view reason);
+  void WakeWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    for (StopSignals* waiter : waiters_) waiter->Wake();
+  }
 
   ServerEnvironment environment_;
   absl::Status registered_;
@@ -95,7 +102,7 @@ class ServerCore {
   std::vector<std::unique_ptr<net::Listener>> listeners_
       ABSL_GUARDED_BY(mutex_);
   std::vector<net::Address> addresses_ ABSL_GUARDED_BY(mutex_);
-  StopSignals* waiter_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  std::vector<StopSignals*> waiters_ ABSL_GUARDED_BY(mutex_);
   std::thread drainer_ ABSL_GUARDED_BY(mutex_);  // Of a drain from a handler.
 };
 
@@ -109,8 +116,7 @@ ServerCore::~ServerCore() {
   if (drainer.joinable()) drainer.join();
 }
 
-// --- Start
-// ----------------------------------------------------------------------
+// --- Start -------------------------------------------------------------------
 
 absl::Status ServerCore::Start() {
   if (started()) {
@@ -207,7 +213,7 @@ void ServerCore::Forget(ServerConnection* connection) {
   last = std::move(found->second);
   connections_.erase(found);
   changed_.NotifyAll();
-  if (waiter_ != nullptr && draining_ && connections_.empty()) waiter_->Wake();
+  if (draining_ && connections_.empty()) WakeWaiters();
 }
 
 std::vector<std::shared_ptr<ServerConnection>> ServerCore::CopyConnections() {
@@ -241,8 +247,7 @@ void ServerCore::StopLoops() {
   for (const auto& connection : CopyConnections()) connection->Abandon();
 }
 
-// --- End
-// ------------------------------------------------------------------------
+// --- End ---------------------------------------------------------------------
 
 bool ServerCore::BeginDrain() {
   std::vector<std::unique_ptr<net::Listener>> listeners;
@@ -312,13 +317,13 @@ absl::Status ServerCore::FinishDrain(absl::Duration grace,
   if (cancelled == 0) return absl::OkStatus();
   return absl::DeadlineExceededError(
       absl::StrCat(cancelled, cancelled == 1 ? " call was" : " calls were",
-                   " cancelled at the end of the drain's grace of ",
-                   absl::FormatDuration(grace)));
+                   " cancelled at the end of the drain"));
 }
 
 absl::Status ServerCore::Drain(absl::Duration grace) {
   if (!BeginDrain()) {
-    return absl::FailedPreconditionError("the server is not running");
+    return absl::FailedPreconditionError(
+        "the server is not running, or is draining already");
   }
   if (!ThreadPool::OnWorker()) return FinishDrain(grace, nullptr);
   // The handler that asks is one of those that are waited for.
@@ -351,31 +356,34 @@ void ServerCore::Stop() {
   MutexLock lock(mutex_);
   state_ = State::kStopped;
   changed_.NotifyAll();
-  if (waiter_ != nullptr) waiter_->Wake();
+  WakeWaiters();
 }
 
 void ServerCore::Wait() {
-  bool catch_signals = environment_.options.drain_on_signals;
-  StopSignals signals(catch_signals);
+  StopSignals signals(environment_.options.drain_on_signals);
   {
     MutexLock lock(mutex_);
-    if (state_ == State::kIdle || state_ == State::kStopped) return;
-    waiter_ = &signals;
+    if (state_ == State::kIdle) return;
+    waiters_.push_back(&signals);
   }
-  if (signals.Wait(MonotonicTime::InfiniteFuture()) && BeginDrain()) {
+  while (!stopped()) {
+    if (!signals.Wait(MonotonicTime::InfiniteFuture())) continue;
     const absl::Duration grace = environment_.options.drain_grace;
-    TERN_LOG(kInfo) << "draining for at most " << grace;
-    if (absl::Status status = FinishDrain(grace, &signals); !status.ok()) {
-      TERN_LOG(kWarning) << status.message();
+    absl::Status drained;
+    if (BeginDrain()) {
+      TERN_LOG(kInfo) << "draining for at most " << grace;
+      drained = FinishDrain(grace, &signals);
+    } else if (signals.Wait(MonotonicTime::InfiniteFuture())) {
+      // Somebody else drains; this is the second signal.
+      AbortCalls(absl::StatusCode::kCancelled, "the server was stopped");
     }
+    if (!drained.ok()) TERN_LOG(kWarning) << drained.message();
   }
   MutexLock lock(mutex_);
-  while (state_ != State::kStopped) changed_.Wait(mutex_);
-  waiter_ = nullptr;
+  std::erase(waiters_, &signals);
 }
 
-// --- The facade
-// ------------------------------------------------------------------
+// --- The facade --------------------------------------------------------------
 
 Server::Server(ServerOptions options)
     : core_(std::make_unique<ServerCore>(std::move(options))) {}

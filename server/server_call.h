@@ -90,7 +90,7 @@ class ServerCall final : public ServerContext,
   const std::string& local() const override;
   Deadline deadline() const override { return ambient_.deadline; }
   bool cancelled() const override { return cancel_requested_.load(); }
-  Cancellation& cancellation() override { return cancellation_; }
+  Cancellation& cancellation() override { return *cancellation_; }
   const Metadata& metadata() const override { return metadata_; }
   Metadata& trailing_metadata() override { return trailing_metadata_; }
   const wire::TraceContext& trace() const override { return ambient_.trace; }
@@ -111,7 +111,9 @@ class ServerCall final : public ServerContext,
   std::atomic<State> state_{State::kReceiving};
   std::shared_ptr<ServerCall> pools_share_;  // While the pool has the call.
   std::atomic<bool> cancel_requested_{false};
-  Cancellation cancellation_;
+  // On its own: calls that the handler has made may keep it longer than this.
+  const std::shared_ptr<Cancellation> cancellation_ =
+      std::make_shared<Cancellation>();
 
   // The worker's while it has the call, else the connection's.
   google::protobuf::Arena arena_;

@@ -69,8 +69,7 @@ ServerConnection::ServerConnection(
       on_disconnected_(std::move(on_disconnected)),
       memory_(environment->memory.get()) {}
 
-// --- From the session
-// ---------------------------------------------------------
+// --- From the session --------------------------------------------------------
 
 void ServerConnection::OnHello(const wire::Hello& /*peer*/) {
   role_.AssertHeld();
@@ -109,10 +108,10 @@ void ServerConnection::OnCall(wire::Stream& stream,
   call->self = std::move(call);
 }
 
-bool ServerConnection::OnMessageStart(wire::Stream& stream, uint32_t length) {
+bool ServerConnection::OnMessageChunk(wire::Stream& stream, size_t bytes) {
   role_.AssertHeld();
-  if (!memory_.Reserve(length)) return false;
-  CallOf(stream).reserved_bytes += length;
+  if (!memory_.Reserve(static_cast<int64_t>(bytes))) return false;
+  CallOf(stream).reserved_bytes += static_cast<int64_t>(bytes);
   return true;
 }
 
@@ -138,7 +137,27 @@ void ServerConnection::OnHalfClose(wire::Stream& stream) {
   role_.AssertHeld();
   ServerCall& call = CallOf(stream);
   call.SetReady();
-  Defer(call.self);
+  // A client that does not take its answers is not given more of them.
+  if (session().unsent_bytes() > environment_->options.max_unsent_bytes) {
+    held_.push_back(call.self);
+  } else {
+    Defer(call.self);
+  }
+}
+
+void ServerConnection::OnWritten() {
+  role_.AssertHeld();
+  if (held_.empty() ||
+      session().unsent_bytes() > environment_->options.max_unsent_bytes) {
+    return;
+  }
+  for (std::shared_ptr<ServerCall>& call : held_) Defer(std::move(call));
+  held_.clear();
+}
+
+void ServerConnection::OnIdle() {
+  role_.AssertHeld();
+  memory_.ReleaseSpare();
 }
 
 void ServerConnection::OnCancel(wire::Stream& stream, wire::CancelCause cause) {
@@ -155,8 +174,7 @@ void ServerConnection::OnCancel(wire::Stream& stream, wire::CancelCause cause) {
   Defer(call.Cancel());
 }
 
-// --- To the session
-// -----------------------------------------------------------
+// --- To the session ----------------------------------------------------------
 
 void ServerConnection::Complete(std::shared_ptr<ServerCall> call) {
   // The call may hold the last share of a connection that has ended.

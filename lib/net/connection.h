@@ -20,7 +20,9 @@ namespace tern::net {
 
 struct ConnectionOptions {
   wire::SessionOptions session;
-  // Above it nothing more is read; reading goes on below half of it.
+  // When the transport has left so much of the output, nothing more is read;
+  // reading goes on below half of it. (What waits for the peer's windows does
+  // not count: only reading can bring those.)
   size_t max_unsent_bytes = 4 << 20;
   // The connection is given up when the peer takes no byte for so long.
   absl::Duration write_timeout = absl::Seconds(30);
@@ -75,7 +77,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
   void Drive();
 
   // For whoever has acquired the role: drives until no work is announced any
-  // more, lets the role go, and runs what was deferred.
+  // more (or for some rounds: then the loop goes on), lets the role go, and
+  // runs what was deferred.
   void DriveAndRelease()
       ABSL_UNLOCK_FUNCTION(role_) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
@@ -88,6 +91,12 @@ class Connection : public std::enable_shared_from_this<Connection>,
     return MonotonicTime::InfiniteFuture();
   }
   virtual void OnHostTime(MonotonicTime /*now*/) {}
+
+  // REQUIRES: role. After everything that could be sent has been.
+  virtual void OnWritten() {}
+  // REQUIRES: role. No call has been open for some seconds: give back memory
+  // that was kept for speed.
+  virtual void OnIdle() {}
 
   // Loop thread, without the role, once: the socket is closed, the session has
   // told every stream.
@@ -118,6 +127,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
   MonotonicTime NextTimeout() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // What only the loop's thread may do: the timer, the registration.
   void UpdateLoop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void PostUpdate();
 
   EventLoop* const loop_;
   const ConnectionOptions options_;
@@ -134,6 +144,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
   std::shared_ptr<Connection> registration_ ABSL_GUARDED_BY(role_);
   bool reading_paused_ ABSL_GUARDED_BY(role_) = false;
   bool write_blocked_ ABSL_GUARDED_BY(role_) = false;
+  bool write_failed_ ABSL_GUARDED_BY(role_) = false;
   MonotonicTime write_blocked_since_ ABSL_GUARDED_BY(role_);
   bool broken_ ABSL_GUARDED_BY(role_) = false;     // No use to read or write.
   bool shut_down_ ABSL_GUARDED_BY(role_) = false;  // All sent; awaiting FIN.

@@ -42,6 +42,7 @@ Stream* Session::Open(StreamId id, MonotonicTime deadline) {
   auto stream = std::make_unique<Stream>();
   stream->id_ = id;
   stream->deadline_ = deadline;
+  stream->opened_at_ = now_;
   stream->send_window_ = peer_hello_.stream_window_bytes;
   stream->receive_window_ = options_.hello.stream_window_bytes;
   earliest_deadline_ = std::min(earliest_deadline_, deadline);
@@ -52,6 +53,7 @@ void Session::Remove(Stream& stream) {
   DropSendQueue(stream);
   DropAssembly(stream);
   stream.wire_ended_ = true;
+  if (std::exchange(stream.ready_, false)) std::erase(ready_, stream.id_);
   const auto found = streams_.find(stream.id_);
   TERN_CHECK(found != streams_.end());
   erased_.push_back(std::move(found->second));
@@ -125,13 +127,14 @@ MonotonicTime Session::NextTimeout() const {
   if (!has_peer_hello_) {
     next = std::min(next, started_at_ + options_.hello_timeout);
   }
-  if (!partial_.empty()) {
+  if (!partial_.empty() && !receiving_paused_) {
     next = std::min(next, partial_since_ + options_.frame_timeout);
   }
   return next;
 }
 
 MonotonicTime Session::KeepaliveTime() const {
+  if (receiving_paused_) return MonotonicTime::InfiniteFuture();
   if (!ping_sent_at_.is_infinite()) {
     return ping_sent_at_ + options_.keepalive_timeout;
   }
@@ -141,6 +144,13 @@ MonotonicTime Session::KeepaliveTime() const {
   return std::max(last_receive_, busy_since_) +
          std::max(options_.keepalive_interval,
                   absl::Milliseconds(peer_hello_.min_ping_interval_ms));
+}
+
+void Session::PauseReceiving(bool paused, MonotonicTime now) {
+  if (std::exchange(receiving_paused_, paused) && !paused) {
+    partial_since_ = now;
+    last_receive_ = now;
+  }
 }
 
 void Session::OnTime(MonotonicTime now) {
@@ -154,7 +164,8 @@ void Session::OnTime(MonotonicTime now) {
                  absl::StrCat("no HELLO within ",
                               absl::FormatDuration(options_.hello_timeout)));
   }
-  if (!partial_.empty() && now >= partial_since_ + options_.frame_timeout) {
+  if (!partial_.empty() && !receiving_paused_ &&
+      now >= partial_since_ + options_.frame_timeout) {
     return Close(ErrorCode::kTimeout,
                  absl::StrCat("a frame was not complete within ",
                               absl::FormatDuration(options_.frame_timeout)));

@@ -109,6 +109,11 @@ class SessionVisitor {
   virtual bool OnMessageStart(Stream& /*stream*/, uint32_t /*length*/) {
     return true;
   }
+  // `bytes` more of such a message have come, and are to be held: false
+  // likewise. So memory is only taken for what a peer has really sent.
+  virtual bool OnMessageChunk(Stream& /*stream*/, size_t /*bytes*/) {
+    return true;
+  }
   virtual void OnMessage(Stream& stream, IncomingMessage& message) = 0;
   // What was queued on the stream has all been appended.
   virtual void OnWritable(Stream& /*stream*/) {}
@@ -146,10 +151,15 @@ class Session {
   std::string_view Output();
   // The first `size` bytes of Output() are in the kernel's hands.
   void Sent(size_t size);
+  // Bytes that the transport has not taken yet.
+  size_t output_bytes() const { return out_.size(); }
   // Bytes not yet sent, those that wait for windows included.
   size_t unsent_bytes() const { return out_.size() + queued_bytes_; }
   // The transport has ended without the session's doing: ends every stream.
   void OnTransportClosed(std::string_view reason, MonotonicTime now);
+  // The host does not read for a while (or does again): what the peer sends in
+  // time then counts as sent in time.
+  void PauseReceiving(bool paused, MonotonicTime now);
   // No more bytes are taken or made, beyond what Output() still has.
   bool closed() const { return closed_; }
 
@@ -365,6 +375,7 @@ class Session {
   size_t preface_received_ = 0;
   bool has_peer_hello_ = false;
   Hello peer_hello_;
+  bool receiving_paused_ = false;
   std::string partial_;  // A frame that is not complete yet.
   MonotonicTime partial_since_;
   MonotonicTime started_at_;

@@ -404,7 +404,8 @@ void Session::ReceiveFirstChunk(Stream& stream, const Chunk& chunk) {
   }
   if (chunk.bytes.size() > length) return fail("message not as LENGTH says");
   if (chunk.bytes.size() < kMinChunkBytes && !Fault("short chunks")) return;
-  const bool accepted = visitor_->OnMessageStart(stream, chunk.length);
+  const bool accepted = visitor_->OnMessageStart(stream, chunk.length) &&
+                        visitor_->OnMessageChunk(stream, chunk.bytes.size());
   if (Gone(stream)) return;
   if (!accepted) {
     return FailStream(
@@ -442,6 +443,14 @@ void Session::ReceiveLaterChunk(Stream& stream, const Chunk& chunk) {
   if (size > assembly.length || (chunk.end_message && size < assembly.length)) {
     return FailStream(stream, absl::StatusCode::kInternal,
                       "message not as LENGTH says");
+  }
+  const bool accepted = visitor_->OnMessageChunk(stream, chunk.bytes.size());
+  if (Gone(stream)) return;
+  if (!accepted) {
+    return FailStream(
+        stream, absl::StatusCode::kResourceExhausted,
+        absl::StrCat("no memory for a message of ", assembly.length, " bytes"),
+        /*peer_at_fault=*/false);
   }
   assembly.bytes.append(chunk.bytes);
   if (!chunk.end_message) {
@@ -526,7 +535,8 @@ void Session::ReceiveCancel(const Frame& frame) {
     EndClientStream(*stream, status,
                     parsed ? EndCause::kPeer : EndCause::kFault);
   } else {
-    if (now_ < stream->deadline_ && !rapid_cancels_.OnCancel(now_)) {
+    if (now_ < stream->deadline_ &&
+        !rapid_cancels_.OnCancel(stream->opened_at_, now_)) {
       return Close(ErrorCode::kAbuse, "calls begun and cancelled too fast");
     }
     TellCancelled(*stream, CancelCause::kPeer);

@@ -386,6 +386,12 @@ absl::Status Session::Start(CallHeader& header, CallShape shape,
     NoteRequestEnd(*stream);
   }
   *result = stream;
+  if (next_id_ > kMaxStreamId) {
+    // As if the server had asked for it: other calls need another connection,
+    // and this one ends with its last call.
+    goaway_received_ = true;
+    visitor_->OnGoAway(ErrorCode::kNoError, "stream ids are used up");
+  }
   return absl::OkStatus();
 }
 
