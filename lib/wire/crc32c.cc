@@ -1,4 +1,4 @@
-#include "lib/wire/crc32c.h"
+#include "tern/lib/wire/crc32c.h"
 
 #include <array>
 #include <cstddef>

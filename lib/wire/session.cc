@@ -1,13 +1,13 @@
 // The life of a session and of its streams: beginning, time, end.
 
-#include "lib/wire/session.h"
+#include "tern/lib/wire/session.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
-#include "lib/base/string_view.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/string_view.h"
 
 namespace tern::wire {
 namespace {

@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
-#include "lib/base/string_view.h"
-#include "lib/wire/crc32c.h"
-#include "lib/wire/session.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/wire/crc32c.h"
+#include "tern/lib/wire/session.h"
 
 namespace tern::wire {
 
