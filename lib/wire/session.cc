@@ -302,6 +302,7 @@ void Session::CloseWith(ErrorCode code, std::string_view reason,
   if (farewell == Farewell::kNothing) {
     sent = out_.total_taken();
     out_.Clear();
+    unsealed_bytes_ = 0;
   } else if (farewell == Farewell::kGoAway &&
              (is_client() || preface_received_ == kPreface.size())) {
     // A server says nothing before it has read the client's preface.

@@ -28,6 +28,8 @@ enum class Role { kClient, kServer };
 struct SessionOptions {
   Role role = Role::kClient;
   // What this side announces and holds its peer to. CheckHello(hello) is OK.
+  // Of the features, CHECKSUM is used when both sides announce it; COMPRESSED
+  // messages are not taken in yet, so gzip and zstd are not to be announced.
   Hello hello;
   absl::Duration hello_timeout = absl::Seconds(5);
   absl::Duration frame_timeout = absl::Seconds(10);
@@ -276,7 +278,7 @@ class Session {
   std::string_view ReceivePreface(std::string_view bytes);
   std::string_view ReceiveRest(std::string_view bytes);
   bool CheckHeader(const FrameHeader& header);
-  void ReceiveFrame(const FrameHeader& header, std::string_view body);
+  void ReceiveFrame(const FrameHeader& header, std::string_view bytes);
   void ReceiveHello(const Frame& frame);
   void ReceiveClientHeaders(const Frame& frame);
   void ReceiveServerHeaders(const Frame& frame);
@@ -303,6 +305,9 @@ class Session {
   // session_send.cc
   char* AppendFrame(FrameType type, uint8_t flags, StreamId stream,
                     std::string_view block, size_t payload_bytes);
+  // Writes the checksum of the last frame, whose payload is there by then.
+  void SealFrame();
+  size_t ChecksumBytes() const;
   void AppendWindow(StreamId stream, uint32_t increment);
   void AppendGoAway(StreamId last, ErrorCode code, std::string_view reason);
   void AppendPing(uint64_t payload, bool ack);
@@ -386,6 +391,8 @@ class Session {
 
   // Sending.
   SendBuffer out_;
+  // How many of out_'s last bytes are a frame whose checksum is missing.
+  size_t unsealed_bytes_ = 0;
   int64_t send_window_ = Hello::kMinConnectionWindowBytes;
   size_t queued_bytes_ = 0;
   std::vector<StreamId> ready_;  // Streams with something to send, in turn.
