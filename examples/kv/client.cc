@@ -19,7 +19,7 @@
 #include "examples/kv/limits.h"
 #include "examples/kv/loader.h"
 #include "examples/kv/progress.h"
-#include "lib/call/call_error.h"
+#include "tern/lib/call/call_error.h"
 
 namespace {
 

@@ -33,11 +33,11 @@
 #include "examples/kv/kv.tern.client.h"
 #include "examples/kv/latencies.h"
 #include "examples/kv/progress.h"
-#include "lib/base/log.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/base/mutex.h"
-#include "lib/base/status_macros.h"
-#include "lib/base/string_view.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/base/mutex.h"
+#include "tern/lib/base/status_macros.h"
+#include "tern/lib/base/string_view.h"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "examples/kv/progress.h"
-#include "lib/call/call_error.h"
+#include "tern/lib/call/call_error.h"
 
 namespace kv {
 namespace {
