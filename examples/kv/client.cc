@@ -123,11 +123,13 @@ class Client {
     request.set_key(key);
     const auto reply = store_.Get(request, {.timeout = timeout_});
     if (!reply.ok()) {
-      FailCall(reply.status());
-      const bool missing =
-          absl::IsNotFound(reply.status()) &&
-          tern::CertaintyOf(reply.status()) == tern::Certainty::kFinished;
-      return missing ? kNoSuchKey : kFailed;
+      const absl::Status& status = reply.status();
+      if (!absl::IsNotFound(status) ||
+          tern::CertaintyOf(status) != tern::Certainty::kFinished) {
+        return FailCall(status);
+      }
+      std::cerr << "client: " << status.message() << "\n";
+      return kNoSuchKey;
     }
     std::cout << reply->value() << "\n";
     return FinishOutput();

@@ -33,6 +33,7 @@
 #include "examples/kv/kv.tern.client.h"
 #include "examples/kv/latencies.h"
 #include "examples/kv/progress.h"
+#include "tern/lib/base/log.h"
 #include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/base/mutex.h"
 #include "tern/lib/base/status_macros.h"
@@ -132,7 +133,7 @@ class Demo {
   std::optional<Store> store_;
 
   uint64_t calls_ = 0;
-  absl::Duration calling_ = absl::ZeroDuration();
+  MonotonicTime first_call_;
 };
 
 absl::Status Demo::Run() {
@@ -175,7 +176,7 @@ absl::Status Demo::Connect() {
   TERN_ASSIGN_OR_RETURN(const auto page, store_->Scan({}));
   const absl::Duration took = MonotonicTime::Now() - start;
   ++calls_;
-  calling_ += took;
+  first_call_ = start;
   if (page.entries_size() != 0) {
     return absl::InternalError("the new store is not empty");
   }
@@ -188,13 +189,13 @@ absl::Status Demo::Write() {
   page_.CallsHeading("Write");
   const std::vector<std::pair<std::string, std::string>> entries(
       input_.entries.begin(), input_.entries.end());
-  TERN_ASSIGN_OR_RETURN(
-      Measured puts, InFlight(entries.size(), [&](size_t i, End end) {
-        kv::v1::PutRequest request;
-        request.set_key(entries[i].first);
-        request.set_value(entries[i].second);
-        store_->Put(request, {}, [end](auto reply) { end(reply.status()); });
-      }));
+  const auto put = [&](size_t i, End end) {
+    kv::v1::PutRequest request;
+    request.set_key(entries[i].first);
+    request.set_value(entries[i].second);
+    store_->Put(request, {}, [end](auto reply) { end(reply.status()); });
+  };
+  TERN_ASSIGN_OR_RETURN(Measured puts, InFlight(entries.size(), put));
   Show(absl::StrCat("Put, ", kCallsInFlight, " in flight"), std::move(puts));
 
   Measured batches;
@@ -233,18 +234,18 @@ absl::Status Demo::ReadBack() {
       }));
   Show("Get, one by one", std::move(blocking));
 
-  std::vector<const std::pair<const std::string, std::string>*> entries;
-  for (const auto& entry : input_.entries) entries.push_back(&entry);
+  const std::vector<std::pair<std::string, std::string>> entries(
+      input_.entries.begin(), input_.entries.end());
   const size_t rounds = (kReadsInFlight + entries.size() - 1) / entries.size();
   const size_t count = rounds * entries.size();
-  TERN_ASSIGN_OR_RETURN(Measured many, InFlight(count, [&](size_t i, End end) {
-                          const auto& [key, value] =
-                              *entries[i % entries.size()];
-                          store_->Get(GetRequestFor(key), {},
-                                      [&key, &value, &check, end](auto reply) {
-                                        end(check(key, value, reply));
-                                      });
-                        }));
+  const auto start = [&](size_t i, End end) {
+    const auto& entry = entries[i % entries.size()];
+    store_->Get(GetRequestFor(entry.first), {},
+                [&entry, &check, end](auto reply) {
+                  end(check(entry.first, entry.second, reply));
+                });
+  };
+  TERN_ASSIGN_OR_RETURN(Measured many, InFlight(count, start));
   Show(absl::StrCat("Get, ", kCallsInFlight, " in flight"), std::move(many));
   page_.Check(absl::StrCat("every value that was read is the one written: ",
                            WithCommas(entries.size()), " entries, ",
@@ -259,7 +260,7 @@ absl::Status Demo::ScanPrefix() {
       found == input_.entries.end() || !found->first.starts_with(prefix)) {
     prefix = input_.entries.begin()->first.substr(0, 1);
   }
-  page_.CallsHeading(absl::StrCat("Scan \"", prefix, "\""));
+  page_.CallsHeading(absl::StrCat("Scan \"", tern::EscapeForLog(prefix), "\""));
 
   Measured pages;
   std::map<std::string, std::string> found;
@@ -303,8 +304,8 @@ absl::Status Demo::ScanPrefix() {
 
 absl::Status Demo::FailACall() {
   const std::string& key = input_.entries.rbegin()->first;
-  page_.Heading(
-      absl::StrCat("A call that fails: Get \"", key, "\" after Delete"));
+  page_.Heading(absl::StrCat("A call that fails: Get \"",
+                             tern::EscapeForLog(key), "\" after Delete"));
   kv::v1::DeleteRequest request;
   request.set_key(key);
   TERN_RETURN_IF_ERROR(store_->Delete(request).status());
@@ -320,6 +321,10 @@ absl::Status Demo::FailACall() {
 }
 
 absl::Status Demo::StopServer() {
+  page_.Heading(
+      absl::StrCat("In all ", WithCommas(calls_), " calls over TCP in ",
+                   kv::FormatLatency(MonotonicTime::Now() - first_call_)));
+
   page_.Heading("Stop");
   const MonotonicTime start = MonotonicTime::Now();
   server_->Signal(SIGTERM);
@@ -339,13 +344,8 @@ absl::Status Demo::StopServer() {
         absl::StrCat("a call to a stopped server should be UNAVAILABLE, not ",
                      reply.status().ToString()));
   }
-  ++calls_;
   page_.Note("a call made now:");
   page_.Error(reply.status());
-
-  page_.Heading(absl::StrCat("In all ", WithCommas(calls_), " calls over TCP, ",
-                             kv::FormatLatency(calling_),
-                             " spent in the measured ones"));
   return absl::OkStatus();
 }
 
@@ -365,9 +365,11 @@ absl::StatusOr<Measured> Demo::OneByOne(
 
 absl::StatusOr<Measured> Demo::InFlight(
     size_t count, const std::function<void(size_t, End)>& start_call) {
-  tern::Mutex mutex;
-  absl::Status first_error ABSL_GUARDED_BY(mutex);
-  Measured measured ABSL_GUARDED_BY(mutex);
+  struct {
+    tern::Mutex mutex;
+    absl::Status first_error ABSL_GUARDED_BY(mutex);
+    kv::Latencies latencies ABSL_GUARDED_BY(mutex);
+  } state;
   kv::CallWindow window(kCallsInFlight);  // Last: it waits for the callbacks.
   const MonotonicTime start = MonotonicTime::Now();
   for (size_t i = 0; i < count && !interrupted; ++i) {
@@ -376,24 +378,23 @@ absl::StatusOr<Measured> Demo::InFlight(
     start_call(i, [&, called](absl::Status status) {
       const absl::Duration took = MonotonicTime::Now() - called;
       {
-        tern::MutexLock lock(mutex);
-        measured.latencies.Add(took);
-        first_error.Update(status);
+        tern::MutexLock lock(state.mutex);
+        state.latencies.Add(took);
+        state.first_error.Update(status);
       }
       window.Close();
     });
   }
   window.WaitUntilEmpty();
+  const absl::Duration all = MonotonicTime::Now() - start;
   if (interrupted) return absl::CancelledError("interrupted");
-  tern::MutexLock lock(mutex);
-  measured.all = MonotonicTime::Now() - start;
-  if (!first_error.ok()) return first_error;
-  return measured;
+  tern::MutexLock lock(state.mutex);
+  if (!state.first_error.ok()) return state.first_error;
+  return Measured{.latencies = std::move(state.latencies), .all = all};
 }
 
 void Demo::Show(const std::string& what, Measured measured) {
   calls_ += measured.latencies.size();
-  calling_ += measured.all;
   page_.Calls(what, measured.latencies, measured.all);
 }
 

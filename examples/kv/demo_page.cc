@@ -51,8 +51,19 @@ std::string FormatLatency(absl::Duration duration) {
     unit = "s";
   }
   const int decimals = number < 9.995 ? 2 : number < 99.95 ? 1 : 0;
-  return absl::StrFormat("%.*f %-2s", decimals, number, unit);
+  return absl::StrFormat("%.*f %s", decimals, number, unit);
 }
+
+namespace {
+
+// Units of one letter leave room for a second one: numbers are aligned.
+std::string Aligned(absl::Duration duration) {
+  std::string text = FormatLatency(duration);
+  if (text.ends_with(" s")) text += " ";
+  return text;
+}
+
+}  // namespace
 
 DemoPage::DemoPage()
     : styled_(isatty(STDOUT_FILENO) == 1 && Env("NO_COLOR").empty() &&
@@ -90,8 +101,8 @@ void DemoPage::Calls(std::string_view what, Latencies& latencies,
       static_cast<double>(latencies.size()) / absl::ToDoubleSeconds(all);
   std::cout << absl::StrFormat("  %-32s%8s%11s%11s%10s", what,
                                WithCommas(latencies.size()),
-                               FormatLatency(latencies.Percentile(50)),
-                               FormatLatency(latencies.Percentile(99)),
+                               Aligned(latencies.Percentile(50)),
+                               Aligned(latencies.Percentile(99)),
                                WithCommas(static_cast<uint64_t>(per_second)))
             << std::endl;
 }

@@ -49,7 +49,7 @@ TEST_F(ClientTest, AMissingKeyIsExitCode3) {
   const Ran ran = Client("get none");
   EXPECT_EQ(ran.exit_code, 3);
   EXPECT_EQ(ran.out, "");
-  EXPECT_THAT(ran.err, HasSubstr("NOT_FOUND: no value for the key \"none\""));
+  EXPECT_EQ(ran.err, "client: no value for the key \"none\"\n");
 }
 
 TEST_F(ClientTest, AFailedCallIsExitCode1AndSaysWhetherItRan) {

@@ -97,7 +97,7 @@ TEST(DemoPage, ShowsThreeDigitsOfALatency) {
   EXPECT_EQ(FormatLatency(absl::Nanoseconds(123456)), "123 us");
   EXPECT_EQ(FormatLatency(absl::Nanoseconds(999'600)), "1.00 ms");
   EXPECT_EQ(FormatLatency(absl::Microseconds(99'960)), "100 ms");
-  EXPECT_EQ(FormatLatency(absl::Milliseconds(12'345)), "12.3 s ");
+  EXPECT_EQ(FormatLatency(absl::Milliseconds(12'345)), "12.3 s");
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "tern/lib/call/call_error.h"
 #include "tests/examples/kv/folder.h"
 #include "tests/examples/kv/programs.h"
+#include "tests/lib/net/short_folder.h"
 
 namespace kv {
 namespace {
@@ -59,12 +60,12 @@ TEST_F(ServerTest, TwentySignalsAtOnceAfterItsStartNeverKillIt) {
 }
 
 TEST_F(ServerTest, ListensOnSeveralAddresses) {
-  TestFolder folder;
-  ServerProcess server(data(),
-                       {"--listen=127.0.0.1:0,unix:" + folder / "a", "--listen",
-                        "unix:" + folder / "b", "--threads=3"});
-  for (const std::string address :
-       {"unix:" + folder / "a", "unix:" + folder / "b"}) {
+  tern::net::ShortFolder folder;
+  const std::string a = "unix:" + folder.path() + "/a";
+  const std::string b = "unix:" + folder.path() + "/b";
+  ServerProcess server(
+      data(), {"--listen=127.0.0.1:0," + a, "--listen", b, "--threads=3"});
+  for (const std::string& address : {a, b}) {
     EXPECT_THAT(server.process().output(), HasSubstr(address));
     EXPECT_EQ(RunShell(absl::StrCat(kClientProgram, " --server=", address,
                                     " put key value"))

@@ -129,9 +129,8 @@ TEST_F(StoreTest, NamesADirectoryThatCannotBeOpened) {
   WriteFile(folder_ / "file", "");
   for (const std::string name : {"file", "file/db", "no/db"}) {
     const auto store = Store::Open({.directory = folder_ / name});
-    EXPECT_EQ(store.status().code(), absl::StatusCode::kInternal);
     EXPECT_THAT(std::string(store.status().message()),
-                HasSubstr(folder_ / name));
+                HasSubstr("\"" + folder_ / name + "\""));
   }
 }
 
