@@ -148,6 +148,8 @@ class Session {
   void Sent(size_t size);
   // Bytes not yet sent, those that wait for windows included.
   size_t unsent_bytes() const { return out_.size() + queued_bytes_; }
+  // Of these, what only waits for the transport.
+  size_t output_bytes() const { return out_.size(); }
   // The transport has ended without the session's doing: ends every stream.
   void OnTransportClosed(std::string_view reason, MonotonicTime now);
   // No more bytes are taken or made, beyond what Output() still has.
