@@ -80,6 +80,7 @@ class ServerCore {
   // False when the time or a signal came first.
   bool WaitForNoConnections(MonotonicTime until, StopSignals* signals);
   absl::Status FinishDrain(absl::Duration grace, StopSignals* signals);
+  void WakeWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   size_t AbortCalls(absl::StatusCode code, std::string_view reason);
 
   ServerEnvironment environment_;
@@ -95,7 +96,7 @@ class ServerCore {
   std::vector<std::unique_ptr<net::Listener>> listeners_
       ABSL_GUARDED_BY(mutex_);
   std::vector<net::Address> addresses_ ABSL_GUARDED_BY(mutex_);
-  StopSignals* waiter_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  std::vector<StopSignals*> waiters_ ABSL_GUARDED_BY(mutex_);  // In Wait().
   std::thread drainer_ ABSL_GUARDED_BY(mutex_);  // Of a drain from a handler.
 };
 
@@ -207,7 +208,7 @@ void ServerCore::Forget(ServerConnection* connection) {
   last = std::move(found->second);
   connections_.erase(found);
   changed_.NotifyAll();
-  if (waiter_ != nullptr && draining_ && connections_.empty()) waiter_->Wake();
+  if (draining_ && connections_.empty()) WakeWaiters();
 }
 
 std::vector<std::shared_ptr<ServerConnection>> ServerCore::CopyConnections() {
@@ -351,7 +352,11 @@ void ServerCore::Stop() {
   MutexLock lock(mutex_);
   state_ = State::kStopped;
   changed_.NotifyAll();
-  if (waiter_ != nullptr) waiter_->Wake();
+  WakeWaiters();
+}
+
+void ServerCore::WakeWaiters() {
+  for (StopSignals* const waiter : waiters_) waiter->Wake();
 }
 
 void ServerCore::Wait() {
@@ -360,7 +365,7 @@ void ServerCore::Wait() {
   {
     MutexLock lock(mutex_);
     if (state_ == State::kIdle || state_ == State::kStopped) return;
-    waiter_ = &signals;
+    waiters_.push_back(&signals);
   }
   if (signals.Wait(MonotonicTime::InfiniteFuture()) && BeginDrain()) {
     const absl::Duration grace = environment_.options.drain_grace;
@@ -371,7 +376,7 @@ void ServerCore::Wait() {
   }
   MutexLock lock(mutex_);
   while (state_ != State::kStopped) changed_.Wait(mutex_);
-  waiter_ = nullptr;
+  std::erase(waiters_, &signals);
 }
 
 // --- The facade
