@@ -138,7 +138,12 @@ void ServerConnection::OnHalfClose(wire::Stream& stream) {
   role_.AssertHeld();
   ServerCall& call = CallOf(stream);
   call.SetReady();
-  Defer(call.self);
+  if (held_back_.empty() &&
+      session().unsent_bytes() <= environment_->options.max_unsent_bytes) {
+    Defer(call.self);
+  } else {
+    held_back_.push_back(call.self);
+  }
 }
 
 void ServerConnection::OnCancel(wire::Stream& stream, wire::CancelCause cause) {
@@ -172,6 +177,16 @@ void ServerConnection::TakeSubmissions() {
     // An abort may have answered it meanwhile.
     if (call->stream != nullptr) Answer(*call);
   });
+}
+
+void ServerConnection::OnTurnEnd() {
+  role_.AssertHeld();
+  if (held_back_.empty() ||
+      session().unsent_bytes() > environment_->options.max_unsent_bytes / 2) {
+    return;
+  }
+  for (auto& call : held_back_) Defer(std::move(call));
+  held_back_.clear();
 }
 
 void ServerConnection::Refuse(ServerCall& call, absl::StatusCode code,

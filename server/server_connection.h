@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
@@ -55,6 +56,7 @@ class ServerConnection final : public net::Connection {
 
   // Connection.
   void TakeSubmissions() override;
+  void OnTurnEnd() override;
   void OnDisconnected(wire::ErrorCode code, const std::string& reason) override;
 
   // Answers a call that never ran.
@@ -73,6 +75,8 @@ class ServerConnection final : public net::Connection {
 
   SubmissionQueue<ServerCall> completed_;
   MemoryAccount memory_ ABSL_GUARDED_BY(role_);
+  // Ready, but not to be run before the client has taken more of the answers.
+  std::vector<std::shared_ptr<ServerCall>> held_back_ ABSL_GUARDED_BY(role_);
 };
 
 }  // namespace tern

@@ -46,7 +46,7 @@ struct ServerOptions {
   uint32_t max_metadata_entries = 64;
 
   // Per connection, not announced.
-  size_t max_unsent_bytes = 4 << 20;  // Then no more requests are read from it.
+  size_t max_unsent_bytes = 4 << 20;  // Then no more of its calls are started.
   absl::Duration hello_timeout = absl::Seconds(5);
   absl::Duration frame_timeout =
       absl::Seconds(10);  // From a frame's first byte to its last.

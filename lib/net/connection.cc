@@ -115,6 +115,7 @@ void Connection::DriveAndRelease() {
   do {
     TakeSubmissions();
     WriteOutput();
+    OnTurnEnd();
     UpdateClosing();
     UpdateInterest();
     const bool was_disconnected = disconnected_;
@@ -206,7 +207,7 @@ void Connection::UpdateClosing() {
 
 void Connection::UpdateInterest() {
   if (interest_ == 0 || broken_) return;
-  const size_t unsent = session_.unsent_bytes();
+  const size_t unsent = session_.output_bytes();
   reading_paused_ =
       !shut_down_ && unsent > (reading_paused_ ? options_.max_unsent_bytes / 2
                                                : options_.max_unsent_bytes);

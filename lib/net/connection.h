@@ -20,7 +20,9 @@ namespace tern::net {
 
 struct ConnectionOptions {
   wire::SessionOptions session;
-  // Above it nothing more is read; reading goes on below half of it.
+  // Bytes that wait for the transport, above which nothing more is read; reading
+  // goes on below half of it. (What waits for the peer's windows does not count:
+  // only by reading does one hear that they have grown.)
   size_t max_unsent_bytes = 4 << 20;
   // The connection is given up when the peer takes no byte for so long.
   absl::Duration write_timeout = absl::Seconds(30);
@@ -88,6 +90,9 @@ class Connection : public std::enable_shared_from_this<Connection>,
     return MonotonicTime::InfiniteFuture();
   }
   virtual void OnHostTime(MonotonicTime /*now*/) {}
+
+  // REQUIRES: role. What could be written in this turn has been.
+  virtual void OnTurnEnd() {}
 
   // Loop thread, without the role, once: the socket is closed, the session has
   // told every stream.
