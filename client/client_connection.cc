@@ -151,6 +151,7 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call) {
                       /*half_close=*/true, MonotonicTime::Now(), &call->stream);
   if (status.ok()) {
     call->self = call;
+    call->began_before_hello = !session().has_peer_hello();
   } else if (status.code() == absl::StatusCode::kResourceExhausted &&
              !session().has_peer_hello()) {
     return false;
@@ -256,8 +257,12 @@ void ClientConnection::OnEnd(wire::Stream& stream,
   const std::shared_ptr<ClientCall> call = std::move(CallOf(stream).self);
   call->stream = nullptr;
   call->place.store(nullptr);
-  if (cause == wire::EndCause::kConnection &&
-      given.certainty == Certainty::kNotStarted &&
+  // The connection's end, or more calls than a server has places for, begun
+  // before it could say how many it has.
+  const bool no_place_here = cause == wire::EndCause::kConnection ||
+                             (call->began_before_hello &&
+                              given.code == absl::StatusCode::kUnavailable);
+  if (no_place_here && given.certainty == Certainty::kNotStarted &&
       call->attempts < kMaxRestarts) {
     ++call->attempts;
     return GiveBack(call);
