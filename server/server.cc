@@ -1,4 +1,4 @@
-#include "server/server.h"
+#include "tern/server/server.h"
 
 #include <algorithm>
 #include <memory>
@@ -9,19 +9,19 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
-#include "lib/base/mutex.h"
-#include "lib/base/status_macros.h"
-#include "lib/base/string_view.h"
-#include "lib/base/thread.h"
-#include "lib/call/ambient_call.h"
-#include "lib/net/address.h"
-#include "lib/net/event_loop.h"
-#include "lib/net/listener.h"
-#include "lib/net/resolver.h"
-#include "server/server_connection.h"
-#include "server/server_environment.h"
-#include "server/stop_signals.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/mutex.h"
+#include "tern/lib/base/status_macros.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/base/thread.h"
+#include "tern/lib/call/ambient_call.h"
+#include "tern/lib/net/address.h"
+#include "tern/lib/net/event_loop.h"
+#include "tern/lib/net/listener.h"
+#include "tern/lib/net/resolver.h"
+#include "tern/server/server_connection.h"
+#include "tern/server/server_environment.h"
+#include "tern/server/stop_signals.h"
 
 namespace tern {
 namespace {

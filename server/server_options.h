@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "lib/net/connection.h"
+#include "tern/lib/net/connection.h"
 
 namespace tern {
 

@@ -9,20 +9,20 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/net/address.h"
-#include "lib/net/driver_role.h"
-#include "lib/net/event_loop.h"
-#include "lib/net/socket.h"
-#include "lib/wire/session.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/net/address.h"
+#include "tern/lib/net/driver_role.h"
+#include "tern/lib/net/event_loop.h"
+#include "tern/lib/net/socket.h"
+#include "tern/lib/wire/session.h"
 
 namespace tern::net {
 
 struct ConnectionOptions {
   wire::SessionOptions session;
-  // Bytes that wait for the transport, above which nothing more is read; reading
-  // goes on below half of it. (What waits for the peer's windows does not count:
-  // only by reading does one hear that they have grown.)
+  // Bytes that wait for the transport, above which nothing more is read;
+  // reading goes on below half of it. (What waits for the peer's windows does
+  // not count: only by reading does one hear that they have grown.)
   size_t max_unsent_bytes = 4 << 20;
   // The connection is given up when the peer takes no byte for so long.
   absl::Duration write_timeout = absl::Seconds(30);

@@ -12,14 +12,14 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/wire/call_header.h"
-#include "lib/wire/fault_budget.h"
-#include "lib/wire/frame.h"
-#include "lib/wire/hello.h"
-#include "lib/wire/send_buffer.h"
-#include "lib/wire/status_header.h"
-#include "lib/wire/stream.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/wire/call_header.h"
+#include "tern/lib/wire/fault_budget.h"
+#include "tern/lib/wire/frame.h"
+#include "tern/lib/wire/hello.h"
+#include "tern/lib/wire/send_buffer.h"
+#include "tern/lib/wire/status_header.h"
+#include "tern/lib/wire/stream.h"
 
 namespace tern::wire {
 
