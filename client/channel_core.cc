@@ -1,5 +1,6 @@
 #include "tern/client/channel_core.h"
 
+#include <limits>
 #include <random>
 #include <utility>
 
@@ -23,6 +24,9 @@ net::ConnectionOptions ToConnectionOptions(const ChannelOptions& options) {
   result.session.role = wire::Role::kClient;
   result.session.keepalive_interval = options.keepalive_interval;
   result.session.keepalive_timeout = options.keepalive_timeout;
+  // What a client reads makes it send no more: it never stops reading, so that
+  // two ends which both have much to send cannot wait for each other.
+  result.max_unsent_bytes = std::numeric_limits<size_t>::max();
   wire::Hello& hello = result.session.hello;
   hello.max_frame_bytes = options.max_frame_bytes;
   hello.max_message_bytes = options.max_message_bytes;
@@ -185,6 +189,11 @@ void ChannelCore::EndCalls(const Calls& calls, const absl::Status& status,
 }
 
 void ChannelCore::ShutDown() {
+  if (forked()) {
+    // All this is the parent's, locks and timers included: leave it alone.
+    new std::shared_ptr<ChannelCore>(shared_from_this());
+    return;
+  }
   std::shared_ptr<ClientConnection> connection;
   Calls calls;
   {
@@ -197,7 +206,7 @@ void ChannelCore::ShutDown() {
   }
   EndCalls(calls, absl::CancelledError("the channel was destroyed"),
            CallPhase::kConnect);
-  if (loop_ == nullptr || forked()) return;
+  if (loop_ == nullptr) return;
   if (connection != nullptr) {
     connection->ShutDownSoon("the channel was destroyed");
   }

@@ -148,6 +148,7 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call) {
                       /*half_close=*/true, MonotonicTime::Now(), &call->stream);
   if (status.ok()) {
     call->self = call;
+    call->began_before_hello = !session().has_peer_hello();
   } else if (status.code() == absl::StatusCode::kResourceExhausted &&
              !session().has_peer_hello()) {
     return false;
@@ -250,8 +251,12 @@ void ClientConnection::OnEnd(wire::Stream& stream,
   if (cause == wire::EndCause::kPeer && !std::exchange(answered_, true)) {
     if (auto core = core_.lock()) core->OnAnswered();
   }
-  if (cause == wire::EndCause::kConnection &&
-      given.certainty == Certainty::kNotStarted &&
+  // The connection's end, or more calls than a server has places for, begun
+  // before it could say how many it has.
+  const bool no_place_here = cause == wire::EndCause::kConnection ||
+                             (call->began_before_hello &&
+                              given.code == absl::StatusCode::kUnavailable);
+  if (no_place_here && given.certainty == Certainty::kNotStarted &&
       (call->attempts < kMaxRestarts || call->wait_for_ready())) {
     ++call->attempts;
     return GiveBack(call);

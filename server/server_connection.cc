@@ -137,27 +137,12 @@ void ServerConnection::OnHalfClose(wire::Stream& stream) {
   role_.AssertHeld();
   ServerCall& call = CallOf(stream);
   call.SetReady();
-  // A client that does not take its answers is not given more of them.
-  if (session().unsent_bytes() > environment_->options.max_unsent_bytes) {
-    held_.push_back(call.self);
-  } else {
+  if (held_back_.empty() &&
+      session().unsent_bytes() <= environment_->options.max_unsent_bytes) {
     Defer(call.self);
+  } else {
+    held_back_.push_back(call.self);
   }
-}
-
-void ServerConnection::OnWritten() {
-  role_.AssertHeld();
-  if (held_.empty() ||
-      session().unsent_bytes() > environment_->options.max_unsent_bytes) {
-    return;
-  }
-  for (std::shared_ptr<ServerCall>& call : held_) Defer(std::move(call));
-  held_.clear();
-}
-
-void ServerConnection::OnIdle() {
-  role_.AssertHeld();
-  memory_.ReleaseSpare();
 }
 
 void ServerConnection::OnCancel(wire::Stream& stream, wire::CancelCause cause) {
@@ -190,6 +175,21 @@ void ServerConnection::TakeSubmissions() {
     // An abort may have answered it meanwhile.
     if (call->stream != nullptr) Answer(*call);
   });
+}
+
+void ServerConnection::OnTurnEnd() {
+  role_.AssertHeld();
+  if (held_back_.empty() ||
+      session().unsent_bytes() > environment_->options.max_unsent_bytes / 2) {
+    return;
+  }
+  for (auto& call : held_back_) Defer(std::move(call));
+  held_back_.clear();
+}
+
+void ServerConnection::OnIdle() {
+  role_.AssertHeld();
+  memory_.ReleaseSpare();
 }
 
 void ServerConnection::Refuse(ServerCall& call, absl::StatusCode code,

@@ -56,7 +56,7 @@ class ServerConnection final : public net::Connection {
 
   // Connection.
   void TakeSubmissions() override;
-  void OnWritten() override;
+  void OnTurnEnd() override;
   void OnIdle() override;
   void OnDisconnected(wire::ErrorCode code, const std::string& reason) override;
 
@@ -76,8 +76,8 @@ class ServerConnection final : public net::Connection {
 
   SubmissionQueue<ServerCall> completed_;
   MemoryAccount memory_ ABSL_GUARDED_BY(role_);
-  // Complete requests that wait until the client has taken more of its answers.
-  std::vector<std::shared_ptr<ServerCall>> held_ ABSL_GUARDED_BY(role_);
+  // Ready, but not to be run before the client has taken more of the answers.
+  std::vector<std::shared_ptr<ServerCall>> held_back_ ABSL_GUARDED_BY(role_);
 };
 
 }  // namespace tern

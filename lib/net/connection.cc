@@ -125,7 +125,7 @@ void Connection::DriveAndRelease() {
   for (int turn = 0; turn < kMaxTurns && !released; ++turn) {
     TakeSubmissions();
     WriteOutput();
-    OnWritten();
+    OnTurnEnd();
     UpdateClosing();
     UpdateInterest();
     const bool was_disconnected = disconnected_;

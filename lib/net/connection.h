@@ -92,8 +92,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
   }
   virtual void OnHostTime(MonotonicTime /*now*/) {}
 
-  // REQUIRES: role. After everything that could be sent has been.
-  virtual void OnWritten() {}
+  // REQUIRES: role. What could be written in this turn has been.
+  virtual void OnTurnEnd() {}
   // REQUIRES: role. No call has been open for some seconds: give back memory
   // that was kept for speed.
   virtual void OnIdle() {}
