@@ -157,8 +157,6 @@ class Session {
   size_t output_bytes() const { return out_.size(); }
   // Bytes not yet sent, those that wait for windows included.
   size_t unsent_bytes() const { return out_.size() + queued_bytes_; }
-  // Of these, what only waits for the transport.
-  size_t output_bytes() const { return out_.size(); }
   // The transport has ended without the session's doing: ends every stream.
   void OnTransportClosed(std::string_view reason, MonotonicTime now);
   // The host does not read for a while (or does again): what the peer sends in
