@@ -182,7 +182,7 @@ class InteropTest(unittest.TestCase):
     def test_50_calls_interleave_on_one_connection(self):
         connection = self.connect()
         kv = KeyValue(connection)
-        values = {b"turn%d" % i: os.urandom(75_000) for i in range(50)}
+        values = {b"turn%d" % i: os.urandom(100_000) for i in range(50)}
         puts = [kv.start_put(key, value) for key, value in values.items()]
         for call in puts:
             connection.wait(call)

@@ -148,7 +148,11 @@ std::vector<std::string> CheckIncludes(std::string_view path,
 
     const std::string_view name = IncludedName(line);
     if (name.empty()) continue;
-    const std::string why = Refusal(*rule, name, !name.ends_with('>'));
+    std::string why = Refusal(*rule, name, !name.ends_with('>'));
+    if (why.empty() && StartsWithAny(name, {"client/", "lib/", "server/"}) &&
+        line.find("tern/" + std::string(name)) == line.npos) {
+      why = "write tern/ before it, or a user's own header may be found";
+    }
     if (why.empty()) continue;
     faults.push_back(std::string(path) + ":" + std::to_string(number) + ": " +
                      std::string(rule->folder) + " must not have `" +

@@ -32,19 +32,19 @@ TEST(Readme, ShowsTheProtoAsItIs) {
 }
 
 TEST(Readme, ShowsTheServerAsItIs) {
-  EXPECT_TRUE(ReadmeHasBlock("cpp", Read("examples/hello/server.cc")));
+  EXPECT_TRUE(ReadmeHasBlock("cpp", Read("examples/hello/greeter_server.cc")));
 }
 
 TEST(Readme, ShowsTheClientAsItIs) {
-  EXPECT_TRUE(ReadmeHasBlock("cpp", Read("examples/hello/client.cc")));
+  EXPECT_TRUE(ReadmeHasBlock("cpp", Read("examples/hello/greeter_client.cc")));
 }
 
 TEST(Readme, ServerHasAtMost20Lines) {
-  EXPECT_LE(Lines(Read("examples/hello/server.cc")), 20);
+  EXPECT_LE(Lines(Read("examples/hello/greeter_server.cc")), 20);
 }
 
 TEST(Readme, ClientHasAtMost12Lines) {
-  EXPECT_LE(Lines(Read("examples/hello/client.cc")), 12);
+  EXPECT_LE(Lines(Read("examples/hello/greeter_client.cc")), 12);
 }
 
 }  // namespace
