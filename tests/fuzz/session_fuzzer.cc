@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "lib/base/log.h"
+#include "tern/lib/base/log.h"
 #include "tests/testing/frame_text.h"
 #include "tests/testing/recording_host.h"
 
