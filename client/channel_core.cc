@@ -37,7 +37,7 @@ net::ConnectionOptions ToConnectionOptions(const ChannelOptions& options) {
 std::shared_ptr<ChannelCore> ChannelCore::Create(
     std::string_view target, const ChannelOptions& options) {
   // Not make_shared: the constructor is private.
-  const std::shared_ptr<ChannelCore> core(
+  std::shared_ptr<ChannelCore> core(
       new ChannelCore(std::string(target), options));
   absl::StatusOr<net::Endpoint> endpoint = net::ParseEndpoint(target);
   absl::StatusOr<net::EventLoop*> loop = NextClientLoop();
