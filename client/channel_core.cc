@@ -1,12 +1,13 @@
-#include "client/channel_core.h"
+#include "tern/client/channel_core.h"
 
+#include <limits>
 #include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "client/client_process.h"
-#include "lib/base/string_view.h"
-#include "lib/net/resolver.h"
+#include "tern/client/client_process.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/net/resolver.h"
 
 namespace tern {
 namespace {
@@ -23,6 +24,9 @@ net::ConnectionOptions ToConnectionOptions(const ChannelOptions& options) {
   result.session.role = wire::Role::kClient;
   result.session.keepalive_interval = options.keepalive_interval;
   result.session.keepalive_timeout = options.keepalive_timeout;
+  // What a client reads makes it send no more: it never stops reading, so that
+  // two ends which both have much to send cannot wait for each other.
+  result.max_unsent_bytes = std::numeric_limits<size_t>::max();
   wire::Hello& hello = result.session.hello;
   hello.max_frame_bytes = options.max_frame_bytes;
   hello.max_message_bytes = options.max_message_bytes;
@@ -30,6 +34,28 @@ net::ConnectionOptions ToConnectionOptions(const ChannelOptions& options) {
   hello.connection_window_bytes = options.connection_window_bytes;
   hello.agent = kAgent;
   return result;
+}
+
+absl::Status CheckChannelOptions(const ChannelOptions& options) {
+  const std::pair<const char*, absl::Duration> durations[] = {
+      {"default_timeout", options.default_timeout},
+      {"connect_timeout", options.connect_timeout},
+      {"initial_backoff", options.initial_backoff},
+      {"max_backoff", options.max_backoff},
+      {"keepalive_interval", options.keepalive_interval},
+      {"keepalive_timeout", options.keepalive_timeout}};
+  for (const auto& [name, value] : durations) {
+    if (value >= absl::Milliseconds(1) && value <= absl::Hours(24 * 365)) {
+      continue;
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("ChannelOptions::", name, " is ",
+                     absl::FormatDuration(value), ", not from 1ms to a year"));
+  }
+  if (options.max_waiting_calls < 1) {
+    return absl::InvalidArgumentError("ChannelOptions::max_waiting_calls is 0");
+  }
+  return wire::CheckHello(ToConnectionOptions(options).session.hello);
 }
 
 }  // namespace
@@ -41,7 +67,7 @@ std::shared_ptr<ChannelCore> ChannelCore::Create(
       new ChannelCore(std::string(target), options));
   absl::StatusOr<net::Endpoint> endpoint = net::ParseEndpoint(target);
   absl::StatusOr<net::EventLoop*> loop = NextClientLoop();
-  core->error_ = wire::CheckHello(ToConnectionOptions(options).session.hello);
+  core->error_ = CheckChannelOptions(options);
   core->error_.Update(endpoint.status());
   core->error_.Update(loop.status());
   if (endpoint.ok()) core->endpoint_ = *std::move(endpoint);
@@ -68,8 +94,7 @@ void ChannelCore::PostToLoop(Method method) {
   loop_->Post([self = shared_from_this(), method] { (self.get()->*method)(); });
 }
 
-// --- Calls
-// ------------------------------------------------------------------------
+// --- Calls -------------------------------------------------------------------
 
 void ChannelCore::Start(std::shared_ptr<ClientCall> call) {
   absl::Status refusal = error_;
@@ -117,10 +142,16 @@ void ChannelCore::Start(std::shared_ptr<ClientCall> call) {
 
 void ChannelCore::Reconsider(std::shared_ptr<ClientCall> call) {
   std::shared_ptr<ClientConnection> connection;
+  absl::Status status;
+  CallPhase phase = CallPhase::kConnect;
   {
     MutexLock lock(mutex_);
     if (call->waiting) {
-      if (!call->cancel_requested && call->deadline() > MonotonicTime::Now()) {
+      if (call->cancel_requested) {
+        status = absl::CancelledError("cancelled by the caller");
+      } else if (call->deadline() <= MonotonicTime::Now()) {
+        status = NoConnectionInTime(&phase);
+      } else {
         return;
       }
       waiting_.erase(call);
@@ -131,10 +162,16 @@ void ChannelCore::Reconsider(std::shared_ptr<ClientCall> call) {
     }
   }
   if (connection != nullptr) return connection->Reconsider(std::move(call));
-  const absl::Status status =
-      call->cancel_requested ? absl::CancelledError("cancelled by the caller")
-                             : absl::DeadlineExceededError("deadline exceeded");
-  EndCalls({std::move(call)}, status, CallPhase::kConnect);
+  EndCalls({std::move(call)}, status, phase);
+}
+
+absl::Status ChannelCore::NoConnectionInTime(CallPhase* phase) const {
+  std::string message = "deadline exceeded while waiting for a connection";
+  if (!failure_.ok()) {
+    *phase = failure_phase_;
+    absl::StrAppend(&message, ": ", failure_.message());
+  }
+  return absl::DeadlineExceededError(message);
 }
 
 void ChannelCore::EndCalls(const Calls& calls, const absl::Status& status,
@@ -152,6 +189,11 @@ void ChannelCore::EndCalls(const Calls& calls, const absl::Status& status,
 }
 
 void ChannelCore::ShutDown() {
+  if (forked()) {
+    // All this is the parent's, locks and timers included: leave it alone.
+    new std::shared_ptr<ChannelCore>(shared_from_this());
+    return;
+  }
   std::shared_ptr<ClientConnection> connection;
   Calls calls;
   {
@@ -164,7 +206,7 @@ void ChannelCore::ShutDown() {
   }
   EndCalls(calls, absl::CancelledError("the channel was destroyed"),
            CallPhase::kConnect);
-  if (loop_ == nullptr || forked()) return;
+  if (loop_ == nullptr) return;
   if (connection != nullptr) {
     connection->ShutDownSoon("the channel was destroyed");
   }
@@ -189,7 +231,7 @@ void ChannelCore::OnWaitingTimer() {
   Calls due;
   const MonotonicTime now = loop_->now();
   CallPhase phase = CallPhase::kConnect;
-  std::string why;
+  absl::Status status;
   {
     MutexLock lock(mutex_);
     while (!waiting_.empty() && (*waiting_.begin())->deadline() <= now) {
@@ -197,20 +239,13 @@ void ChannelCore::OnWaitingTimer() {
       due.back()->waiting = false;
       waiting_.erase(waiting_.begin());
     }
-    if (!failure_.ok()) {
-      phase = failure_phase_;
-      why = absl::StrCat(": ", failure_.message());
-    }
+    status = NoConnectionInTime(&phase);
   }
-  EndCalls(due,
-           absl::DeadlineExceededError(absl::StrCat(
-               "deadline exceeded while waiting for a connection", why)),
-           phase);
+  EndCalls(due, status, phase);
   UpdateWaitingTimer();
 }
 
-// --- The connection
-// -----------------------------------------------------------------
+// --- The connection ----------------------------------------------------------
 
 void ChannelCore::Connect() {
   {
@@ -311,24 +346,23 @@ void ChannelCore::OnBackoffOver() {
 }
 
 void ChannelCore::OnUnusable(ClientConnection* connection,
-                             const absl::Status& why, bool greeted) {
+                             const absl::Status& why, bool was_well) {
   std::shared_ptr<ClientConnection> last;  // Dropped after the lock.
   Calls calls;
   {
     MutexLock lock(mutex_);
     if (connection_.get() != connection) return;
     last = std::move(connection_);
-    if (greeted) {
+    if (was_well) {
       state_ = State::kIdle;
       return;
     }
-    // It never got as far as HELLO: as good as not connected.
     calls = EnterBackoff(CallPhase::kConnect, why);
   }
   EndCalls(calls, why, CallPhase::kConnect);
 }
 
-void ChannelCore::OnGreeted() {
+void ChannelCore::OnAnswered() {
   MutexLock lock(mutex_);
   backoff_.Reset();
 }

@@ -1,14 +1,14 @@
-#include "client/client_call.h"
+#include "tern/client/client_call.h"
 
 #include <utility>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
-#include "client/channel_core.h"
-#include "client/client_connection.h"
-#include "client/client_process.h"
-#include "lib/base/string_view.h"
-#include "lib/call/ambient_call.h"
+#include "tern/client/channel_core.h"
+#include "tern/client/client_connection.h"
+#include "tern/client/client_process.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/call/ambient_call.h"
 
 namespace tern {
 namespace {
@@ -41,8 +41,10 @@ ClientCall::ClientCall(
 }
 
 void ClientCall::TakeReply(std::string_view bytes) {
-  reply_malformed_ =
-      !reply_->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  // Partial: else protobuf logs what a peer leaves out.
+  reply_malformed_ = !reply_->ParsePartialFromArray(
+                         bytes.data(), static_cast<int>(bytes.size())) ||
+                     !reply_->IsInitialized();
 }
 
 void ClientCall::OnResponseMetadata(const wire::ResponseHeader& header) {
@@ -107,6 +109,7 @@ void ClientCall::RunDeferred() {
 
 void ClientCall::Deliver() {
   inherited_registration_.Reset();
+  inherited_.reset();
   if (completion_ != nullptr) {
     // Posted even from the loop's thread: a callback never runs inside the
     // call that started it.

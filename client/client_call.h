@@ -9,18 +9,18 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "client/call_options.h"
-#include "client/stub.h"
 #include "google/protobuf/message_lite.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/base/mutex.h"
-#include "lib/base/submission_queue.h"
-#include "lib/call/call_error.h"
-#include "lib/call/cancellation.h"
-#include "lib/call/method_info.h"
-#include "lib/net/connection.h"
-#include "lib/wire/call_header.h"
-#include "lib/wire/session.h"
+#include "tern/client/call_options.h"
+#include "tern/client/stub.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/base/mutex.h"
+#include "tern/lib/base/submission_queue.h"
+#include "tern/lib/call/call_error.h"
+#include "tern/lib/call/cancellation.h"
+#include "tern/lib/call/method_info.h"
+#include "tern/lib/net/connection.h"
+#include "tern/lib/wire/call_header.h"
+#include "tern/lib/wire/session.h"
 
 namespace tern {
 
@@ -61,6 +61,7 @@ class ClientCall final : public net::Connection::Deferred,
   wire::Stream* stream = nullptr;
   std::shared_ptr<ClientCall> self;  // The stream's share.
   uint32_t attempts = 0;
+  bool began_before_hello = false;
   void TakeReply(std::string_view bytes);
   bool reply_malformed() const { return reply_malformed_; }
   // The connection asks that the call be started again, elsewhere.

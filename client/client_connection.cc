@@ -1,12 +1,12 @@
-#include "client/client_connection.h"
+#include "tern/client/client_connection.h"
 
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "client/channel_core.h"
-#include "lib/base/string_view.h"
+#include "tern/client/channel_core.h"
+#include "tern/lib/base/string_view.h"
 
 namespace tern {
 namespace {
@@ -52,8 +52,7 @@ ClientConnection::ClientConnection(std::weak_ptr<ChannelCore> core,
       core_(std::move(core)),
       max_pending_calls_(max_pending_calls) {}
 
-// --- From the channel
-// -----------------------------------------------------------
+// --- From the channel --------------------------------------------------------
 
 void ClientConnection::Enqueue(std::shared_ptr<ClientCall> call) {
   submissions_.Push(std::move(call));
@@ -87,8 +86,7 @@ void ClientConnection::ShutDownSoon(std::string_view reason) {
   });
 }
 
-// --- To the session
-// -------------------------------------------------------------
+// --- To the session ----------------------------------------------------------
 
 void ClientConnection::TakeSubmissions() {
   role_.AssertHeld();
@@ -113,7 +111,7 @@ void ClientConnection::TakeCall(std::shared_ptr<ClientCall> call) {
   }
   switch (session().CanStart()) {
     case wire::Session::StartBlock::kNone:
-      if (pending_.empty()) return StartStream(std::move(call));
+      if (pending_.empty() && StartStream(call)) return;
       break;
     case wire::Session::StartBlock::kFull:
       break;
@@ -123,16 +121,15 @@ void ClientConnection::TakeCall(std::shared_ptr<ClientCall> call) {
   if (pending_.size() >= max_pending_calls_) {
     return EndUnstarted(
         call, absl::ResourceExhaustedError(absl::StrCat(
-                  pending_.size(), " calls wait for one of the server's ",
-                  session().peer_hello().max_concurrent_calls,
-                  " places on this connection")));
+                  pending_.size(),
+                  " calls wait on this connection, the channel's limit")));
   }
   earliest_pending_deadline_ =
       std::min(earliest_pending_deadline_, call->deadline());
   pending_.push_back(std::move(call));
 }
 
-void ClientConnection::StartStream(std::shared_ptr<ClientCall> call) {
+bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call) {
   wire::CallHeader header = {.method = call->method()};
   header.request_id = call->request_id();
   header.request_id.attempt = call->attempts;
@@ -149,21 +146,29 @@ void ClientConnection::StartStream(std::shared_ptr<ClientCall> call) {
   absl::Status status =
       session().Start(header, {}, call->deadline(), call.get(), &message,
                       /*half_close=*/true, MonotonicTime::Now(), &call->stream);
-  if (!status.ok()) return EndUnstarted(call, std::move(status));
-  call->self = std::move(call);
+  if (status.ok()) {
+    call->self = call;
+    call->began_before_hello = !session().has_peer_hello();
+  } else if (status.code() == absl::StatusCode::kResourceExhausted &&
+             !session().has_peer_hello()) {
+    return false;
+  } else {
+    EndUnstarted(call, std::move(status));
+  }
+  return true;
 }
 
 void ClientConnection::StartPending() {
   while (!pending_.empty()) {
     const wire::Session::StartBlock block = session().CanStart();
     if (block == wire::Session::StartBlock::kFull) return;
-    std::shared_ptr<ClientCall> call = std::move(pending_.front());
-    pending_.pop_front();
-    if (block == wire::Session::StartBlock::kNone) {
-      StartStream(std::move(call));
-    } else {
+    const std::shared_ptr<ClientCall> call = pending_.front();
+    if (block == wire::Session::StartBlock::kClosing) {
       GiveBack(call);
+    } else if (!StartStream(call)) {
+      return;
     }
+    pending_.pop_front();
   }
 }
 
@@ -224,13 +229,7 @@ void ClientConnection::GiveBack(const std::shared_ptr<ClientCall>& call) {
   Defer(call);
 }
 
-// --- From the session
-// -----------------------------------------------------------
-
-void ClientConnection::OnHello(const wire::Hello& /*peer*/) {
-  role_.AssertHeld();
-  if (auto core = core_.lock()) core->OnGreeted();
-}
+// --- From the session --------------------------------------------------------
 
 void ClientConnection::OnResponseHeader(wire::Stream& stream,
                                         const wire::ResponseHeader& header) {
@@ -249,9 +248,16 @@ void ClientConnection::OnEnd(wire::Stream& stream,
   const std::shared_ptr<ClientCall> call = std::move(CallOf(stream).self);
   call->stream = nullptr;
   call->place.store(nullptr);
-  if (cause == wire::EndCause::kConnection &&
-      given.certainty == Certainty::kNotStarted &&
-      call->attempts < kMaxRestarts) {
+  if (cause == wire::EndCause::kPeer && !std::exchange(answered_, true)) {
+    if (auto core = core_.lock()) core->OnAnswered();
+  }
+  // The connection's end, or more calls than a server has places for, begun
+  // before it could say how many it has.
+  const bool no_place_here = cause == wire::EndCause::kConnection ||
+                             (call->began_before_hello &&
+                              given.code == absl::StatusCode::kUnavailable);
+  if (no_place_here && given.certainty == Certainty::kNotStarted &&
+      (call->attempts < kMaxRestarts || call->wait_for_ready())) {
     ++call->attempts;
     return GiveBack(call);
   }
@@ -271,28 +277,34 @@ void ClientConnection::OnEnd(wire::Stream& stream,
 
 void ClientConnection::OnGoAway(wire::ErrorCode code, std::string_view reason) {
   role_.AssertHeld();
-  GiveUp(absl::Status(
-      code == wire::ErrorCode::kVersionMismatch
-          ? absl::StatusCode::kUnimplemented
-          : absl::StatusCode::kUnavailable,
-      absl::StrCat(peer(), " ended the connection: ", ToAbsl(ToString(code)),
-                   ": ", ToAbsl(reason))));
+  GiveUp(code, absl::StrCat(peer(), " ended the connection: ",
+                            ToAbsl(ToString(code)), ": ", ToAbsl(reason)));
 }
 
 void ClientConnection::OnClosed(wire::ErrorCode code, std::string_view reason) {
   Connection::OnClosed(code, reason);
   role_.AssertHeld();
-  GiveUp(absl::Status(
-      code == wire::ErrorCode::kVersionMismatch
-          ? absl::StatusCode::kUnimplemented
-          : absl::StatusCode::kUnavailable,
-      absl::StrCat("connection to ", peer(), " lost: ", ToAbsl(reason))));
+  GiveUp(code,
+         absl::StrCat("connection to ", peer(), " lost: ", ToAbsl(reason)));
+  // Nobody may drive this connection again.
+  for (const auto& call : std::exchange(pending_, {})) GiveBack(call);
 }
 
-void ClientConnection::GiveUp(absl::Status why) {
-  if (auto core = core_.lock()) {
-    core->OnUnusable(this, why, session().has_peer_hello());
-  }
+void ClientConnection::GiveUp(wire::ErrorCode code, std::string_view why) {
+  const auto core = core_.lock();
+  if (core == nullptr) return;
+  // A server that drains, or is gone, was all right; one that refuses us should
+  // not be asked again at once, and neither should what has not even said
+  // HELLO.
+  const bool was_well =
+      session().has_peer_hello() && (code == wire::ErrorCode::kNoError ||
+                                     code == wire::ErrorCode::kInternalError);
+  core->OnUnusable(this,
+                   absl::Status(code == wire::ErrorCode::kVersionMismatch
+                                    ? absl::StatusCode::kUnimplemented
+                                    : absl::StatusCode::kUnavailable,
+                                ToAbsl(why)),
+                   was_well);
 }
 
 void ClientConnection::OnDisconnected(wire::ErrorCode /*code*/,

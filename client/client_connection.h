@@ -6,9 +6,9 @@
 #include <string>
 #include <string_view>
 
-#include "client/client_call.h"
-#include "lib/base/submission_queue.h"
-#include "lib/net/connection.h"
+#include "tern/client/client_call.h"
+#include "tern/lib/base/submission_queue.h"
+#include "tern/lib/net/connection.h"
 
 namespace tern {
 
@@ -37,7 +37,6 @@ class ClientConnection final : public net::Connection {
 
  private:
   // SessionVisitor.
-  void OnHello(const wire::Hello& peer) override;
   void OnResponseHeader(wire::Stream& stream,
                         const wire::ResponseHeader& header) override;
   void OnMessage(wire::Stream& stream, wire::IncomingMessage& message) override;
@@ -64,20 +63,25 @@ class ClientConnection final : public net::Connection {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void GiveBack(const std::shared_ptr<ClientCall>& call)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
-  void StartStream(std::shared_ptr<ClientCall> call)
+  // False: it must wait for the server's HELLO, which may allow more than the
+  // protocol's defaults do.
+  bool StartStream(const std::shared_ptr<ClientCall>& call)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void StartPending() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void EndUnstarted(const std::shared_ptr<ClientCall>& call,
                     absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // Tells the channel to use another connection.
-  void GiveUp(absl::Status why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void GiveUp(wire::ErrorCode code, std::string_view why)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
 
   const std::weak_ptr<ChannelCore> core_;
   const size_t max_pending_calls_;
   SubmissionQueue<ClientCall> submissions_;
   SubmissionQueue<Look> looks_;
 
-  // Calls above the server's limit of concurrent ones, until one ends.
+  bool answered_ ABSL_GUARDED_BY(role_) = false;
+  // Calls above the server's limit of concurrent ones, until one ends; behind
+  // one that waits for HELLO, until that has come.
   std::deque<std::shared_ptr<ClientCall>> pending_ ABSL_GUARDED_BY(role_);
   MonotonicTime earliest_pending_deadline_ ABSL_GUARDED_BY(role_) =
       MonotonicTime::InfiniteFuture();

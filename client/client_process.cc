@@ -1,4 +1,4 @@
-#include "client/client_process.h"
+#include "tern/client/client_process.h"
 
 #include <pthread.h>
 
@@ -14,12 +14,20 @@ std::atomic<uint32_t> fork_generation{0};
 }  // namespace
 
 absl::StatusOr<net::EventLoop*> NextClientLoop() {
+  struct Loops {
+    const uint32_t generation = ForkGeneration();
+    const absl::StatusOr<std::unique_ptr<net::EventLoopGroup>> group =
+        net::EventLoopGroup::Create(0, "tern-client");
+  };
   // Never destroyed: callbacks may run until the process ends.
-  static auto& loops =
-      *new absl::StatusOr<std::unique_ptr<net::EventLoopGroup>>(
-          net::EventLoopGroup::Create(0, "tern-client"));
-  if (!loops.ok()) return loops.status();
-  return (*loops)->Next();
+  static const Loops& loops = *new Loops;
+  if (!loops.group.ok()) return loops.group.status();
+  if (loops.generation != ForkGeneration()) {
+    return absl::FailedPreconditionError(
+        "the I/O threads belong to the parent of this process, which was "
+        "forked without exec");
+  }
+  return (*loops.group)->Next();
 }
 
 uint32_t ForkGeneration() {

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
-#include "lib/net/event_loop.h"
+#include "tern/lib/net/event_loop.h"
 
 namespace tern {
 
@@ -12,7 +12,8 @@ namespace tern {
 
 // One of the process's client loops, in turn. They are started by the first
 // channel, one for each core, and run until the process ends.
-// RESOURCE_EXHAUSTED when they cannot be started.
+// RESOURCE_EXHAUSTED when they cannot be started; FAILED_PRECONDITION in the
+// child of a fork() when its parent had started them.
 absl::StatusOr<net::EventLoop*> NextClientLoop();
 
 // Changes in the child of a fork(), which has none of its parent's threads.

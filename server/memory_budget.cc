@@ -1,4 +1,4 @@
-#include "server/memory_budget.h"
+#include "tern/server/memory_budget.h"
 
 #include <unistd.h>
 
@@ -51,9 +51,16 @@ bool MemoryAccount::Reserve(int64_t bytes) {
 void MemoryAccount::Release(int64_t bytes) {
   used_ -= bytes;
   // Keeps one piece while in use, so that calls one after the other cost
-  // nothing; an idle connection keeps one as well.
+  // nothing.
   const int64_t spare = taken_ - std::max(used_, int64_t{0}) - kPieceBytes;
   if (spare < kPieceBytes) return;
+  budget_->Return(spare);
+  taken_ -= spare;
+}
+
+void MemoryAccount::ReleaseSpare() {
+  const int64_t spare = taken_ - used_;
+  if (spare <= 0) return;
   budget_->Return(spare);
   taken_ -= spare;
 }

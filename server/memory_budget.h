@@ -51,6 +51,9 @@ class MemoryAccount {
   bool Reserve(int64_t bytes);
   void Release(int64_t bytes);
 
+  // Returns what is taken and not used.
+  void ReleaseSpare();
+
   int64_t used() const { return used_; }
   int64_t taken() const { return taken_; }
 

@@ -1,14 +1,14 @@
-#include "server/server_connection.h"
+#include "tern/server/server_connection.h"
 
 #include <utility>
 #include <vector>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
-#include "lib/base/string_view.h"
-#include "lib/call/call_error.h"
-#include "server/server_options.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/call/call_error.h"
+#include "tern/server/server_options.h"
 
 namespace tern {
 namespace {
@@ -69,8 +69,7 @@ ServerConnection::ServerConnection(
       on_disconnected_(std::move(on_disconnected)),
       memory_(environment->memory.get()) {}
 
-// --- From the session
-// ---------------------------------------------------------
+// --- From the session --------------------------------------------------------
 
 void ServerConnection::OnHello(const wire::Hello& /*peer*/) {
   role_.AssertHeld();
@@ -109,10 +108,10 @@ void ServerConnection::OnCall(wire::Stream& stream,
   call->self = std::move(call);
 }
 
-bool ServerConnection::OnMessageStart(wire::Stream& stream, uint32_t length) {
+bool ServerConnection::OnMessageChunk(wire::Stream& stream, size_t bytes) {
   role_.AssertHeld();
-  if (!memory_.Reserve(length)) return false;
-  CallOf(stream).reserved_bytes += length;
+  if (!memory_.Reserve(static_cast<int64_t>(bytes))) return false;
+  CallOf(stream).reserved_bytes += static_cast<int64_t>(bytes);
   return true;
 }
 
@@ -138,7 +137,12 @@ void ServerConnection::OnHalfClose(wire::Stream& stream) {
   role_.AssertHeld();
   ServerCall& call = CallOf(stream);
   call.SetReady();
-  Defer(call.self);
+  if (held_back_.empty() &&
+      session().unsent_bytes() <= environment_->options.max_unsent_bytes) {
+    Defer(call.self);
+  } else {
+    held_back_.push_back(call.self);
+  }
 }
 
 void ServerConnection::OnCancel(wire::Stream& stream, wire::CancelCause cause) {
@@ -155,10 +159,11 @@ void ServerConnection::OnCancel(wire::Stream& stream, wire::CancelCause cause) {
   Defer(call.Cancel());
 }
 
-// --- To the session
-// -----------------------------------------------------------
+// --- To the session ----------------------------------------------------------
 
 void ServerConnection::Complete(std::shared_ptr<ServerCall> call) {
+  // The call may hold the last share of a connection that has ended.
+  const std::shared_ptr<Connection> self = shared_from_this();
   completed_.Push(std::move(call));
   Drive();
 }
@@ -170,6 +175,21 @@ void ServerConnection::TakeSubmissions() {
     // An abort may have answered it meanwhile.
     if (call->stream != nullptr) Answer(*call);
   });
+}
+
+void ServerConnection::OnTurnEnd() {
+  role_.AssertHeld();
+  if (held_back_.empty() ||
+      session().unsent_bytes() > environment_->options.max_unsent_bytes / 2) {
+    return;
+  }
+  for (auto& call : held_back_) Defer(std::move(call));
+  held_back_.clear();
+}
+
+void ServerConnection::OnIdle() {
+  role_.AssertHeld();
+  memory_.ReleaseSpare();
 }
 
 void ServerConnection::Refuse(ServerCall& call, absl::StatusCode code,
@@ -196,8 +216,20 @@ void ServerConnection::Answer(ServerCall& call) {
     if (call.handler_us() != 0) header.handler_us = call.handler_us();
     return Finish(call, header, &message);
   }
-  const WireStatus status(call);
-  Finish(call, status.header, call.status().ok() ? &message : nullptr);
+  if (!call.status().ok())
+    return Finish(call, WireStatus(call).header, nullptr);
+  for (const auto& [key, value] : call.sent_trailing_metadata().entries()) {
+    const absl::Status valid = wire::CheckMetadataEntry(key, value);
+    if (valid.ok()) continue;
+    const std::string why =
+        absl::StrCat("the handler's trailing metadata: ", valid.message());
+    return Finish(call,
+                  {.code = absl::StatusCode::kInternal,
+                   .message = why,
+                   .certainty = Certainty::kFinished},
+                  nullptr);
+  }
+  Finish(call, WireStatus(call).header, &message);
 }
 
 void ServerConnection::Finish(ServerCall& call,
@@ -228,8 +260,8 @@ void ServerConnection::DrainSoon() {
 
 void ServerConnection::AbortSoon(absl::StatusCode code, std::string_view reason,
                                  absl::AnyInvocable<void(size_t)> on_aborted) {
-  const auto told = std::make_shared<absl::AnyInvocable<void(size_t)>>(
-      std::move(on_aborted));
+  const auto told =
+      std::make_shared<absl::AnyInvocable<void(size_t)>>(std::move(on_aborted));
   const auto abort = [self = shared_from_this(), this, code,
                       reason = std::string(reason), told] {
     size_t aborted = 0;

@@ -4,14 +4,15 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
-#include "lib/base/submission_queue.h"
-#include "lib/net/connection.h"
-#include "server/memory_budget.h"
-#include "server/server_call.h"
-#include "server/server_environment.h"
+#include "tern/lib/base/submission_queue.h"
+#include "tern/lib/net/connection.h"
+#include "tern/server/memory_budget.h"
+#include "tern/server/server_call.h"
+#include "tern/server/server_environment.h"
 
 namespace tern {
 
@@ -46,7 +47,7 @@ class ServerConnection final : public net::Connection {
   void OnHello(const wire::Hello& peer) override;
   void OnCall(wire::Stream& stream, const wire::CallHeader& header,
               wire::CallShape* shape) override;
-  bool OnMessageStart(wire::Stream& stream, uint32_t length) override;
+  bool OnMessageChunk(wire::Stream& stream, size_t bytes) override;
   void OnMessage(wire::Stream& stream, wire::IncomingMessage& message) override;
   void OnHalfClose(wire::Stream& stream) override;
   void OnCancel(wire::Stream& stream, wire::CancelCause cause) override;
@@ -55,6 +56,8 @@ class ServerConnection final : public net::Connection {
 
   // Connection.
   void TakeSubmissions() override;
+  void OnTurnEnd() override;
+  void OnIdle() override;
   void OnDisconnected(wire::ErrorCode code, const std::string& reason) override;
 
   // Answers a call that never ran.
@@ -73,6 +76,8 @@ class ServerConnection final : public net::Connection {
 
   SubmissionQueue<ServerCall> completed_;
   MemoryAccount memory_ ABSL_GUARDED_BY(role_);
+  // Ready, but not to be run before the client has taken more of the answers.
+  std::vector<std::shared_ptr<ServerCall>> held_back_ ABSL_GUARDED_BY(role_);
 };
 
 }  // namespace tern

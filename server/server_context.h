@@ -6,10 +6,10 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
-#include "lib/call/ambient_call.h"
-#include "lib/call/cancellation.h"
-#include "lib/call/deadline.h"
-#include "lib/call/metadata.h"
+#include "tern/lib/call/ambient_call.h"
+#include "tern/lib/call/cancellation.h"
+#include "tern/lib/call/deadline.h"
+#include "tern/lib/call/metadata.h"
 
 namespace tern {
 
@@ -39,8 +39,9 @@ class ServerContext {
   virtual Cancellation& cancellation() = 0;
 
   virtual const Metadata& metadata() const = 0;
-  // Sent with the status, whatever it is. What breaks Metadata's rules ends the
-  // call INTERNAL.
+  // Sent with the status, whatever it is. What breaks Metadata's rules turns OK
+  // into INTERNAL, what is more than the client takes into RESOURCE_EXHAUSTED;
+  // an error stays as it is and loses its metadata.
   virtual Metadata& trailing_metadata() = 0;
 
   // W3C trace context of the caller, all zero when it sent none.

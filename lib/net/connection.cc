@@ -1,4 +1,4 @@
-#include "lib/net/connection.h"
+#include "tern/lib/net/connection.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -7,12 +7,14 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
-#include "lib/base/string_view.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/string_view.h"
 
 namespace tern::net {
 namespace {
 
+// Turns of one driver before it lets others have their share of its thread.
+constexpr int kMaxTurns = 16;
 // Reads of one turn: the other connections of the loop wait meanwhile.
 constexpr int kMaxReadsPerTurn = 4;
 // How long a connection that has said everything waits for the peer's FIN.
@@ -43,6 +45,7 @@ Connection::~Connection() = default;
 void Connection::Start() {
   TERN_DCHECK(loop_->OnLoopThread());
   role_.Acquire();
+  registration_ = shared_from_this();
   interest_ = EPOLLERR | EPOLLIN;
   if (absl::Status status = loop_->Register(socket_.get(), interest_, this);
       !status.ok()) {
@@ -59,6 +62,15 @@ void Connection::CloseSoon(wire::ErrorCode code, std::string_view reason) {
     self->session_.Close(code, reason);
     self->DriveAndRelease();
   });
+}
+
+void Connection::Abandon() {
+  TERN_DCHECK(loop_->OnLoopThread());
+  const std::shared_ptr<Connection> self = shared_from_this();
+  role_.Acquire();
+  broken_ = true;
+  session_.OnTransportClosed("abandoned", MonotonicTime::Now());
+  DriveAndRelease();
 }
 
 void Connection::Drive() {
@@ -80,6 +92,10 @@ void Connection::OnTimer() {
   const MonotonicTime now = loop_->now();
   session_.OnTime(now);
   OnHostTime(now);
+  if (write_failed_ && now >= write_blocked_since_ + kShutdownTimeout) {
+    broken_ = true;
+    session_.OnTransportClosed("the transport takes no more bytes", now);
+  }
   if (write_blocked_ && now >= write_blocked_since_ + options_.write_timeout) {
     broken_ = true;
     session_.OnTransportClosed(
@@ -91,25 +107,32 @@ void Connection::OnTimer() {
   if (now >= idle_check_at_) {
     const bool idle = session_.open_streams() == 0;
     idle_check_at_ = idle ? MonotonicTime::InfiniteFuture() : now + kIdleTime;
-    if (idle) session_.ReleaseMemory();
+    if (idle) {
+      session_.ReleaseMemory();
+      OnIdle();
+    }
   }
   DriveAndRelease();
 }
 
 void Connection::DriveAndRelease() {
+  std::shared_ptr<Connection> registration;  // Dropped last.
   std::vector<std::shared_ptr<Deferred>> deferred;
   bool tell_disconnected = false;
   wire::ErrorCode code = wire::ErrorCode::kNoError;
   std::string reason;
-  do {
+  bool released = false;
+  for (int turn = 0; turn < kMaxTurns && !released; ++turn) {
     TakeSubmissions();
     WriteOutput();
+    OnTurnEnd();
     UpdateClosing();
     UpdateInterest();
     const bool was_disconnected = disconnected_;
     UpdateLoop();
     if (disconnected_ && !was_disconnected) {
       tell_disconnected = true;
+      registration = std::move(registration_);
       code = close_code_;
       reason = close_reason_;
     }
@@ -120,7 +143,9 @@ void Connection::DriveAndRelease() {
                 std::back_inserter(deferred));
       deferred_.clear();
     }
-  } while (!role_.TryRelease());
+    released = role_.TryRelease();
+  }
+  if (!released && role_.Release()) PostUpdate();
   for (const std::shared_ptr<Deferred>& item : deferred) item->RunDeferred();
   if (tell_disconnected) OnDisconnected(code, reason);
 }
@@ -159,7 +184,7 @@ void Connection::ReadInput() {
 
 void Connection::WriteOutput() {
   if (disconnected_ || shut_down_) return;
-  while (!broken_) {
+  while (!broken_ && !write_failed_) {
     const std::string_view output = session_.Output();
     if (output.empty()) {
       write_blocked_ = false;
@@ -177,9 +202,11 @@ void Connection::WriteOutput() {
       }
       return;
     }
-    broken_ = true;
-    session_.OnTransportClosed(Describe("write", result.error),
-                               MonotonicTime::Now());
+    // What the peer had sent before may still be there to be read, and says
+    // more: its answers, its GOAWAY. Reading then finds the end.
+    write_failed_ = true;
+    write_blocked_ = false;
+    write_blocked_since_ = MonotonicTime::Now();
   }
 }
 
@@ -187,6 +214,10 @@ void Connection::WriteOutput() {
 // comes.
 void Connection::UpdateClosing() {
   if (!session_.closed() || broken_ || shut_down_ || write_blocked_) return;
+  if (write_failed_) {
+    broken_ = true;
+    return;
+  }
   shut_down_ = true;
   shut_down_at_ = MonotonicTime::Now();
   ::shutdown(socket_.get(), SHUT_WR);
@@ -194,10 +225,13 @@ void Connection::UpdateClosing() {
 
 void Connection::UpdateInterest() {
   if (interest_ == 0 || broken_) return;
-  const size_t unsent = session_.unsent_bytes();
-  reading_paused_ =
-      !shut_down_ && unsent > (reading_paused_ ? options_.max_unsent_bytes / 2
-                                               : options_.max_unsent_bytes);
+  const size_t unsent = session_.output_bytes();
+  const size_t limit = reading_paused_ ? options_.max_unsent_bytes / 2
+                                       : options_.max_unsent_bytes;
+  const bool pause = !shut_down_ && !write_failed_ && unsent > limit;
+  if (std::exchange(reading_paused_, pause) != pause) {
+    session_.PauseReceiving(pause, MonotonicTime::Now());
+  }
   uint32_t next = EPOLLERR;  // Always told: 0 would mean "not registered".
   if (!reading_paused_) next |= EPOLLIN;
   if (write_blocked_) next |= EPOLLOUT;
@@ -207,10 +241,13 @@ void Connection::UpdateInterest() {
 }
 
 MonotonicTime Connection::NextTimeout() const {
-  MonotonicTime next = std::min(
-      {session_.NextTimeout(), NextHostTimeout(), idle_check_at_});
+  MonotonicTime next =
+      std::min({session_.NextTimeout(), NextHostTimeout(), idle_check_at_});
   if (write_blocked_) {
     next = std::min(next, write_blocked_since_ + options_.write_timeout);
+  }
+  if (write_failed_) {
+    next = std::min(next, write_blocked_since_ + kShutdownTimeout);
   }
   if (shut_down_) next = std::min(next, shut_down_at_ + kShutdownTimeout);
   return next;
@@ -221,14 +258,7 @@ void Connection::UpdateLoop() {
   const MonotonicTime next = NextTimeout();
   if (!broken_ && next >= timer_set_to_) return;
   if (!loop_->OnLoopThread()) {
-    if (std::exchange(update_posted_, true)) return;
-    loop_->Post([weak = weak_from_this()] {
-      const std::shared_ptr<Connection> self = weak.lock();
-      if (self == nullptr) return;
-      self->role_.Acquire();
-      self->update_posted_ = false;
-      self->DriveAndRelease();
-    });
+    if (!std::exchange(update_posted_, true)) PostUpdate();
     return;
   }
   if (broken_) {
@@ -241,6 +271,17 @@ void Connection::UpdateLoop() {
   }
   timer_.Set(next);
   timer_set_to_ = next;
+}
+
+// Has the loop's thread drive, soon.
+void Connection::PostUpdate() {
+  loop_->Post([weak = weak_from_this()] {
+    const std::shared_ptr<Connection> self = weak.lock();
+    if (self == nullptr) return;
+    self->role_.Acquire();
+    self->update_posted_ = false;
+    self->DriveAndRelease();
+  });
 }
 
 void Connection::OnClosed(wire::ErrorCode code, std::string_view reason) {

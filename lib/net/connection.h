@@ -9,18 +9,20 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/net/address.h"
-#include "lib/net/driver_role.h"
-#include "lib/net/event_loop.h"
-#include "lib/net/socket.h"
-#include "lib/wire/session.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/net/address.h"
+#include "tern/lib/net/driver_role.h"
+#include "tern/lib/net/event_loop.h"
+#include "tern/lib/net/socket.h"
+#include "tern/lib/wire/session.h"
 
 namespace tern::net {
 
 struct ConnectionOptions {
   wire::SessionOptions session;
-  // Above it nothing more is read; reading goes on below half of it.
+  // When the transport has left so much of the output, nothing more is read;
+  // reading goes on below half of it. (What waits for the peer's windows does
+  // not count: only reading can bring those.)
   size_t max_unsent_bytes = 4 << 20;
   // The connection is given up when the peer takes no byte for so long.
   absl::Duration write_timeout = absl::Seconds(30);
@@ -35,8 +37,8 @@ struct ConnectionOptions {
 // without waking the loop. A turn of a driver is: take what has come in, take
 // what was queued, write all that is to be sent in one system call.
 //
-// Held by shared_ptr: the loop's registration, posted functions and calls in
-// flight share it.
+// Held by shared_ptr: by itself while it is registered with the loop, by posted
+// functions and by calls in flight.
 class Connection : public std::enable_shared_from_this<Connection>,
                    public wire::SessionVisitor,
                    private EventLoop::IoHandler {
@@ -61,16 +63,22 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // Ends the connection from any thread: GOAWAY(code), every call told. Soon.
   void CloseSoon(wire::ErrorCode code, std::string_view reason);
 
+  // Ends the connection at once, without a word to the peer.
+  // REQUIRES: loop thread, or the loop has stopped.
+  void Abandon();
+
   EventLoop* loop() const { return loop_; }
   const std::string& peer() const { return peer_; }
   const std::string& local() const { return local_; }
 
  protected:
-  // Any thread: something is in a queue that TakeSubmissions() empties.
+  // Any thread: something is in a queue that TakeSubmissions() empties. The
+  // caller holds a share of this connection until it returns.
   void Drive();
 
   // For whoever has acquired the role: drives until no work is announced any
-  // more, lets the role go, and runs what was deferred.
+  // more (or for some rounds: then the loop goes on), lets the role go, and
+  // runs what was deferred.
   void DriveAndRelease()
       ABSL_UNLOCK_FUNCTION(role_) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
@@ -83,6 +91,12 @@ class Connection : public std::enable_shared_from_this<Connection>,
     return MonotonicTime::InfiniteFuture();
   }
   virtual void OnHostTime(MonotonicTime /*now*/) {}
+
+  // REQUIRES: role. What could be written in this turn has been.
+  virtual void OnTurnEnd() {}
+  // REQUIRES: role. No call has been open for some seconds: give back memory
+  // that was kept for speed.
+  virtual void OnIdle() {}
 
   // Loop thread, without the role, once: the socket is closed, the session has
   // told every stream.
@@ -113,6 +127,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
   MonotonicTime NextTimeout() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // What only the loop's thread may do: the timer, the registration.
   void UpdateLoop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void PostUpdate();
 
   EventLoop* const loop_;
   const ConnectionOptions options_;
@@ -126,8 +141,10 @@ class Connection : public std::enable_shared_from_this<Connection>,
   wire::Session session_ ABSL_GUARDED_BY(role_);
   std::vector<std::shared_ptr<Deferred>> deferred_ ABSL_GUARDED_BY(role_);
   uint32_t interest_ ABSL_GUARDED_BY(role_) = 0;  // 0: not registered.
+  std::shared_ptr<Connection> registration_ ABSL_GUARDED_BY(role_);
   bool reading_paused_ ABSL_GUARDED_BY(role_) = false;
   bool write_blocked_ ABSL_GUARDED_BY(role_) = false;
+  bool write_failed_ ABSL_GUARDED_BY(role_) = false;
   MonotonicTime write_blocked_since_ ABSL_GUARDED_BY(role_);
   bool broken_ ABSL_GUARDED_BY(role_) = false;     // No use to read or write.
   bool shut_down_ ABSL_GUARDED_BY(role_) = false;  // All sent; awaiting FIN.

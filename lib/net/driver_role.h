@@ -66,6 +66,14 @@ class ABSL_LOCKABLE DriverRole {
     }
   }
 
+  // Lets go in any case. True: work was announced that nobody has done; the
+  // caller sees to it that somebody takes the role soon.
+  bool Release() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    const uint32_t state = state_.exchange(0, std::memory_order_acq_rel);
+    if ((state & kWaiting) != 0) state_.notify_all();
+    return (state & kWork) != 0;
+  }
+
   // Tells the checker that the role is held here.
   void AssertHeld() const ABSL_ASSERT_EXCLUSIVE_LOCK() {}
 

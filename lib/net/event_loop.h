@@ -17,11 +17,11 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "lib/base/deadline_heap.h"
-#include "lib/base/log.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/base/mutex.h"
-#include "lib/net/socket.h"
+#include "tern/lib/base/deadline_heap.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/base/mutex.h"
+#include "tern/lib/net/socket.h"
 
 namespace tern::net {
 

@@ -89,7 +89,8 @@ std::string_view SkipSpaces(std::string_view text) {
 }
 
 // Returns what a line includes, with the closing '>' and without quotes, or
-// nothing: `#include <mutex>` gives "mutex>", `#include "lib/a.h"` "lib/a.h".
+// nothing: `#include <mutex>` gives "mutex>", `#include "tern/lib/a.h"`
+// "lib/a.h".
 std::string_view IncludedName(std::string_view line) {
   line = SkipSpaces(line);
   if (!line.starts_with('#')) return {};
@@ -100,7 +101,12 @@ std::string_view IncludedName(std::string_view line) {
   const bool angle = line[0] == '<';
   const size_t end = line.find(angle ? '>' : '"', 1);
   if (end == line.npos) return {};
-  return line.substr(1, angle ? end : end - 1);
+  std::string_view name = line.substr(1, angle ? end : end - 1);
+  if (constexpr std::string_view kTern = "tern/"; name.starts_with(kTern)) {
+    const std::string_view path = name.substr(kTern.size());
+    if (StartsWithAny(path, {"client/", "lib/", "server/"})) return path;
+  }
+  return name;
 }
 
 // Returns why `rule` forbids `name`, or an empty string.

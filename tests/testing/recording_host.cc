@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "lib/base/string_view.h"
+#include "tern/lib/base/string_view.h"
 
 namespace tern::testing {
 

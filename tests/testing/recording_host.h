@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/wire/session.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/wire/session.h"
 
 namespace tern::testing {
 

@@ -3,9 +3,9 @@
 
 #include <iostream>
 
-#include "client/channel.h"
 #include "greet/v1/greeter.tern.client.h"
 #include "people/people.tern.client.h"
+#include "tern/client/channel.h"
 
 int main(int argc, char** argv) {
   if (argc != 3) return 2;

@@ -1,6 +1,6 @@
 // Serves two services on a port of the kernel's choice, and prints the port.
 
-#include "server/server.h"
+#include "tern/server/server.h"
 
 #include <iostream>
 

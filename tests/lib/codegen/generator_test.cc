@@ -1,4 +1,4 @@
-#include "lib/codegen/generator.h"
+#include "tern/lib/codegen/generator.h"
 
 #include <sstream>
 #include <string>

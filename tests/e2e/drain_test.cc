@@ -1,0 +1,247 @@
+// How a server ends: drained, stopped, or told to by a signal.
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "tests/testing/end_to_end.h"
+
+namespace tern::testing {
+namespace {
+
+using ::absl::StatusCode;
+
+class DrainTest : public EndToEnd {
+ protected:
+  // Returns once nobody listens at the server's address any more.
+  void WaitUntilNobodyListens() {
+    const std::string target = this->target();
+    const MonotonicTime until = MonotonicTime::Now() + kPatience;
+    while (MonotonicTime::Now() < until) {
+      const absl::Status status = CallStatus(*Channel::Create(target), "x");
+      if (status.code() == StatusCode::kUnavailable) return;
+    }
+    ADD_FAILURE() << "somebody still listens at " << target;
+  }
+};
+
+TEST_F(DrainTest, WithoutCallsIsOver) {
+  StartServer();
+  const auto channel = Connect();
+  ASSERT_TRUE(CallStatus(*channel, "x").ok());
+  EXPECT_TRUE(server_->Drain(absl::Minutes(10)).ok());
+  EXPECT_TRUE(Failed(CallStatus(*channel, "x"), StatusCode::kUnavailable,
+                     Certainty::kNotStarted, CallPhase::kConnect));
+}
+
+TEST_F(DrainTest, LetsCallsInFlightFinish) {
+  service_.OnCall(holdup_.Handler());
+  StartServer({.worker_threads = 1});
+  const auto channel = Connect();
+  const auto running = StartCall(*channel, "running");
+  ASSERT_TRUE(holdup_.WaitForEntered());
+  const auto queued = StartCall(*channel, "queued");
+  // Behind `queued` on the same connection: it has arrived by then.
+  EXPECT_EQ(Absent::Stub(*channel).Call(MessageWith("x")).status().code(),
+            StatusCode::kUnimplemented);
+  absl::Status drained;
+  std::thread drain([&] { drained = server_->Drain(absl::Minutes(10)); });
+  WaitUntilNobodyListens();
+  EXPECT_TRUE(Failed(CallStatus(*channel, "new"), StatusCode::kUnavailable,
+                     Certainty::kNotStarted));
+  holdup_.LetGo();
+  EXPECT_TRUE(running->Wait().ok());
+  EXPECT_TRUE(queued->Wait().ok());
+  drain.join();
+  EXPECT_TRUE(drained.ok()) << drained;
+  EXPECT_EQ(service_.started(), 2);
+}
+
+TEST_F(DrainTest, CancelsCallsThatOutlastTheGrace) {
+  service_.OnCall(holdup_.HandlerThatHeedsCancellation());
+  StartServer();
+  const auto channel = Connect();
+  const auto call = StartCall(*channel, "x");
+  ASSERT_TRUE(holdup_.WaitForEntered());
+  const absl::Status drained = server_->Drain(absl::Milliseconds(20));
+  EXPECT_EQ(drained.code(), StatusCode::kDeadlineExceeded) << drained;
+  EXPECT_NE(drained.message().find("1 call was"), std::string::npos) << drained;
+  EXPECT_TRUE(Failed(call->WaitForStatus(), StatusCode::kCancelled,
+                     Certainty::kMaybeStarted, CallPhase::kHandler));
+}
+
+TEST_F(DrainTest, WithoutGraceCancelsAtOnce) {
+  service_.OnCall(holdup_.HandlerThatHeedsCancellation());
+  StartServer();
+  const auto channel = Connect();
+  const auto call = StartCall(*channel, "x");
+  ASSERT_TRUE(holdup_.WaitForEntered());
+  EXPECT_EQ(server_->Drain(absl::ZeroDuration()).code(),
+            StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(Failed(call->WaitForStatus(), StatusCode::kCancelled,
+                     Certainty::kMaybeStarted));
+}
+
+TEST_F(DrainTest, CanBeAskedForByAHandler) {
+  service_.OnCall([&](ServerContext&, const Message& request, Message* reply) {
+    const absl::Status status = server_->Drain(absl::Minutes(10));
+    *reply = request;
+    return status;
+  });
+  StartServer();
+  const auto channel = Connect();
+  const absl::StatusOr<Message> reply = Call(*channel, "stop, please");
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_EQ(reply->text(), "stop, please");
+  server_->Wait();
+}
+
+TEST_F(DrainTest, CanBeAskedForOnce) {
+  service_.OnCall([&](ServerContext&, const Message&, Message*) {
+    const absl::Status first = server_->Drain(absl::Minutes(10));
+    return first.ok() ? server_->Drain(absl::Minutes(10)) : first;
+  });
+  StartServer();
+  const auto channel = Connect();
+  EXPECT_EQ(CallStatus(*channel, "x").code(), StatusCode::kFailedPrecondition);
+  server_->Wait();
+  EXPECT_EQ(server_->Drain(absl::Minutes(10)).code(),
+            StatusCode::kFailedPrecondition);
+}
+
+TEST_F(DrainTest, NeedsAServerThatRuns) {
+  Server server({.listen = {"127.0.0.1:0"}});
+  EXPECT_EQ(server.Drain(absl::Seconds(1)).code(),
+            StatusCode::kFailedPrecondition);
+  server.Stop();
+  server.Wait();
+}
+
+TEST_F(DrainTest, StopEndsCallsAndWaitsForTheirHandlers) {
+  service_.OnCall(holdup_.HandlerThatHeedsCancellation());
+  StartServer({.worker_threads = 1});
+  const auto channel = Connect();
+  const auto running = StartCall(*channel, "running");
+  ASSERT_TRUE(holdup_.WaitForEntered());
+  const auto queued = StartCall(*channel, "queued");
+  EXPECT_EQ(Absent::Stub(*channel).Call(MessageWith("x")).status().code(),
+            StatusCode::kUnimplemented);
+  server_->Stop();
+  EXPECT_TRUE(Failed(running->WaitForStatus(), StatusCode::kUnavailable,
+                     Certainty::kMaybeStarted, CallPhase::kHandler));
+  EXPECT_TRUE(Failed(queued->WaitForStatus(), StatusCode::kUnavailable,
+                     Certainty::kNotStarted, CallPhase::kQueue));
+  EXPECT_EQ(service_.started(), 1);
+}
+
+TEST_F(DrainTest, NoHandlerRunsAfterStop) {
+  std::atomic<bool> stopped{false};
+  std::atomic<int> late{0};
+  service_.OnCall([&](ServerContext& context, const Message&, Message*) {
+    const auto registration = context.cancellation().OnCancel([&] {
+      if (stopped) ++late;
+    });
+    if (stopped) ++late;
+    return absl::OkStatus();
+  });
+  StartServer();
+  const auto channel = Connect();
+  std::atomic<bool> enough{false};
+  Event answered;
+  std::thread caller([&] {
+    while (!enough) {
+      if (CallStatus(*channel, "x").ok()) answered.Notify();
+    }
+  });
+  EXPECT_TRUE(answered.Wait(20));
+  server_->Stop();
+  stopped = true;
+  enough = true;
+  caller.join();
+  StopServer();
+  EXPECT_EQ(late, 0);
+}
+
+TEST_F(DrainTest, StopMayBeCalledByMany) {
+  service_.OnCall(holdup_.HandlerThatHeedsCancellation());
+  StartServer();
+  const auto channel = Connect();
+  const auto call = StartCall(*channel, "x");
+  ASSERT_TRUE(holdup_.WaitForEntered());
+  InThreads(6, [&](int i) {
+    if (i < 2) {
+      server_->Wait();
+    } else if (i < 4) {
+      (void)server_->Drain(absl::ZeroDuration());
+    } else {
+      server_->Stop();
+    }
+  });
+  EXPECT_FALSE(call->Wait().ok());
+  server_->Stop();
+  EXPECT_EQ(server_->Start().code(), StatusCode::kFailedPrecondition);
+}
+
+TEST_F(DrainTest, DestroyingTheServerStopsIt) {
+  service_.OnCall(holdup_.HandlerThatHeedsCancellation());
+  StartServer();
+  const auto channel = Connect();
+  const auto call = StartCall(*channel, "x");
+  ASSERT_TRUE(holdup_.WaitForEntered());
+  StopServer();
+  EXPECT_TRUE(Failed(call->WaitForStatus(), StatusCode::kUnavailable,
+                     Certainty::kMaybeStarted));
+}
+
+// A signal that is blocked until Wait() takes it, whenever it comes.
+class SignalTest : public DrainTest {
+ protected:
+  SignalTest() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, &before_);
+  }
+  ~SignalTest() override { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
+
+TEST_F(SignalTest, SigtermDrains) {
+  service_.OnCall(holdup_.Handler());
+  StartServer({.drain_grace = absl::Minutes(10)});
+  const auto channel = Connect();
+  const auto call = StartCall(*channel, "x");
+  ASSERT_TRUE(holdup_.WaitForEntered());
+  std::thread other([&] {
+    kill(getpid(), SIGTERM);
+    WaitUntilNobodyListens();
+    holdup_.LetGo();
+  });
+  server_->Wait();
+  other.join();
+  EXPECT_TRUE(call->Wait().ok());
+}
+
+TEST_F(SignalTest, ASecondOneEndsTheGrace) {
+  service_.OnCall(holdup_.HandlerThatHeedsCancellation());
+  StartServer({.drain_grace = absl::Minutes(10)});
+  const auto channel = Connect();
+  const auto call = StartCall(*channel, "x");
+  ASSERT_TRUE(holdup_.WaitForEntered());
+  std::thread other([&] {
+    kill(getpid(), SIGINT);
+    WaitUntilNobodyListens();
+    kill(getpid(), SIGTERM);
+  });
+  server_->Wait();
+  other.join();
+  EXPECT_TRUE(Failed(call->WaitForStatus(), StatusCode::kCancelled,
+                     Certainty::kMaybeStarted));
+}
+
+}  // namespace
+}  // namespace tern::testing

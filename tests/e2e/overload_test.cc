@@ -1,0 +1,197 @@
+// More than a server can do at once: what is full refuses, and the rest goes
+// on.
+
+#include <vector>
+
+#include "tests/testing/end_to_end.h"
+
+namespace tern::testing {
+namespace {
+
+using ::absl::StatusCode;
+
+class OverloadTest : public EndToEnd {
+ protected:
+  // One worker, which is busy from now on, with a call on `channel`.
+  std::shared_ptr<PendingCall> KeepTheWorkerBusy(Channel& channel) {
+    const auto call = StartCall(channel, "busy");
+    EXPECT_TRUE(holdup_.WaitForEntered());
+    return call;
+  }
+  // Returns when what was sent on `channel` before has arrived: calls of an
+  // unknown service are answered without a worker.
+  static void WaitForArrival(Channel& channel) {
+    EXPECT_EQ(Absent::Stub(channel).Call(MessageWith("x")).status().code(),
+              StatusCode::kUnimplemented);
+  }
+  // A message of `size` bytes in all.
+  static Message MessageOfSize(size_t size) {
+    Message message;
+    message.set_payload(std::string(size, 'x'));
+    message.set_payload(std::string(2 * size - message.ByteSizeLong(), 'x'));
+    EXPECT_EQ(message.ByteSizeLong(), size);
+    return message;
+  }
+};
+
+TEST_F(OverloadTest, AFullQueueRefusesTheCallThatCanWaitLongest) {
+  service_.OnCall(holdup_.Handler());
+  StartServer({.loop_threads = 1, .worker_threads = 1, .max_queued_calls = 2});
+  const auto channel = Connect();
+  std::vector<std::shared_ptr<PendingCall>> served = {
+      KeepTheWorkerBusy(*channel)};
+  for (const char* text : {"first", "second"}) {
+    served.push_back(StartCall(*channel, text));
+  }
+  // One past the limit.
+  const absl::Status refused =
+      CallStatus(*channel, "third", {.timeout = absl::Hours(1)});
+  EXPECT_TRUE(Failed(refused, StatusCode::kResourceExhausted,
+                     Certainty::kNotStarted, CallPhase::kQueue));
+  EXPECT_GT(CallError::From(refused)->retry_after, absl::ZeroDuration());
+  EXPECT_NE(refused.message().find("2 calls"), std::string::npos) << refused;
+
+  // A more urgent one takes the place of the last.
+  const auto urgent =
+      StartCall(*channel, "urgent", {.timeout = absl::Seconds(25)});
+  EXPECT_TRUE(Failed(served.back()->WaitForStatus(),
+                     StatusCode::kResourceExhausted, Certainty::kNotStarted,
+                     CallPhase::kQueue));
+  served.back() = urgent;
+  holdup_.LetGo();
+  for (const auto& call : served) EXPECT_TRUE(call->Wait().ok());
+  EXPECT_EQ(service_.started(), 3);
+}
+
+TEST_F(OverloadTest, CallsAboveTheConnectionsNumberWaitAtTheClient) {
+  service_.OnCall(holdup_.Handler());
+  StartServer({.worker_threads = 8, .max_concurrent_calls = 2});
+  const auto channel = Connect();
+  std::vector<std::shared_ptr<PendingCall>> calls;
+  for (int i = 0; i < 20; ++i) {
+    calls.push_back(StartCall(*channel, std::to_string(i)));
+  }
+  ASSERT_TRUE(holdup_.WaitForEntered(2));
+  // Another connection has a number of its own.
+  const auto other = Connect();
+  const auto elsewhere = StartCall(*other, "x");
+  ASSERT_TRUE(holdup_.WaitForEntered(3));
+  EXPECT_EQ(service_.started(), 3);
+  holdup_.LetGo();
+  EXPECT_TRUE(elsewhere->Wait().ok());
+  for (int i = 0; i < 20; ++i) {
+    const absl::StatusOr<Message> reply = calls[i]->Wait();
+    ASSERT_TRUE(reply.ok()) << reply.status();
+    EXPECT_EQ(reply->text(), std::to_string(i));
+  }
+}
+
+TEST_F(OverloadTest, CallsThatWaitAtTheClientHaveALimit) {
+  service_.OnCall(holdup_.Handler());
+  StartServer({.max_concurrent_calls = 1});
+  const auto channel = Connect({.max_waiting_calls = 2});
+  const auto busy = KeepTheWorkerBusy(*channel);
+  const auto first = StartCall(*channel, "first");
+  const auto second = StartCall(*channel, "second");
+  EXPECT_TRUE(Failed(CallStatus(*channel, "third"),
+                     StatusCode::kResourceExhausted, Certainty::kNotStarted,
+                     CallPhase::kSend));
+  holdup_.LetGo();
+  EXPECT_TRUE(first->Wait().ok());
+  EXPECT_TRUE(second->Wait().ok());
+}
+
+TEST_F(OverloadTest, CallsThatWaitForAConnectionHaveALimit) {
+  const auto channel = Channel::Create("127.0.0.1:0", {.max_waiting_calls = 2});
+  const CallOptions waits = {.timeout = absl::Hours(1), .wait_for_ready = true};
+  const auto first = StartCall(*channel, "first", waits);
+  const auto second = StartCall(*channel, "second", waits);
+  EXPECT_TRUE(Failed(CallStatus(*channel, "third", waits),
+                     StatusCode::kResourceExhausted, Certainty::kNotStarted));
+  first->Cancel();
+  second->Cancel();
+  EXPECT_FALSE(first->Wait().ok());
+  EXPECT_FALSE(second->Wait().ok());
+}
+
+// Requests hold memory from their first bytes on until they are answered,
+// whether they come in one frame or in many.
+TEST_F(OverloadTest, RequestsBeyondTheMemoryBudgetAreRefused) {
+  for (const size_t budget : {size_t{8'000}, size_t{300'000}}) {
+    Holdup holdup;
+    service_.OnCall(holdup.Handler());
+    StartServer({.max_request_memory_bytes = static_cast<int64_t>(budget)});
+    const auto channel = Connect();
+    Tester::Stub stub(*channel);
+    ASSERT_TRUE(stub.Other(MessageOfSize(budget)).ok());
+    const absl::Status too_large =
+        stub.Other(MessageOfSize(budget + 1)).status();
+    EXPECT_TRUE(Failed(too_large, StatusCode::kResourceExhausted,
+                       Certainty::kNotStarted, CallPhase::kQueue));
+
+    Event answered;
+    stub.Call(MessageOfSize(budget / 2), {},
+              [&](const absl::StatusOr<Message>& reply) {
+                EXPECT_TRUE(reply.ok()) << reply.status();
+                answered.Notify();
+              });
+    ASSERT_TRUE(holdup.WaitForEntered());
+    EXPECT_TRUE(Failed(stub.Other(MessageOfSize(budget / 2 + 1)).status(),
+                       StatusCode::kResourceExhausted, Certainty::kNotStarted,
+                       CallPhase::kQueue));
+    EXPECT_TRUE(stub.Other(MessageOfSize(budget / 2)).ok());
+    holdup.LetGo();
+    ASSERT_TRUE(answered.Wait());
+    EXPECT_TRUE(stub.Other(MessageOfSize(budget)).ok());
+    StopServer();
+  }
+}
+
+// L24: handlers in every worker keep no other part of the server.
+TEST_F(OverloadTest, ABusyPoolStillLetsDeadlinesCancelsAndDrainWork) {
+  service_.OnCall(holdup_.Handler());
+  StartServer({.loop_threads = 1, .worker_threads = 1});
+  const auto channel = Connect();
+  const auto busy = KeepTheWorkerBusy(*channel);
+
+  EXPECT_EQ(
+      CallStatus(*channel, "late", {.timeout = absl::Milliseconds(30)}).code(),
+      StatusCode::kDeadlineExceeded);
+  const auto cancelled = StartCall(*channel, "cancelled");
+  cancelled->Cancel();
+  EXPECT_FALSE(cancelled->Wait().ok());
+  WaitForArrival(*Connect());  // A new client, even.
+
+  absl::Status drained;
+  std::thread drain([&] { drained = server_->Drain(absl::Minutes(10)); });
+  const MonotonicTime until = MonotonicTime::Now() + kPatience;
+  while (
+      CallStatus(*Connect(), "x", {.timeout = absl::Milliseconds(50)}).code() !=
+          StatusCode::kUnavailable &&
+      MonotonicTime::Now() < until) {
+  }
+  holdup_.LetGo();
+  drain.join();
+  EXPECT_TRUE(drained.ok()) << drained;
+  EXPECT_TRUE(busy->Wait().ok());
+  EXPECT_EQ(service_.started(), 1);
+}
+
+TEST_F(OverloadTest, ConnectionsAboveTheLimitAreToldAndClosed) {
+  StartServer({.max_connections = 1});
+  auto first = Connect();
+  ASSERT_TRUE(CallStatus(*first, "x").ok());
+  const auto second = Connect();
+  const absl::Status refused = CallStatus(*second, "x");
+  EXPECT_TRUE(
+      Failed(refused, StatusCode::kUnavailable, Certainty::kNotStarted));
+  EXPECT_NE(refused.message().find("OVERLOADED"), std::string::npos) << refused;
+  EXPECT_NE(refused.message().find("1 connections"), std::string::npos)
+      << refused;
+  EXPECT_TRUE(CallStatus(*first, "x").ok());
+  first.reset();
+  EXPECT_TRUE(CallStatus(*second, "x", {.wait_for_ready = true}).ok());
+}
+
+}  // namespace
+}  // namespace tern::testing

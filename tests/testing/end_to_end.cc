@@ -1,0 +1,165 @@
+#include "tests/testing/end_to_end.h"
+
+#include <optional>
+#include <utility>
+
+#include "tern/lib/call/cancellation.h"
+
+namespace tern::testing {
+
+absl::Status TestService::Call(ServerContext& context, const Message& request,
+                               Message* reply) {
+  ++started_;
+  if (call_) return call_(context, request, reply);
+  *reply = request;
+  return absl::OkStatus();
+}
+
+absl::Status TestService::Other(ServerContext& context, const Message& request,
+                                Message* reply) {
+  ++started_;
+  if (other_) return other_(context, request, reply);
+  *reply = request;
+  return absl::OkStatus();
+}
+
+TestService::Handler Holdup::Handler() {
+  return [this](ServerContext&, const Message& request, Message* reply) {
+    WaitUntilLetGo([] { return false; });
+    *reply = request;
+    return absl::OkStatus();
+  };
+}
+
+TestService::Handler Holdup::HandlerThatHeedsCancellation() {
+  return
+      [this](ServerContext& context, const Message& request, Message* reply) {
+        const Cancellation::Registration registration =
+            context.cancellation().OnCancel([this] {
+              MutexLock lock(mutex_);
+              changed_.NotifyAll();
+            });
+        if (WaitUntilLetGo([&context] { return context.cancelled(); })) {
+          return absl::CancelledError("the handler has seen it");
+        }
+        *reply = request;
+        return absl::OkStatus();
+      };
+}
+
+// True when it was `over`.
+bool Holdup::WaitUntilLetGo(const std::function<bool()>& over) {
+  const MonotonicTime until = MonotonicTime::Now() + kPatience;
+  MutexLock lock(mutex_);
+  ++entered_;
+  changed_.NotifyAll();
+  while (!let_go_) {
+    if (over()) return true;
+    if (MonotonicTime::Now() >= until) {
+      ADD_FAILURE() << "a handler was not let go";
+      return false;
+    }
+    changed_.WaitUntil(mutex_, until);
+  }
+  return false;
+}
+
+bool Holdup::WaitForEntered(int count) {
+  const MonotonicTime until = MonotonicTime::Now() + kPatience;
+  MutexLock lock(mutex_);
+  while (entered_ < count && MonotonicTime::Now() < until) {
+    changed_.WaitUntil(mutex_, until);
+  }
+  return entered_ >= count;
+}
+
+void Holdup::LetGo() {
+  MutexLock lock(mutex_);
+  let_go_ = true;
+  changed_.NotifyAll();
+}
+
+absl::StatusOr<Message> PendingCall::Wait() {
+  if (!done_.Wait()) {
+    ADD_FAILURE() << "the callback was not called";
+    return absl::InternalError("the test has lost its patience");
+  }
+  MutexLock lock(mutex_);
+  return result_;
+}
+
+std::shared_ptr<PendingCall> StartCall(Channel& channel, std::string_view text,
+                                       const CallOptions& options) {
+  auto call = std::make_shared<PendingCall>();
+  Tester::Stub stub(channel);
+  call->handle_ = stub.Call(MessageWith(text), options,
+                            [call](absl::StatusOr<Message> result) {
+                              {
+                                MutexLock lock(call->mutex_);
+                                call->result_ = std::move(result);
+                              }
+                              call->done_.Notify();
+                            });
+  return call;
+}
+
+absl::StatusOr<Message> Call(Channel& channel, std::string_view text,
+                             const CallOptions& options) {
+  return Tester::Stub(channel).Call(MessageWith(text), options);
+}
+
+absl::Status CallStatus(Channel& channel, std::string_view text,
+                        const CallOptions& options) {
+  return Call(channel, text, options).status();
+}
+
+Message MessageWith(std::string_view text) {
+  Message message;
+  message.set_text(std::string(text));
+  return message;
+}
+
+::testing::AssertionResult Failed(const absl::Status& status,
+                                  absl::StatusCode code, Certainty certainty) {
+  const std::optional<CallError> error = CallError::From(status);
+  if (status.code() == code && error.has_value() &&
+      error->certainty == certainty) {
+    return ::testing::AssertionSuccess() << status;
+  }
+  return ::testing::AssertionFailure()
+         << status << "; expected " << absl::StatusCodeToString(code) << ", "
+         << ToString(certainty);
+}
+
+::testing::AssertionResult Failed(const absl::Status& status,
+                                  absl::StatusCode code, Certainty certainty,
+                                  CallPhase phase) {
+  ::testing::AssertionResult result = Failed(status, code, certainty);
+  if (!result) return result;
+  if (CallError::From(status)->phase == phase) return result;
+  return ::testing::AssertionFailure()
+         << status << "; expected in " << ToString(phase);
+}
+
+EndToEnd::~EndToEnd() {
+  holdup_.LetGo();  // A server that stops waits for its handlers.
+}
+
+void EndToEnd::StartServer(ServerOptions options) {
+  if (options.listen.empty()) options.listen = {"127.0.0.1:0"};
+  server_ = std::make_unique<Server>(std::move(options));
+  server_->Register(&service_);
+  const absl::Status status = server_->Start();
+  ASSERT_TRUE(status.ok()) << status;
+}
+
+std::string EndToEnd::target() const { return server_->addresses().at(0); }
+
+void InThreads(int threads, const std::function<void(int)>& body) {
+  std::vector<std::thread> running;
+  running.reserve(static_cast<size_t>(threads));
+  for (int i = 0; i < threads; ++i) running.emplace_back(body, i);
+  for (std::thread& thread : running) thread.join();
+}
+
+}  // namespace tern::testing
