@@ -1,8 +1,7 @@
-#include "tern/server/server.h"
-
 #include <iostream>
 
 #include "examples/hello/hello.tern.server.h"
+#include "tern/server/server.h"
 
 class Greeter final : public hello::v1::Greeter::Service {
   absl::Status SayHello(tern::ServerContext&, const hello::v1::HelloRequest& in,
