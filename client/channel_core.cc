@@ -63,7 +63,7 @@ absl::Status CheckChannelOptions(const ChannelOptions& options) {
 std::shared_ptr<ChannelCore> ChannelCore::Create(
     std::string_view target, const ChannelOptions& options) {
   // Not make_shared: the constructor is private.
-  const std::shared_ptr<ChannelCore> core(
+  std::shared_ptr<ChannelCore> core(
       new ChannelCore(std::string(target), options));
   absl::StatusOr<net::Endpoint> endpoint = net::ParseEndpoint(target);
   absl::StatusOr<net::EventLoop*> loop = NextClientLoop();

@@ -114,7 +114,7 @@ class EventLoop {
   }
   // One buffer for all reads of this loop, so that an idle connection holds
   // none. REQUIRES: loop thread; not across callbacks.
-  static constexpr size_t kReadBufferBytes = 256 * 1024;
+  static constexpr size_t kReadBufferBytes = size_t{256} * 1024;
   std::span<char> read_buffer() {
     TERN_DCHECK(OnLoopThread());
     return {read_buffer_.get(), kReadBufferBytes};
