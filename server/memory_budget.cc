@@ -50,12 +50,16 @@ bool MemoryAccount::Reserve(int64_t bytes) {
 
 void MemoryAccount::Release(int64_t bytes) {
   used_ -= bytes;
-  // Keeps one piece while in use, so that calls one after the other cost
-  // nothing; an idle connection keeps one as well.
+  // Keeps one piece, so that calls one after the other cost nothing.
   const int64_t spare = taken_ - std::max(used_, int64_t{0}) - kPieceBytes;
   if (spare < kPieceBytes) return;
   budget_->Return(spare);
   taken_ -= spare;
+}
+
+void MemoryAccount::ReturnSpare() {
+  budget_->Return(taken_ - used_);
+  taken_ = used_;
 }
 
 }  // namespace tern

@@ -189,6 +189,11 @@ void ServerConnection::OnTurnEnd() {
   held_back_.clear();
 }
 
+void ServerConnection::OnIdle() {
+  role_.AssertHeld();
+  memory_.ReturnSpare();
+}
+
 void ServerConnection::Refuse(ServerCall& call, absl::StatusCode code,
                               std::string_view message,
                               std::optional<uint32_t> retry_after_ms) {

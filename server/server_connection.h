@@ -57,6 +57,7 @@ class ServerConnection final : public net::Connection {
   // Connection.
   void TakeSubmissions() override;
   void OnTurnEnd() override;
+  void OnIdle() override;
   void OnDisconnected(wire::ErrorCode code, const std::string& reason) override;
 
   // Answers a call that never ran.

@@ -15,6 +15,16 @@ namespace {
 
 // Reads of one turn: the other connections of the loop wait meanwhile.
 constexpr int kMaxReadsPerTurn = 4;
+// How long one driver goes on while others keep announcing work: what was
+// deferred, its own caller, and on the loop's thread everything else wait.
+constexpr absl::Duration kMaxDriveTime = absl::Milliseconds(1);
+
+// To be asked after each turn that was not the last. `*until` is its own.
+bool HasDrivenForLong(MonotonicTime* until) {
+  const MonotonicTime now = MonotonicTime::Now();
+  if (*until == MonotonicTime()) *until = now + kMaxDriveTime;
+  return now >= *until;
+}
 // How long a connection that has said everything waits for the peer's FIN.
 // Closing at once could make the kernel send RST, which destroys what the peer
 // has not read yet: our GOAWAY.
@@ -101,7 +111,10 @@ void Connection::OnTimer() {
   if (now >= idle_check_at_) {
     const bool idle = session_.open_streams() == 0;
     idle_check_at_ = idle ? MonotonicTime::InfiniteFuture() : now + kIdleTime;
-    if (idle) session_.ReleaseMemory();
+    if (idle) {
+      session_.ReleaseMemory();
+      OnIdle();
+    }
   }
   DriveAndRelease();
 }
@@ -112,6 +125,7 @@ void Connection::DriveAndRelease() {
   bool tell_disconnected = false;
   wire::ErrorCode code = wire::ErrorCode::kNoError;
   std::string reason;
+  MonotonicTime until;
   do {
     TakeSubmissions();
     WriteOutput();
@@ -133,9 +147,22 @@ void Connection::DriveAndRelease() {
                 std::back_inserter(deferred));
       deferred_.clear();
     }
-  } while (!role_.TryRelease());
+  } while (!role_.TryRelease() && !(HasDrivenForLong(&until) && HandOver()));
   for (const std::shared_ptr<Deferred>& item : deferred) item->RunDeferred();
   if (tell_disconnected) OnDisconnected(code, reason);
+}
+
+bool Connection::HandOver() {
+  if (!handover_posted_) {
+    handover_posted_ = loop_->Post([self = shared_from_this()] {
+      self->role_.Acquire();
+      self->handover_posted_ = false;
+      self->DriveAndRelease();
+    });
+  }
+  if (!handover_posted_) return false;
+  role_.Release();
+  return true;
 }
 
 void Connection::ReadInput() {
