@@ -36,6 +36,38 @@ net::ConnectionOptions ToConnectionOptions(const ChannelOptions& options) {
   return result;
 }
 
+absl::Status CheckDuration(const char* name, absl::Duration value) {
+  if (value >= absl::Milliseconds(1) && value <= absl::Hours(24 * 365)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("ChannelOptions::", name, " is ",
+                   absl::FormatDuration(value), ", not from 1ms to a year"));
+}
+
+absl::Status CheckOptions(const ChannelOptions& options) {
+  absl::Status status =
+      wire::CheckHello(ToConnectionOptions(options).session.hello);
+  for (const auto& [name, value] :
+       {std::pair("default_timeout", options.default_timeout),
+        std::pair("connect_timeout", options.connect_timeout),
+        std::pair("initial_backoff", options.initial_backoff),
+        std::pair("max_backoff", options.max_backoff),
+        std::pair("keepalive_interval", options.keepalive_interval),
+        std::pair("keepalive_timeout", options.keepalive_timeout)}) {
+    status.Update(CheckDuration(name, value));
+  }
+  if (options.max_backoff < options.initial_backoff) {
+    status.Update(absl::InvalidArgumentError(
+        "ChannelOptions::max_backoff is less than initial_backoff"));
+  }
+  if (options.max_waiting_calls == 0) {
+    status.Update(absl::InvalidArgumentError(
+        "ChannelOptions::max_waiting_calls is 0, less than 1"));
+  }
+  return status;
+}
+
 }  // namespace
 
 std::shared_ptr<ChannelCore> ChannelCore::Create(
@@ -45,7 +77,7 @@ std::shared_ptr<ChannelCore> ChannelCore::Create(
       new ChannelCore(std::string(target), options));
   absl::StatusOr<net::Endpoint> endpoint = net::ParseEndpoint(target);
   absl::StatusOr<net::EventLoop*> loop = NextClientLoop();
-  core->error_ = wire::CheckHello(ToConnectionOptions(options).session.hello);
+  core->error_ = CheckOptions(options);
   core->error_.Update(endpoint.status());
   core->error_.Update(loop.status());
   if (endpoint.ok()) core->endpoint_ = *std::move(endpoint);
@@ -115,7 +147,13 @@ void ChannelCore::Start(std::shared_ptr<ClientCall> call) {
       return;
     }
   }
-  if (connection != nullptr) return connection->Submit(std::move(call));
+  if (connection != nullptr) {
+    if (connection->Submit(call)) return;
+    refusal = absl::ResourceExhaustedError(
+        absl::StrCat(options_.max_waiting_calls,
+                     " calls wait for their turn on the connection to ",
+                     target_, ", the channel's limit"));
+  }
   EndCalls({std::move(call)}, refusal, phase);
 }
 
