@@ -1,13 +1,13 @@
-#include "client/channel_core.h"
+#include "tern/client/channel_core.h"
 
 #include <limits>
 #include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "client/client_process.h"
-#include "lib/base/string_view.h"
-#include "lib/net/resolver.h"
+#include "tern/client/client_process.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/net/resolver.h"
 
 namespace tern {
 namespace {

@@ -1,12 +1,12 @@
-#include "client/client_connection.h"
+#include "tern/client/client_connection.h"
 
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "client/channel_core.h"
-#include "lib/base/string_view.h"
+#include "tern/client/channel_core.h"
+#include "tern/lib/base/string_view.h"
 
 namespace tern {
 namespace {

@@ -8,9 +8,9 @@
 #include <string>
 #include <string_view>
 
-#include "client/client_call.h"
-#include "lib/base/submission_queue.h"
-#include "lib/net/connection.h"
+#include "tern/client/client_call.h"
+#include "tern/lib/base/submission_queue.h"
+#include "tern/lib/net/connection.h"
 
 namespace tern {
 

@@ -1,14 +1,14 @@
-#include "server/server_connection.h"
+#include "tern/server/server_connection.h"
 
 #include <utility>
 #include <vector>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
-#include "lib/base/string_view.h"
-#include "lib/call/call_error.h"
-#include "server/server_options.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/call/call_error.h"
+#include "tern/server/server_options.h"
 
 namespace tern {
 namespace {

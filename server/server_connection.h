@@ -8,11 +8,11 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
-#include "lib/base/submission_queue.h"
-#include "lib/net/connection.h"
-#include "server/memory_budget.h"
-#include "server/server_call.h"
-#include "server/server_environment.h"
+#include "tern/lib/base/submission_queue.h"
+#include "tern/lib/net/connection.h"
+#include "tern/server/memory_budget.h"
+#include "tern/server/server_call.h"
+#include "tern/server/server_environment.h"
 
 namespace tern {
 

@@ -1,4 +1,4 @@
-#include "lib/net/connection.h"
+#include "tern/lib/net/connection.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
-#include "lib/base/string_view.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/string_view.h"
 
 namespace tern::net {
 namespace {

@@ -9,12 +9,12 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/net/address.h"
-#include "lib/net/driver_role.h"
-#include "lib/net/event_loop.h"
-#include "lib/net/socket.h"
-#include "lib/wire/session.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/net/address.h"
+#include "tern/lib/net/driver_role.h"
+#include "tern/lib/net/event_loop.h"
+#include "tern/lib/net/socket.h"
+#include "tern/lib/wire/session.h"
 
 namespace tern::net {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "lib/net/address.h"
+#include "tern/lib/net/address.h"
 #include "tests/testing/event.h"
 
 namespace tern::testing {

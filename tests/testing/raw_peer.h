@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "lib/net/socket.h"
+#include "tern/lib/net/socket.h"
 
 namespace tern::testing {
 
