@@ -12,8 +12,6 @@ namespace tern {
 
 class ChannelCore;
 
-// Durations are from 1 ms to a year; other values fail every call with
-// INVALID_ARGUMENT.
 struct ChannelOptions {
   // Of a unary call that gives no timeout and inherits no deadline. Durations
   // are from 1 ms to a year, here and below; what makes no sense fails every
