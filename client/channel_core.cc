@@ -13,7 +13,7 @@ namespace tern {
 namespace {
 
 // A server that greets and then ends connections is not asked at once for ever.
-constexpr int kMaxUnanswered = 2;
+constexpr int kMaxUnanswered = 5;
 
 constexpr char kAgent[] = "tern-cpp/0.1.0";
 
