@@ -414,8 +414,9 @@ void Session::ReceiveFirstChunk(Stream& stream, const Chunk& chunk) {
   }
   if (chunk.bytes.size() > length) return fail("message not as LENGTH says");
   if (chunk.bytes.size() < kMinChunkBytes && !Fault("short chunks")) return;
-  const bool accepted = visitor_->OnMessageStart(stream, chunk.length) &&
-                        visitor_->OnMessageChunk(stream, chunk.bytes.size());
+  bool accepted = visitor_->OnMessageStart(stream, chunk.length);
+  if (Gone(stream)) return;
+  accepted = accepted && visitor_->OnMessageChunk(stream, chunk.bytes.size());
   if (Gone(stream)) return;
   if (!accepted) {
     return FailStream(
