@@ -150,6 +150,7 @@ void Session::PauseReceiving(bool paused, MonotonicTime now) {
   if (std::exchange(receiving_paused_, paused) && !paused) {
     partial_since_ = now;
     last_receive_ = now;
+    if (!ping_sent_at_.is_infinite()) ping_sent_at_ = now;
   }
 }
 

@@ -414,8 +414,9 @@ void Session::ReceiveFirstChunk(Stream& stream, const Chunk& chunk) {
   }
   if (chunk.bytes.size() > length) return fail("message not as LENGTH says");
   if (chunk.bytes.size() < kMinChunkBytes && !Fault("short chunks")) return;
-  const bool accepted = visitor_->OnMessageStart(stream, chunk.length) &&
-                        visitor_->OnMessageChunk(stream, chunk.bytes.size());
+  bool accepted = visitor_->OnMessageStart(stream, chunk.length);
+  if (Gone(stream)) return;
+  accepted = accepted && visitor_->OnMessageChunk(stream, chunk.bytes.size());
   if (Gone(stream)) return;
   if (!accepted) {
     return FailStream(
@@ -604,7 +605,8 @@ void Session::ReceivePing(const Frame& frame) {
 }
 
 void Session::ReceiveGoAway(const Frame& frame) {
-  const StreamId last = LoadBigEndian32(frame.payload.data());
+  const StreamId last =
+      std::min(LoadBigEndian32(frame.payload.data()), kMaxStreamId);
   const auto code =
       static_cast<ErrorCode>(LoadBigEndian32(frame.payload.data() + 4));
   const std::string reason = EscapeForLog(frame.payload.substr(8));

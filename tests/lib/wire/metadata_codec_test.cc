@@ -1,6 +1,7 @@
 #include "tern/lib/wire/metadata_codec.h"
 
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -71,25 +72,55 @@ TEST(Metadata, Utf8HasNeitherOverlongFormsNorSurrogates) {
   }
 }
 
-// Every string of up to three bytes, and the interesting ones of four, as the
-// generated code judges them (it refuses what is not UTF-8 in a `string`).
-TEST(Metadata, Utf8IsWhatProtobufTakesForIt) {
-  const auto protobuf_says = [](const std::string& text) {
-    std::string bytes;
-    AppendBytesField(1, text, &bytes);
-    v1::MetadataEntry entry;
-    return entry.ParseFromString(bytes);
+// The other way round: what UTF-8 makes of each character there is.
+std::string EncodeUtf8(uint32_t character) {
+  const auto tail = [&](int shift) {
+    return static_cast<char>(0x80 | ((character >> shift) & 0x3f));
   };
+  if (character < 0x80) return {static_cast<char>(character)};
+  if (character < 0x800) {
+    return {static_cast<char>(0xc0 | character >> 6), tail(0)};
+  }
+  if (character < 0x10000) {
+    return {static_cast<char>(0xe0 | character >> 12), tail(6), tail(0)};
+  }
+  return {static_cast<char>(0xf0 | character >> 18), tail(12), tail(6),
+          tail(0)};
+}
+
+bool IsSequenceOf(const std::unordered_set<std::string>& characters,
+                  std::string_view text) {
+  if (text.empty()) return true;
+  for (size_t size = 1; size <= 4 && size <= text.size(); ++size) {
+    if (characters.count(std::string(text.substr(0, size))) != 0) {
+      return IsSequenceOf(characters, text.substr(size));
+    }
+  }
+  return false;
+}
+
+TEST(Metadata, Utf8IsWhatTheCharactersAreEncodedAs) {
+  std::unordered_set<std::string> characters;
+  for (uint32_t character = 0; character <= 0x10ffff; ++character) {
+    if (character >= 0xd800 && character <= 0xdfff) continue;
+    // Of the third and fourth bytes, the ends are enough.
+    const auto at_an_end = [&](int shift) {
+      return ((character >> shift) & 0x3f) % 0x3f == 0;
+    };
+    if (character >= 0x800 && !at_an_end(0)) continue;
+    if (character >= 0x10000 && !at_an_end(6)) continue;
+    characters.insert(EncodeUtf8(character));
+  }
   int differences = 0;
   for (int first = 0x7f; first < 256; ++first) {
     for (int second = 0x70; second < 0xd0; ++second) {
-      for (const int third : {0x00, 0x7f, 0x80, 0xbf, 0xc0}) {
+      for (const char third : {'\0', '\x7f', '\x80', '\xbf', '\xc0'}) {
         const std::string text = {static_cast<char>(first),
-                                  static_cast<char>(second),
-                                  static_cast<char>(third)};
-        differences += IsUtf8(text) != protobuf_says(text);
+                                  static_cast<char>(second), third};
+        differences += IsUtf8(text) != IsSequenceOf(characters, text);
         for (const char fourth : {'\x7f', '\x80', '\xbf', '\xc0'}) {
-          differences += IsUtf8(text + fourth) != protobuf_says(text + fourth);
+          const std::string longer = text + fourth;
+          differences += IsUtf8(longer) != IsSequenceOf(characters, longer);
         }
       }
     }

@@ -174,6 +174,22 @@ TEST(SessionHello, TheTimeOfAFrameEndsWithIt) {
   EXPECT_FALSE(peer.host.session().closed());
 }
 
+// A host that does not read has itself to blame.
+TEST(SessionHello, TheTimeOfAFrameStandsStillWhileTheHostDoesNotRead) {
+  RawPeer peer(Role::kServer);
+  peer.Greet();
+  peer.Feed(PingFrame("12345678").substr(0, 5));
+  peer.Wait(absl::Seconds(9));
+  peer.host.session().PauseReceiving(true, peer.now);
+  EXPECT_TRUE(peer.host.session().NextTimeout().is_infinite());
+  peer.Wait(absl::Minutes(1));
+  peer.host.session().PauseReceiving(false, peer.now);
+  peer.Wait(absl::Milliseconds(9999));
+  EXPECT_FALSE(peer.host.session().closed());
+  peer.Wait(absl::Milliseconds(1));
+  EXPECT_THAT(peer.host.TakeEvents(), ElementsAre("closed TIMEOUT"));
+}
+
 // F12.
 TEST(SessionHello, AnythingElseFirstIsAnError) {
   for (const std::string& frame :

@@ -1,6 +1,7 @@
 // What a host may do inside a callback, and when.
 
 #include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -112,6 +113,69 @@ TEST(SessionHost, RefusingMessagesCostsTheClientNothing) {
   }
   EXPECT_FALSE(pair.server.session().closed());
   EXPECT_FALSE(pair.client.session().closed());
+}
+
+// R18: half a message may be as far as the memory goes.
+TEST(SessionHost, RefusesAMessageWhenItsBytesNeedMoreThanThereIs) {
+  SessionPair pair;
+  pair.server.room = 30'000;
+  pair.client.Call(kUnary, Pattern(50'000));
+  pair.client.Call(kUnary, "small");
+  pair.Run();
+  EXPECT_THAT(pair.client.TakeEvents(),
+              ElementsAre("end 1 RESOURCE_EXHAUSTED NOT_STARTED peer"));
+  EXPECT_THAT(
+      pair.server.TakeEvents(),
+      ElementsAre("call 1 test.Test/Unary", "call 3 test.Test/Unary",
+                  "message 3 \"small\"", "half-close 3", "cancel 1 fault"));
+  EXPECT_EQ(pair.server.session().assembling_bytes(), 0u);
+}
+
+TEST(SessionHost, IsAskedForEveryByteOfAMessageInChunks) {
+  SessionPair pair;
+  pair.server.room = 50'000;
+  pair.client.Call(kUnary, Pattern(50'000));
+  pair.Run();
+  EXPECT_EQ(pair.server.events().back(), "half-close 1");
+  EXPECT_EQ(pair.server.room, 0u);
+}
+
+TEST(SessionHost, MayFinishWhenItIsAskedForMemory) {
+  for (const std::string when : {"chunk 1 16380", "chunk 1 1000"}) {
+    for (const bool accept : {true, false}) {
+      SessionPair pair;
+      pair.server.log_chunks = true;
+      pair.server.room = accept                   ? 1'000'000
+                         : when == "chunk 1 1000" ? 16'380
+                                                  : 0;
+      pair.server.hook = [&](std::string_view event) {
+        if (event != when) return;
+        pair.server.Finish(1, absl::StatusCode::kAborted).IgnoreError();
+        pair.server.session().Output();
+      };
+      pair.client.Open(kClientStreaming);
+      pair.client.Send(1, Pattern(16'380 + 1000)).IgnoreError();
+      pair.Run();
+      EXPECT_EQ(pair.server.events().back(), when);
+      EXPECT_EQ(pair.server.session().open_streams(), 0u);
+      EXPECT_EQ(pair.server.session().assembling_bytes(), 0u);
+    }
+  }
+}
+
+TEST(SessionHost, ReachesItsStreamsInTheirOrderAndMayEndThem) {
+  SessionPair pair;
+  for (int i = 0; i < 4; ++i) pair.client.Call(kUnary, "q");
+  pair.Run();
+  pair.server.Finish(3, absl::StatusCode::kAborted).IgnoreError();
+  std::vector<wire::StreamId> seen;
+  pair.server.session().ForEachStream([&](wire::Stream& stream) {
+    seen.push_back(stream.id());
+    if (stream.id() != 1) return;
+    pair.server.Finish(1, absl::StatusCode::kAborted).IgnoreError();
+    pair.server.Finish(5, absl::StatusCode::kAborted).IgnoreError();
+  });
+  EXPECT_THAT(seen, ElementsAre(1, 7));
 }
 
 TEST(SessionHost, ClosingInsideOnEndTellsEachStreamOnce) {

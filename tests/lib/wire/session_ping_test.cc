@@ -161,6 +161,23 @@ TEST(SessionPing, ShortCallsOneAfterTheOtherFindADeadPeerToo) {
   EXPECT_EQ(pair.client.events().back(), "closed TIMEOUT");
 }
 
+// The answer may lie in the kernel, unread.
+TEST(SessionPing, KeepaliveWaitsWhileTheHostDoesNotRead) {
+  SessionPair pair(kKeepalive);
+  pair.client.Call(kUnary, "q");
+  pair.Run();
+  pair.connected = false;
+  pair.Advance(absl::Seconds(31));  // A PING is out.
+  pair.client.session().PauseReceiving(true, pair.now);
+  pair.Advance(absl::Minutes(10));
+  EXPECT_FALSE(pair.client.session().closed());
+  pair.client.session().PauseReceiving(false, pair.now);
+  pair.client.session().OnTime(pair.now);
+  EXPECT_FALSE(pair.client.session().closed());
+  pair.Advance(absl::Seconds(15));
+  EXPECT_EQ(pair.client.events().back(), "closed TIMEOUT");
+}
+
 TEST(SessionPing, APingWithoutAnswerEndsAnIdleConnectionToo) {
   SessionPair pair(kKeepalive);
   pair.client.Call(kUnary, "q", pair.now,

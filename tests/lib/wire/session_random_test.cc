@@ -305,6 +305,9 @@ TEST_P(SessionRandom, HonestHostsUnderstandEachOther) {
     client.keepalive_interval = absl::Seconds(1);
     server.hello.min_ping_interval_ms = 1000;
   }
+  if (seed % 2 == 1) {
+    client.hello.features = server.hello.features = wire::kFeatureChecksum;
+  }
   RandomHosts hosts(seed, client, server);
   hosts.Run(1500);
 }
