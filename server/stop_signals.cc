@@ -44,6 +44,11 @@ StopSignals::StopSignals(bool catch_signals)
     return;
   }
   active_ = true;
+#ifdef __SANITIZE_THREAD__
+  // gcc 12's ThreadSanitizer loses a signal that comes in the middle of a
+  // thread's first blocking call: let this be that call.
+  poll(nullptr, 0, 0);
+#endif
   struct sigaction action = {};
   action.sa_handler = HandleSignal;
   action.sa_flags = SA_RESTART;
