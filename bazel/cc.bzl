@@ -1,13 +1,20 @@
 """cc_library, cc_binary and cc_test for Tern's own code: the same attributes, our compiler options.
 
 One target for each header and its source; visibility is private unless said otherwise.
-Headers are included by their path from the root of the repository: "lib/wire/frame.h".
+Headers of lib, server and client are included as "tern/" and their path from the root of the
+repository: "tern/lib/wire/frame.h".
 """
 
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
 load("//bazel:copts.bzl", "TERN_COPTS")
 
+def _include_prefix():
+    # What users' code can reach: their own "server/server.h" must not stand in its way.
+    top = native.package_name().split("/")[0]
+    return "tern/" + native.package_name() if top in ["client", "lib", "server"] else None
+
 def tern_library(name, copts = [], **kwargs):
+    kwargs.setdefault("include_prefix", _include_prefix())
     cc_library(name = name, copts = TERN_COPTS + copts, **kwargs)
 
 def tern_binary(name, copts = [], **kwargs):

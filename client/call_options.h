@@ -5,8 +5,8 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "lib/call/deadline.h"
-#include "lib/call/metadata.h"
+#include "tern/lib/call/deadline.h"
+#include "tern/lib/call/metadata.h"
 
 namespace tern {
 

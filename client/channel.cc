@@ -1,8 +1,8 @@
-#include "client/channel.h"
+#include "tern/client/channel.h"
 
 #include <utility>
 
-#include "client/channel_core.h"
+#include "tern/client/channel_core.h"
 
 namespace tern {
 

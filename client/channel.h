@@ -21,7 +21,7 @@ struct ChannelOptions {
   // Connecting: each address of the target gets connect_timeout; when all have
   // failed, the next round starts after the backoff, which grows from initial
   // to max by a factor of 1.6, each pause varied by 20 % either way, and starts
-  // again from initial after a success (the HELLO exchange included).
+  // again from initial when the server has answered a call.
   absl::Duration connect_timeout = absl::Seconds(5);
   absl::Duration initial_backoff = absl::Milliseconds(100);
   absl::Duration max_backoff = absl::Seconds(10);

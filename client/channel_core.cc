@@ -1,13 +1,13 @@
-#include "client/channel_core.h"
+#include "tern/client/channel_core.h"
 
 #include <limits>
 #include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "client/client_process.h"
-#include "lib/base/string_view.h"
-#include "lib/net/resolver.h"
+#include "tern/client/client_process.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/net/resolver.h"
 
 namespace tern {
 namespace {
@@ -36,36 +36,30 @@ net::ConnectionOptions ToConnectionOptions(const ChannelOptions& options) {
   return result;
 }
 
-absl::Status CheckDuration(const char* name, absl::Duration value) {
-  if (value >= absl::Milliseconds(1) && value <= absl::Hours(24 * 365)) {
-    return absl::OkStatus();
+absl::Status CheckChannelOptions(const ChannelOptions& options) {
+  const std::pair<const char*, absl::Duration> durations[] = {
+      {"default_timeout", options.default_timeout},
+      {"connect_timeout", options.connect_timeout},
+      {"initial_backoff", options.initial_backoff},
+      {"max_backoff", options.max_backoff},
+      {"keepalive_interval", options.keepalive_interval},
+      {"keepalive_timeout", options.keepalive_timeout}};
+  for (const auto& [name, value] : durations) {
+    if (value >= absl::Milliseconds(1) && value <= absl::Hours(24 * 365)) {
+      continue;
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("ChannelOptions::", name, " is ",
+                     absl::FormatDuration(value), ", not from 1ms to a year"));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("ChannelOptions::", name, " is ",
-                   absl::FormatDuration(value), ", not from 1ms to a year"));
-}
-
-absl::Status CheckOptions(const ChannelOptions& options) {
-  absl::Status status =
-      wire::CheckHello(ToConnectionOptions(options).session.hello);
-  for (const auto& [name, value] :
-       {std::pair("default_timeout", options.default_timeout),
-        std::pair("connect_timeout", options.connect_timeout),
-        std::pair("initial_backoff", options.initial_backoff),
-        std::pair("max_backoff", options.max_backoff),
-        std::pair("keepalive_interval", options.keepalive_interval),
-        std::pair("keepalive_timeout", options.keepalive_timeout)}) {
-    status.Update(CheckDuration(name, value));
+  if (options.max_waiting_calls < 1) {
+    return absl::InvalidArgumentError("ChannelOptions::max_waiting_calls is 0");
   }
   if (options.max_backoff < options.initial_backoff) {
-    status.Update(absl::InvalidArgumentError(
-        "ChannelOptions::max_backoff is less than initial_backoff"));
+    return absl::InvalidArgumentError(
+        "ChannelOptions::max_backoff is less than initial_backoff");
   }
-  if (options.max_waiting_calls == 0) {
-    status.Update(absl::InvalidArgumentError(
-        "ChannelOptions::max_waiting_calls is 0, less than 1"));
-  }
-  return status;
+  return wire::CheckHello(ToConnectionOptions(options).session.hello);
 }
 
 }  // namespace
@@ -73,11 +67,11 @@ absl::Status CheckOptions(const ChannelOptions& options) {
 std::shared_ptr<ChannelCore> ChannelCore::Create(
     std::string_view target, const ChannelOptions& options) {
   // Not make_shared: the constructor is private.
-  const std::shared_ptr<ChannelCore> core(
+  std::shared_ptr<ChannelCore> core(
       new ChannelCore(std::string(target), options));
   absl::StatusOr<net::Endpoint> endpoint = net::ParseEndpoint(target);
   absl::StatusOr<net::EventLoop*> loop = NextClientLoop();
-  core->error_ = CheckOptions(options);
+  core->error_ = CheckChannelOptions(options);
   core->error_.Update(endpoint.status());
   core->error_.Update(loop.status());
   if (endpoint.ok()) core->endpoint_ = *std::move(endpoint);
@@ -104,8 +98,7 @@ void ChannelCore::PostToLoop(Method method) {
   loop_->Post([self = shared_from_this(), method] { (self.get()->*method)(); });
 }
 
-// --- Calls
-// ------------------------------------------------------------------------
+// --- Calls -------------------------------------------------------------------
 
 void ChannelCore::Start(std::shared_ptr<ClientCall> call) {
   absl::Status refusal = error_;
@@ -262,8 +255,7 @@ void ChannelCore::OnWaitingTimer() {
   UpdateWaitingTimer();
 }
 
-// --- The connection
-// -----------------------------------------------------------------
+// --- The connection ----------------------------------------------------------
 
 void ChannelCore::Connect() {
   {
@@ -364,24 +356,23 @@ void ChannelCore::OnBackoffOver() {
 }
 
 void ChannelCore::OnUnusable(ClientConnection* connection,
-                             const absl::Status& why, bool greeted) {
+                             const absl::Status& why, bool was_well) {
   std::shared_ptr<ClientConnection> last;  // Dropped after the lock.
   Calls calls;
   {
     MutexLock lock(mutex_);
     if (connection_.get() != connection) return;
     last = std::move(connection_);
-    if (greeted) {
+    if (was_well) {
       state_ = State::kIdle;
       return;
     }
-    // It never got as far as HELLO: as good as not connected.
     calls = EnterBackoff(CallPhase::kConnect, why);
   }
   EndCalls(calls, why, CallPhase::kConnect);
 }
 
-void ChannelCore::OnGreeted() {
+void ChannelCore::OnAnswered() {
   MutexLock lock(mutex_);
   backoff_.Reset();
 }

@@ -9,15 +9,15 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "client/backoff.h"
-#include "client/channel.h"
-#include "client/client_call.h"
-#include "client/client_connection.h"
-#include "lib/base/mutex.h"
-#include "lib/call/call_error.h"
-#include "lib/net/address.h"
-#include "lib/net/connector.h"
-#include "lib/net/event_loop.h"
+#include "tern/client/backoff.h"
+#include "tern/client/channel.h"
+#include "tern/client/client_call.h"
+#include "tern/client/client_connection.h"
+#include "tern/lib/base/mutex.h"
+#include "tern/lib/call/call_error.h"
+#include "tern/lib/net/address.h"
+#include "tern/lib/net/connector.h"
+#include "tern/lib/net/event_loop.h"
 
 namespace tern {
 
@@ -53,12 +53,12 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   // Any thread, once: ends all calls.
   void ShutDown();
 
-  // From the connection, any thread: no new calls there. `greeted`: the
-  // server's HELLO has come.
+  // From the connection, any thread: no new calls there. `was_well`: the
+  // server may be tried again at once.
   void OnUnusable(ClientConnection* connection, const absl::Status& why,
-                  bool greeted);
-  // From the connection: the server's HELLO has come.
-  void OnGreeted();
+                  bool was_well);
+  // From the connection: the server has answered a call.
+  void OnAnswered();
 
  private:
   enum class State { kIdle, kConnecting, kReady, kBackoff, kShutDown };

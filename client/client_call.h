@@ -9,18 +9,18 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "client/call_options.h"
-#include "client/stub.h"
 #include "google/protobuf/message_lite.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/base/mutex.h"
-#include "lib/base/submission_queue.h"
-#include "lib/call/call_error.h"
-#include "lib/call/cancellation.h"
-#include "lib/call/method_info.h"
-#include "lib/net/connection.h"
-#include "lib/wire/call_header.h"
-#include "lib/wire/session.h"
+#include "tern/client/call_options.h"
+#include "tern/client/stub.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/base/mutex.h"
+#include "tern/lib/base/submission_queue.h"
+#include "tern/lib/call/call_error.h"
+#include "tern/lib/call/cancellation.h"
+#include "tern/lib/call/method_info.h"
+#include "tern/lib/net/connection.h"
+#include "tern/lib/wire/call_header.h"
+#include "tern/lib/wire/session.h"
 
 namespace tern {
 
@@ -88,7 +88,7 @@ class ClientCall final : public net::Connection::Deferred,
   // Ends with the call `cancellation`'s owner, see AmbientCall.
   void CancelWith(const std::shared_ptr<Cancellation>& cancellation);
 
-  // Blocks until the call has ended.
+  // Blocks until the call has ended. Once.
   absl::Status Wait();
 
   void OnResponseMetadata(const wire::ResponseHeader& header);
@@ -110,7 +110,9 @@ class ClientCall final : public net::Connection::Deferred,
   bool reply_malformed_ = false;
   std::atomic<bool> ended_{false};
 
-  // Written by End(), read after it.
+  // Written by End(), given away by Deliver() or Wait(): shared with whoever
+  // made the call, its count of owners would be out of TSan's sight (the
+  // prebuilt Abseil's), and its end here a false race with a reader there.
   absl::Status status_;
 
   std::shared_ptr<Cancellation> inherited_;

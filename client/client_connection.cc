@@ -1,12 +1,12 @@
-#include "client/client_connection.h"
+#include "tern/client/client_connection.h"
 
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "client/channel_core.h"
-#include "lib/base/string_view.h"
+#include "tern/client/channel_core.h"
+#include "tern/lib/base/string_view.h"
 
 namespace tern {
 namespace {
@@ -52,8 +52,7 @@ ClientConnection::ClientConnection(std::weak_ptr<ChannelCore> core,
       core_(std::move(core)),
       max_pending_calls_(max_pending_calls) {}
 
-// --- From the channel
-// -----------------------------------------------------------
+// --- From the channel --------------------------------------------------------
 
 void ClientConnection::Enqueue(std::shared_ptr<ClientCall> call) {
   submitted_.fetch_add(1, std::memory_order_relaxed);
@@ -92,8 +91,7 @@ void ClientConnection::ShutDownSoon(std::string_view reason) {
   });
 }
 
-// --- To the session
-// -------------------------------------------------------------
+// --- To the session ----------------------------------------------------------
 
 void ClientConnection::TakeSubmissions() {
   role_.AssertHeld();
@@ -129,9 +127,8 @@ void ClientConnection::TakeCall(std::shared_ptr<ClientCall> call) {
   if (pending_.size() >= max_pending_calls_) {
     return EndUnstarted(
         call, absl::ResourceExhaustedError(absl::StrCat(
-                  pending_.size(), " calls wait for one of the server's ",
-                  session().peer_hello().max_concurrent_calls,
-                  " places on this connection")));
+                  pending_.size(),
+                  " calls wait on this connection, the channel's limit")));
   }
   earliest_pending_deadline_ =
       std::min(earliest_pending_deadline_, call->deadline());
@@ -238,13 +235,7 @@ void ClientConnection::GiveBack(const std::shared_ptr<ClientCall>& call) {
   Defer(call);
 }
 
-// --- From the session
-// -----------------------------------------------------------
-
-void ClientConnection::OnHello(const wire::Hello& /*peer*/) {
-  role_.AssertHeld();
-  if (auto core = core_.lock()) core->OnGreeted();
-}
+// --- From the session --------------------------------------------------------
 
 void ClientConnection::OnResponseHeader(wire::Stream& stream,
                                         const wire::ResponseHeader& header) {
@@ -263,13 +254,16 @@ void ClientConnection::OnEnd(wire::Stream& stream,
   const std::shared_ptr<ClientCall> call = std::move(CallOf(stream).self);
   call->stream = nullptr;
   call->place.store(nullptr);
+  if (cause == wire::EndCause::kPeer && !std::exchange(answered_, true)) {
+    if (auto core = core_.lock()) core->OnAnswered();
+  }
   // The connection's end, or more calls than a server has places for, begun
   // before it could say how many it has.
   const bool no_place_here = cause == wire::EndCause::kConnection ||
                              (call->began_before_hello &&
                               given.code == absl::StatusCode::kUnavailable);
   if (no_place_here && given.certainty == Certainty::kNotStarted &&
-      call->attempts < kMaxRestarts) {
+      (call->attempts < kMaxRestarts || call->wait_for_ready())) {
     ++call->attempts;
     return GiveBack(call);
   }
@@ -289,28 +283,34 @@ void ClientConnection::OnEnd(wire::Stream& stream,
 
 void ClientConnection::OnGoAway(wire::ErrorCode code, std::string_view reason) {
   role_.AssertHeld();
-  GiveUp(absl::Status(
-      code == wire::ErrorCode::kVersionMismatch
-          ? absl::StatusCode::kUnimplemented
-          : absl::StatusCode::kUnavailable,
-      absl::StrCat(peer(), " ended the connection: ", ToAbsl(ToString(code)),
-                   ": ", ToAbsl(reason))));
+  GiveUp(code, absl::StrCat(peer(), " ended the connection: ",
+                            ToAbsl(ToString(code)), ": ", ToAbsl(reason)));
 }
 
 void ClientConnection::OnClosed(wire::ErrorCode code, std::string_view reason) {
   Connection::OnClosed(code, reason);
   role_.AssertHeld();
-  GiveUp(absl::Status(
-      code == wire::ErrorCode::kVersionMismatch
-          ? absl::StatusCode::kUnimplemented
-          : absl::StatusCode::kUnavailable,
-      absl::StrCat("connection to ", peer(), " lost: ", ToAbsl(reason))));
+  GiveUp(code,
+         absl::StrCat("connection to ", peer(), " lost: ", ToAbsl(reason)));
+  // Nobody may drive this connection again.
+  for (const auto& call : std::exchange(pending_, {})) GiveBack(call);
 }
 
-void ClientConnection::GiveUp(absl::Status why) {
-  if (auto core = core_.lock()) {
-    core->OnUnusable(this, why, session().has_peer_hello());
-  }
+void ClientConnection::GiveUp(wire::ErrorCode code, std::string_view why) {
+  const auto core = core_.lock();
+  if (core == nullptr) return;
+  // A server that drains, or is gone, was all right; one that refuses us should
+  // not be asked again at once, and neither should what has not even said
+  // HELLO.
+  const bool was_well =
+      session().has_peer_hello() && (code == wire::ErrorCode::kNoError ||
+                                     code == wire::ErrorCode::kInternalError);
+  core->OnUnusable(this,
+                   absl::Status(code == wire::ErrorCode::kVersionMismatch
+                                    ? absl::StatusCode::kUnimplemented
+                                    : absl::StatusCode::kUnavailable,
+                                ToAbsl(why)),
+                   was_well);
 }
 
 void ClientConnection::OnDisconnected(wire::ErrorCode /*code*/,

@@ -8,9 +8,9 @@
 #include <string>
 #include <string_view>
 
-#include "client/client_call.h"
-#include "lib/base/submission_queue.h"
-#include "lib/net/connection.h"
+#include "tern/client/client_call.h"
+#include "tern/lib/base/submission_queue.h"
+#include "tern/lib/net/connection.h"
 
 namespace tern {
 
@@ -40,7 +40,6 @@ class ClientConnection final : public net::Connection {
 
  private:
   // SessionVisitor.
-  void OnHello(const wire::Hello& peer) override;
   void OnResponseHeader(wire::Stream& stream,
                         const wire::ResponseHeader& header) override;
   void OnMessage(wire::Stream& stream, wire::IncomingMessage& message) override;
@@ -75,7 +74,8 @@ class ClientConnection final : public net::Connection {
   void EndUnstarted(const std::shared_ptr<ClientCall>& call,
                     absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // Tells the channel to use another connection.
-  void GiveUp(absl::Status why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void GiveUp(wire::ErrorCode code, std::string_view why)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
 
   const std::weak_ptr<ChannelCore> core_;
   const size_t max_pending_calls_;
@@ -83,6 +83,7 @@ class ClientConnection final : public net::Connection {
   std::atomic<size_t> submitted_{0};  // In there.
   SubmissionQueue<Look> looks_;
 
+  bool answered_ ABSL_GUARDED_BY(role_) = false;
   // Calls above the server's limit of concurrent ones, until one ends; behind
   // one that waits for HELLO, until that has come.
   std::deque<std::shared_ptr<ClientCall>> pending_ ABSL_GUARDED_BY(role_);

@@ -1,4 +1,4 @@
-#include "client/client_process.h"
+#include "tern/client/client_process.h"
 
 #include <pthread.h>
 

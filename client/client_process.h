@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
-#include "lib/net/event_loop.h"
+#include "tern/lib/net/event_loop.h"
 
 namespace tern {
 

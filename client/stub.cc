@@ -1,15 +1,15 @@
-#include "client/stub.h"
+#include "tern/client/stub.h"
 
 #include <algorithm>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "client/channel_core.h"
-#include "client/client_call.h"
-#include "lib/base/string_view.h"
-#include "lib/call/ambient_call.h"
-#include "lib/net/event_loop.h"
+#include "tern/client/channel_core.h"
+#include "tern/client/client_call.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/call/ambient_call.h"
+#include "tern/lib/net/event_loop.h"
 
 namespace tern::client_internal {
 namespace {

@@ -7,11 +7,11 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "client/call_handle.h"
-#include "client/call_options.h"
-#include "client/channel.h"
 #include "google/protobuf/message_lite.h"
-#include "lib/call/method_info.h"
+#include "tern/client/call_handle.h"
+#include "tern/client/call_options.h"
+#include "tern/client/channel.h"
+#include "tern/lib/call/method_info.h"
 
 namespace tern {
 

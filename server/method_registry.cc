@@ -1,7 +1,7 @@
-#include "server/method_registry.h"
+#include "tern/server/method_registry.h"
 
 #include "absl/strings/str_cat.h"
-#include "lib/base/string_view.h"
+#include "tern/lib/base/string_view.h"
 
 namespace tern {
 

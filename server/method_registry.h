@@ -6,7 +6,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "server/service.h"
+#include "tern/server/service.h"
 
 namespace tern {
 

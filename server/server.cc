@@ -1,4 +1,4 @@
-#include "server/server.h"
+#include "tern/server/server.h"
 
 #include <algorithm>
 #include <memory>
@@ -9,19 +9,19 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
-#include "lib/base/mutex.h"
-#include "lib/base/status_macros.h"
-#include "lib/base/string_view.h"
-#include "lib/base/thread.h"
-#include "lib/call/ambient_call.h"
-#include "lib/net/address.h"
-#include "lib/net/event_loop.h"
-#include "lib/net/listener.h"
-#include "lib/net/resolver.h"
-#include "server/server_connection.h"
-#include "server/server_environment.h"
-#include "server/stop_signals.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/mutex.h"
+#include "tern/lib/base/status_macros.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/base/thread.h"
+#include "tern/lib/call/ambient_call.h"
+#include "tern/lib/net/address.h"
+#include "tern/lib/net/event_loop.h"
+#include "tern/lib/net/listener.h"
+#include "tern/lib/net/resolver.h"
+#include "tern/server/server_connection.h"
+#include "tern/server/server_environment.h"
+#include "tern/server/stop_signals.h"
 
 namespace tern {
 namespace {
@@ -70,6 +70,10 @@ class ServerCore {
     MutexLock lock(mutex_);
     return state_ != State::kIdle;
   }
+  bool stopped() const {
+    MutexLock lock(mutex_);
+    return state_ == State::kStopped;
+  }
   absl::Status StartParts();
   absl::Status Listen(const std::string& text);
   void OnAccept(net::FileDescriptor socket, const net::Address& peer);
@@ -80,8 +84,10 @@ class ServerCore {
   // False when the time or a signal came first.
   bool WaitForNoConnections(MonotonicTime until, StopSignals* signals);
   absl::Status FinishDrain(absl::Duration grace, StopSignals* signals);
-  void WakeWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   size_t AbortCalls(absl::StatusCode code, std::string_view reason);
+  void WakeWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    for (StopSignals* waiter : waiters_) waiter->Wake();
+  }
 
   ServerEnvironment environment_;
   absl::Status registered_;
@@ -96,7 +102,7 @@ class ServerCore {
   std::vector<std::unique_ptr<net::Listener>> listeners_
       ABSL_GUARDED_BY(mutex_);
   std::vector<net::Address> addresses_ ABSL_GUARDED_BY(mutex_);
-  std::vector<StopSignals*> waiters_ ABSL_GUARDED_BY(mutex_);  // In Wait().
+  std::vector<StopSignals*> waiters_ ABSL_GUARDED_BY(mutex_);
   std::thread drainer_ ABSL_GUARDED_BY(mutex_);  // Of a drain from a handler.
 };
 
@@ -110,8 +116,7 @@ ServerCore::~ServerCore() {
   if (drainer.joinable()) drainer.join();
 }
 
-// --- Start
-// ----------------------------------------------------------------------
+// --- Start -------------------------------------------------------------------
 
 absl::Status ServerCore::Start() {
   if (started()) {
@@ -242,8 +247,7 @@ void ServerCore::StopLoops() {
   for (const auto& connection : CopyConnections()) connection->Abandon();
 }
 
-// --- End
-// ------------------------------------------------------------------------
+// --- End ---------------------------------------------------------------------
 
 bool ServerCore::BeginDrain() {
   std::vector<std::unique_ptr<net::Listener>> listeners;
@@ -313,13 +317,13 @@ absl::Status ServerCore::FinishDrain(absl::Duration grace,
   if (cancelled == 0) return absl::OkStatus();
   return absl::DeadlineExceededError(
       absl::StrCat(cancelled, cancelled == 1 ? " call was" : " calls were",
-                   " cancelled at the end of the drain's grace of ",
-                   absl::FormatDuration(grace)));
+                   " cancelled at the end of the drain"));
 }
 
 absl::Status ServerCore::Drain(absl::Duration grace) {
   if (!BeginDrain()) {
-    return absl::FailedPreconditionError("the server is not running");
+    return absl::FailedPreconditionError(
+        "the server is not running, or is draining already");
   }
   if (!ThreadPool::OnWorker()) return FinishDrain(grace, nullptr);
   // The handler that asks is one of those that are waited for.
@@ -355,32 +359,31 @@ void ServerCore::Stop() {
   WakeWaiters();
 }
 
-void ServerCore::WakeWaiters() {
-  for (StopSignals* const waiter : waiters_) waiter->Wake();
-}
-
 void ServerCore::Wait() {
-  bool catch_signals = environment_.options.drain_on_signals;
-  StopSignals signals(catch_signals);
+  StopSignals signals(environment_.options.drain_on_signals);
   {
     MutexLock lock(mutex_);
-    if (state_ == State::kIdle || state_ == State::kStopped) return;
+    if (state_ == State::kIdle) return;
     waiters_.push_back(&signals);
   }
-  if (signals.Wait(MonotonicTime::InfiniteFuture()) && BeginDrain()) {
+  while (!stopped()) {
+    if (!signals.Wait(MonotonicTime::InfiniteFuture())) continue;
     const absl::Duration grace = environment_.options.drain_grace;
-    TERN_LOG(kInfo) << "draining for at most " << grace;
-    if (absl::Status status = FinishDrain(grace, &signals); !status.ok()) {
-      TERN_LOG(kWarning) << status.message();
+    absl::Status drained;
+    if (BeginDrain()) {
+      TERN_LOG(kInfo) << "draining for at most " << grace;
+      drained = FinishDrain(grace, &signals);
+    } else if (signals.Wait(MonotonicTime::InfiniteFuture())) {
+      // Somebody else drains; this is the second signal.
+      AbortCalls(absl::StatusCode::kCancelled, "the server was stopped");
     }
+    if (!drained.ok()) TERN_LOG(kWarning) << drained.message();
   }
   MutexLock lock(mutex_);
-  while (state_ != State::kStopped) changed_.Wait(mutex_);
   std::erase(waiters_, &signals);
 }
 
-// --- The facade
-// ------------------------------------------------------------------
+// --- The facade --------------------------------------------------------------
 
 Server::Server(ServerOptions options)
     : core_(std::make_unique<ServerCore>(std::move(options))) {}

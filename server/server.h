@@ -8,8 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "server/server_options.h"
-#include "server/service.h"
+#include "tern/server/server_options.h"
+#include "tern/server/service.h"
 
 namespace tern {
 
@@ -34,9 +34,10 @@ class Server {
   // `service` outlives the server. Two services of one name: Start() fails.
   void Register(Service* service);
 
-  // Listens on every address, or on none: the error names the address and
-  // errno's text (a port in use: FAILED_PRECONDITION). May be called again
-  // after a failure. INVALID_ARGUMENT for options that make no sense.
+  // Listens on every address, or on none (one thread at a time): the error
+  // names the address and errno's text (a port in use: FAILED_PRECONDITION).
+  // May be called again after a failure. INVALID_ARGUMENT for options that make
+  // no sense.
   absl::Status Start();
 
   // The addresses that it listens on, with the ports chosen for port 0:

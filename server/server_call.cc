@@ -1,11 +1,11 @@
-#include "server/server_call.h"
+#include "tern/server/server_call.h"
 
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
-#include "lib/base/string_view.h"
-#include "server/server_connection.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/server/server_connection.h"
 
 namespace tern {
 namespace {
@@ -101,8 +101,12 @@ void ServerCall::Run() {
   const MonotonicTime started_at = MonotonicTime::Now();
   queue_us_ = Microseconds(started_at - queued_at_);
   if (cancelled()) {
-    return Complete(absl::CancelledError("cancelled before it was started"),
-                    Certainty::kNotStarted);
+    return Complete(
+        ambient_.deadline.HasPassed()
+            ? absl::DeadlineExceededError(
+                  "the deadline passed before the call was started")
+            : absl::CancelledError("cancelled before it was started"),
+        Certainty::kNotStarted);
   }
   if (request_ == nullptr) {
     absl::Status parsed = ParseRequest(unparsed_request_);
@@ -117,8 +121,7 @@ void ServerCall::Run() {
 }
 
 void ServerCall::RunHandler() {
-  ambient_.cancellation =
-      std::shared_ptr<Cancellation>(shared_from_this(), &cancellation_);
+  ambient_.cancellation = cancellation_;
   const AmbientCallScope scope(&ambient_);
   google::protobuf::MessageLite* reply = entry_.handler->new_reply(&arena_);
   try {

@@ -10,17 +10,17 @@
 #include "absl/status/status.h"
 #include "google/protobuf/arena.h"
 #include "google/protobuf/message_lite.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/base/submission_queue.h"
-#include "lib/base/thread_pool.h"
-#include "lib/call/ambient_call.h"
-#include "lib/call/cancellation.h"
-#include "lib/call/metadata.h"
-#include "lib/net/connection.h"
-#include "lib/wire/session.h"
-#include "server/method_registry.h"
-#include "server/server_context.h"
-#include "server/server_environment.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/base/submission_queue.h"
+#include "tern/lib/base/thread_pool.h"
+#include "tern/lib/call/ambient_call.h"
+#include "tern/lib/call/cancellation.h"
+#include "tern/lib/call/metadata.h"
+#include "tern/lib/net/connection.h"
+#include "tern/lib/wire/session.h"
+#include "tern/server/method_registry.h"
+#include "tern/server/server_context.h"
+#include "tern/server/server_environment.h"
 
 namespace tern {
 
@@ -90,7 +90,7 @@ class ServerCall final : public ServerContext,
   const std::string& local() const override;
   Deadline deadline() const override { return ambient_.deadline; }
   bool cancelled() const override { return cancel_requested_.load(); }
-  Cancellation& cancellation() override { return cancellation_; }
+  Cancellation& cancellation() override { return *cancellation_; }
   const Metadata& metadata() const override { return metadata_; }
   Metadata& trailing_metadata() override { return trailing_metadata_; }
   const wire::TraceContext& trace() const override { return ambient_.trace; }
@@ -111,7 +111,9 @@ class ServerCall final : public ServerContext,
   std::atomic<State> state_{State::kReceiving};
   std::shared_ptr<ServerCall> pools_share_;  // While the pool has the call.
   std::atomic<bool> cancel_requested_{false};
-  Cancellation cancellation_;
+  // On its own: calls that the handler has made may keep it longer than this.
+  const std::shared_ptr<Cancellation> cancellation_ =
+      std::make_shared<Cancellation>();
 
   // The worker's while it has the call, else the connection's.
   google::protobuf::Arena arena_;

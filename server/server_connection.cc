@@ -1,14 +1,14 @@
-#include "server/server_connection.h"
+#include "tern/server/server_connection.h"
 
 #include <utility>
 #include <vector>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
-#include "lib/base/string_view.h"
-#include "lib/call/call_error.h"
-#include "server/server_options.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/call/call_error.h"
+#include "tern/server/server_options.h"
 
 namespace tern {
 namespace {
@@ -69,8 +69,7 @@ ServerConnection::ServerConnection(
       on_disconnected_(std::move(on_disconnected)),
       memory_(environment->memory.get()) {}
 
-// --- From the session
-// ---------------------------------------------------------
+// --- From the session --------------------------------------------------------
 
 void ServerConnection::OnHello(const wire::Hello& /*peer*/) {
   role_.AssertHeld();
@@ -109,10 +108,10 @@ void ServerConnection::OnCall(wire::Stream& stream,
   call->self = std::move(call);
 }
 
-bool ServerConnection::OnMessageStart(wire::Stream& stream, uint32_t length) {
+bool ServerConnection::OnMessageChunk(wire::Stream& stream, size_t bytes) {
   role_.AssertHeld();
-  if (!memory_.Reserve(length)) return false;
-  CallOf(stream).reserved_bytes += length;
+  if (!memory_.Reserve(static_cast<int64_t>(bytes))) return false;
+  CallOf(stream).reserved_bytes += static_cast<int64_t>(bytes);
   return true;
 }
 
@@ -160,8 +159,7 @@ void ServerConnection::OnCancel(wire::Stream& stream, wire::CancelCause cause) {
   Defer(call.Cancel());
 }
 
-// --- To the session
-// -----------------------------------------------------------
+// --- To the session ----------------------------------------------------------
 
 void ServerConnection::Complete(std::shared_ptr<ServerCall> call) {
   // The call may hold the last share of a connection that has ended.
@@ -191,7 +189,7 @@ void ServerConnection::OnTurnEnd() {
 
 void ServerConnection::OnIdle() {
   role_.AssertHeld();
-  memory_.ReturnSpare();
+  memory_.ReleaseSpare();
 }
 
 void ServerConnection::Refuse(ServerCall& call, absl::StatusCode code,

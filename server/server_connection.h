@@ -8,11 +8,11 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
-#include "lib/base/submission_queue.h"
-#include "lib/net/connection.h"
-#include "server/memory_budget.h"
-#include "server/server_call.h"
-#include "server/server_environment.h"
+#include "tern/lib/base/submission_queue.h"
+#include "tern/lib/net/connection.h"
+#include "tern/server/memory_budget.h"
+#include "tern/server/server_call.h"
+#include "tern/server/server_environment.h"
 
 namespace tern {
 
@@ -47,7 +47,7 @@ class ServerConnection final : public net::Connection {
   void OnHello(const wire::Hello& peer) override;
   void OnCall(wire::Stream& stream, const wire::CallHeader& header,
               wire::CallShape* shape) override;
-  bool OnMessageStart(wire::Stream& stream, uint32_t length) override;
+  bool OnMessageChunk(wire::Stream& stream, size_t bytes) override;
   void OnMessage(wire::Stream& stream, wire::IncomingMessage& message) override;
   void OnHalfClose(wire::Stream& stream) override;
   void OnCancel(wire::Stream& stream, wire::CancelCause cause) override;

@@ -6,10 +6,10 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
-#include "lib/call/ambient_call.h"
-#include "lib/call/cancellation.h"
-#include "lib/call/deadline.h"
-#include "lib/call/metadata.h"
+#include "tern/lib/call/ambient_call.h"
+#include "tern/lib/call/cancellation.h"
+#include "tern/lib/call/deadline.h"
+#include "tern/lib/call/metadata.h"
 
 namespace tern {
 

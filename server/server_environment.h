@@ -4,11 +4,11 @@
 #include <memory>
 #include <string>
 
-#include "lib/base/log.h"
-#include "lib/base/thread_pool.h"
-#include "server/memory_budget.h"
-#include "server/method_registry.h"
-#include "server/server_options.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/thread_pool.h"
+#include "tern/server/memory_budget.h"
+#include "tern/server/method_registry.h"
+#include "tern/server/server_options.h"
 
 namespace tern {
 

@@ -1,13 +1,13 @@
-#include "server/server_options.h"
+#include "tern/server/server_options.h"
 
 #include <sched.h>
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "lib/base/string_view.h"
-#include "lib/wire/hello.h"
-#include "server/memory_budget.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/wire/hello.h"
+#include "tern/server/memory_budget.h"
 
 namespace tern {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "lib/net/connection.h"
+#include "tern/lib/net/connection.h"
 
 namespace tern {
 
@@ -46,7 +46,10 @@ struct ServerOptions {
   uint32_t max_metadata_entries = 64;
 
   // Per connection, not announced.
-  size_t max_unsent_bytes = 4 << 20;  // Then no more of its calls are started.
+  // Bytes of answers that a client has not taken. Above it, its requests wait;
+  // when they are in the way of the socket itself, nothing more is read from
+  // it.
+  size_t max_unsent_bytes = 4 << 20;
   absl::Duration hello_timeout = absl::Seconds(5);
   absl::Duration frame_timeout =
       absl::Seconds(10);  // From a frame's first byte to its last.

@@ -1,4 +1,4 @@
-#include "server/stop_signals.h"
+#include "tern/server/stop_signals.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,7 +10,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "lib/base/log.h"
+#include "tern/lib/base/log.h"
 
 namespace tern {
 namespace {

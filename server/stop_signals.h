@@ -3,8 +3,8 @@
 
 #include <signal.h>
 
-#include "lib/base/monotonic_time.h"
-#include "lib/net/socket.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/net/socket.h"
 
 namespace tern {
 

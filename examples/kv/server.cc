@@ -1,6 +1,6 @@
 // The key-value server: kv.proto over LevelDB. See kUsage.
 
-#include "server/server.h"
+#include "tern/server/server.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -20,7 +20,8 @@
 
 namespace {
 
-constexpr std::string_view kUsage = R"(Usage: server --data=DIRECTORY [OPTION]...
+constexpr std::string_view kUsage =
+    R"(Usage: server --data=DIRECTORY [OPTION]...
 
 Serves the key-value store in DIRECTORY (made if it does not exist) until SIGTERM
 or Ctrl-C; it then takes no new calls, finishes those in flight and ends. A second

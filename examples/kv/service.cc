@@ -8,14 +8,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "examples/kv/limits.h"
-#include "lib/base/log.h"
-#include "lib/base/status_macros.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/status_macros.h"
 
 namespace kv {
 namespace {
 
-absl::Status TooLarge(std::string_view what, size_t size,
-                      std::string_view unit, size_t limit) {
+absl::Status TooLarge(std::string_view what, size_t size, std::string_view unit,
+                      size_t limit) {
   return absl::InvalidArgumentError(absl::StrFormat(
       "%s of %d %s exceeds the limit of %d", what, size, unit, limit));
 }
@@ -46,8 +46,8 @@ absl::Status CheckBatch(const v1::BatchPutRequest& request) {
     const v1::Entry& entry = request.entries(i);
     if (absl::Status status = CheckEntry(entry.key(), entry.value());
         !status.ok()) {
-      return absl::Status(status.code(), absl::StrCat("entries[", i, "]: ",
-                                                      status.message()));
+      return absl::Status(status.code(),
+                          absl::StrCat("entries[", i, "]: ", status.message()));
     }
     bytes += entry.key().size() + entry.value().size();
   }

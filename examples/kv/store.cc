@@ -62,15 +62,13 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(
         new Store(options, std::unique_ptr<leveldb::DB>(db)));
   }
   if (IsLocked(status, options.directory)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the data directory \"", options.directory,
-                     "\" is in use by another server (", status.ToString(),
-                     ")"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the data directory \"", options.directory,
+        "\" is in use by another server (", status.ToString(), ")"));
   }
-  return absl::Status(CodeOf(status),
-                      absl::StrCat("open the data directory \"",
-                                   options.directory, "\": ",
-                                   status.ToString()));
+  return absl::Status(CodeOf(status), absl::StrCat("open the data directory \"",
+                                                   options.directory,
+                                                   "\": ", status.ToString()));
 }
 
 Store::Store(const StoreOptions& options, std::unique_ptr<leveldb::DB> db)

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "lib/base/log.h"
-#include "lib/base/monotonic_time.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/monotonic_time.h"
 
 namespace tern {
 

@@ -1,4 +1,4 @@
-#include "lib/base/log.h"
+#include "tern/lib/base/log.h"
 
 #include <unistd.h>
 
@@ -10,7 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "lib/base/mutex.h"
+#include "tern/lib/base/mutex.h"
 
 namespace tern {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "lib/base/monotonic_time.h"
+#include "tern/lib/base/monotonic_time.h"
 
 namespace tern {
 

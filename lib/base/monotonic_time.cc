@@ -1,4 +1,4 @@
-#include "lib/base/monotonic_time.h"
+#include "tern/lib/base/monotonic_time.h"
 
 #include <time.h>
 

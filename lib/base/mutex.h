@@ -6,7 +6,7 @@
 #include <mutex>
 
 #include "absl/base/thread_annotations.h"
-#include "lib/base/monotonic_time.h"
+#include "tern/lib/base/monotonic_time.h"
 
 namespace tern {
 

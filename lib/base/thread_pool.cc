@@ -1,9 +1,9 @@
-#include "lib/base/thread_pool.h"
+#include "tern/lib/base/thread_pool.h"
 
 #include <utility>
 
-#include "lib/base/log.h"
-#include "lib/base/thread.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/thread.h"
 
 namespace tern {
 namespace {

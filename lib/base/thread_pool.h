@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "lib/base/deadline_heap.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/base/mutex.h"
+#include "tern/lib/base/deadline_heap.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/base/mutex.h"
 
 namespace tern {
 

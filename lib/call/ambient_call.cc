@@ -1,4 +1,4 @@
-#include "lib/call/ambient_call.h"
+#include "tern/lib/call/ambient_call.h"
 
 namespace tern {
 namespace {

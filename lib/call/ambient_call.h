@@ -3,9 +3,9 @@
 
 #include <memory>
 
-#include "lib/call/cancellation.h"
-#include "lib/call/deadline.h"
-#include "lib/wire/call_header.h"
+#include "tern/lib/call/cancellation.h"
+#include "tern/lib/call/deadline.h"
+#include "tern/lib/wire/call_header.h"
 
 namespace tern {
 

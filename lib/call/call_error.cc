@@ -1,4 +1,4 @@
-#include "lib/call/call_error.h"
+#include "tern/lib/call/call_error.h"
 
 #include <array>
 #include <utility>
@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "lib/base/string_view.h"
+#include "tern/lib/base/string_view.h"
 
 namespace tern {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "lib/wire/certainty.h"
+#include "tern/lib/wire/certainty.h"
 
 namespace tern {
 

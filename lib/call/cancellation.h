@@ -7,7 +7,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
-#include "lib/base/mutex.h"
+#include "tern/lib/base/mutex.h"
 
 namespace tern {
 

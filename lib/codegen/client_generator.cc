@@ -1,10 +1,10 @@
-#include "lib/codegen/client_generator.h"
+#include "tern/lib/codegen/client_generator.h"
 
 #include <string_view>
 #include <vector>
 
-#include "lib/codegen/layout.h"
-#include "lib/codegen/source_text.h"
+#include "tern/lib/codegen/layout.h"
+#include "tern/lib/codegen/source_text.h"
 
 namespace tern::codegen {
 namespace {
@@ -127,8 +127,9 @@ std::string Definitions(const Method& method) {
 std::string ClientHeader(const File& file) {
   Includes includes = {
       .standard = {"string_view"},
-      .others = {"absl/status/statusor.h", "client/call_handle.h",
-                 "client/call_options.h", "client/channel.h", "client/stub.h"},
+      .others = {"absl/status/statusor.h", "tern/client/call_handle.h",
+                 "tern/client/call_options.h", "tern/client/channel.h",
+                 "tern/client/stub.h"},
   };
   includes.others.insert(file.pb_headers.begin(), file.pb_headers.end());
   std::string body;
@@ -141,7 +142,7 @@ std::string ClientHeader(const File& file) {
 
 std::string ClientSource(const File& file) {
   Includes includes = {.standard = {"utility"},
-                       .others = {"lib/call/method_info.h"}};
+                       .others = {"tern/lib/call/method_info.h"}};
   std::string body;
   for (const Service& service : file.services) {
     std::vector<Method> methods = service.UnaryMethods();

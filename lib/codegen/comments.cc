@@ -1,4 +1,4 @@
-#include "lib/codegen/comments.h"
+#include "tern/lib/codegen/comments.h"
 
 #include <algorithm>
 #include <cstddef>

@@ -1,4 +1,4 @@
-#include "lib/codegen/generator.h"
+#include "tern/lib/codegen/generator.h"
 
 #include <memory>
 #include <utility>
@@ -9,11 +9,11 @@
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream.h"
-#include "lib/codegen/client_generator.h"
-#include "lib/codegen/mock_generator.h"
-#include "lib/codegen/model.h"
-#include "lib/codegen/server_generator.h"
-#include "lib/codegen/source_text.h"
+#include "tern/lib/codegen/client_generator.h"
+#include "tern/lib/codegen/mock_generator.h"
+#include "tern/lib/codegen/model.h"
+#include "tern/lib/codegen/server_generator.h"
+#include "tern/lib/codegen/source_text.h"
 
 namespace tern::codegen {
 namespace {

@@ -1,7 +1,7 @@
 #include <iostream>
 
 #include "google/protobuf/compiler/plugin.h"
-#include "lib/codegen/generator.h"
+#include "tern/lib/codegen/generator.h"
 
 int main(int argc, char* argv[]) {
   // protoc passes on what its plugins write to the standard error.

@@ -1,9 +1,9 @@
-#include "lib/codegen/mock_generator.h"
+#include "tern/lib/codegen/mock_generator.h"
 
 #include <vector>
 
-#include "lib/codegen/layout.h"
-#include "lib/codegen/source_text.h"
+#include "tern/lib/codegen/layout.h"
+#include "tern/lib/codegen/source_text.h"
 
 namespace tern::codegen {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "lib/codegen/model.h"
+#include "tern/lib/codegen/model.h"
 
 namespace tern::codegen {
 

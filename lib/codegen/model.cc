@@ -1,11 +1,11 @@
-#include "lib/codegen/model.h"
+#include "tern/lib/codegen/model.h"
 
 #include <map>
 
 #include "absl/status/status.h"
 #include "google/protobuf/descriptor.pb.h"
-#include "lib/codegen/comments.h"
-#include "lib/codegen/names.h"
+#include "tern/lib/codegen/comments.h"
+#include "tern/lib/codegen/names.h"
 
 namespace tern::codegen {
 namespace {

@@ -1,4 +1,4 @@
-#include "lib/codegen/names.h"
+#include "tern/lib/codegen/names.h"
 
 #include <algorithm>
 #include <cstddef>

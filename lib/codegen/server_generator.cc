@@ -1,10 +1,10 @@
-#include "lib/codegen/server_generator.h"
+#include "tern/lib/codegen/server_generator.h"
 
 #include <string_view>
 #include <vector>
 
-#include "lib/codegen/layout.h"
-#include "lib/codegen/source_text.h"
+#include "tern/lib/codegen/layout.h"
+#include "tern/lib/codegen/source_text.h"
 
 namespace tern::codegen {
 namespace {
@@ -100,8 +100,8 @@ std::string Definitions(const Service& service) {
 std::string ServerHeader(const File& file) {
   Includes includes = {
       .standard = {"span", "string_view"},
-      .others = {"absl/status/status.h", "server/server_context.h",
-                 "server/service.h"},
+      .others = {"absl/status/status.h", "tern/server/server_context.h",
+                 "tern/server/service.h"},
   };
   includes.others.insert(file.pb_headers.begin(), file.pb_headers.end());
   std::string body;

@@ -1,6 +1,6 @@
-#include "lib/codegen/source_text.h"
+#include "tern/lib/codegen/source_text.h"
 
-#include "lib/codegen/names.h"
+#include "tern/lib/codegen/names.h"
 
 namespace tern::codegen {
 namespace {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "lib/codegen/model.h"
+#include "tern/lib/codegen/model.h"
 
 // What generated files have in common around their classes.
 namespace tern::codegen {

@@ -1,4 +1,4 @@
-#include "lib/net/address.h"
+#include "tern/lib/net/address.h"
 
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -9,9 +9,9 @@
 #include <cstring>
 
 #include "absl/strings/numbers.h"
-#include "lib/base/log.h"
-#include "lib/base/status_macros.h"
-#include "lib/base/string_view.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/status_macros.h"
+#include "tern/lib/base/string_view.h"
 
 namespace tern::net {
 namespace {

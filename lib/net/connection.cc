@@ -1,4 +1,4 @@
-#include "lib/net/connection.h"
+#include "tern/lib/net/connection.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -7,24 +7,16 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
-#include "lib/base/string_view.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/string_view.h"
 
 namespace tern::net {
 namespace {
 
+// Turns of one driver before it lets others have their share of its thread.
+constexpr int kMaxTurns = 16;
 // Reads of one turn: the other connections of the loop wait meanwhile.
 constexpr int kMaxReadsPerTurn = 4;
-// How long one driver goes on while others keep announcing work: what was
-// deferred, its own caller, and on the loop's thread everything else wait.
-constexpr absl::Duration kMaxDriveTime = absl::Milliseconds(1);
-
-// To be asked after each turn that was not the last. `*until` is its own.
-bool HasDrivenForLong(MonotonicTime* until) {
-  const MonotonicTime now = MonotonicTime::Now();
-  if (*until == MonotonicTime()) *until = now + kMaxDriveTime;
-  return now >= *until;
-}
 // How long a connection that has said everything waits for the peer's FIN.
 // Closing at once could make the kernel send RST, which destroys what the peer
 // has not read yet: our GOAWAY.
@@ -100,6 +92,10 @@ void Connection::OnTimer() {
   const MonotonicTime now = loop_->now();
   session_.OnTime(now);
   OnHostTime(now);
+  if (write_failed_ && now >= write_blocked_since_ + kShutdownTimeout) {
+    broken_ = true;
+    session_.OnTransportClosed("the transport takes no more bytes", now);
+  }
   if (write_blocked_ && now >= write_blocked_since_ + options_.write_timeout) {
     broken_ = true;
     session_.OnTransportClosed(
@@ -125,8 +121,8 @@ void Connection::DriveAndRelease() {
   bool tell_disconnected = false;
   wire::ErrorCode code = wire::ErrorCode::kNoError;
   std::string reason;
-  MonotonicTime until;
-  do {
+  bool released = false;
+  for (int turn = 0; turn < kMaxTurns && !released; ++turn) {
     TakeSubmissions();
     WriteOutput();
     OnTurnEnd();
@@ -147,22 +143,11 @@ void Connection::DriveAndRelease() {
                 std::back_inserter(deferred));
       deferred_.clear();
     }
-  } while (!role_.TryRelease() && !(HasDrivenForLong(&until) && HandOver()));
+    released = role_.TryRelease();
+  }
+  if (!released && role_.Release()) PostUpdate();
   for (const std::shared_ptr<Deferred>& item : deferred) item->RunDeferred();
   if (tell_disconnected) OnDisconnected(code, reason);
-}
-
-bool Connection::HandOver() {
-  if (!handover_posted_) {
-    handover_posted_ = loop_->Post([self = shared_from_this()] {
-      self->role_.Acquire();
-      self->handover_posted_ = false;
-      self->DriveAndRelease();
-    });
-  }
-  if (!handover_posted_) return false;
-  role_.Release();
-  return true;
 }
 
 void Connection::ReadInput() {
@@ -199,7 +184,7 @@ void Connection::ReadInput() {
 
 void Connection::WriteOutput() {
   if (disconnected_ || shut_down_) return;
-  while (!broken_) {
+  while (!broken_ && !write_failed_) {
     const std::string_view output = session_.Output();
     if (output.empty()) {
       write_blocked_ = false;
@@ -217,9 +202,11 @@ void Connection::WriteOutput() {
       }
       return;
     }
-    broken_ = true;
-    session_.OnTransportClosed(Describe("write", result.error),
-                               MonotonicTime::Now());
+    // What the peer had sent before may still be there to be read, and says
+    // more: its answers, its GOAWAY. Reading then finds the end.
+    write_failed_ = true;
+    write_blocked_ = false;
+    write_blocked_since_ = MonotonicTime::Now();
   }
 }
 
@@ -227,6 +214,10 @@ void Connection::WriteOutput() {
 // comes.
 void Connection::UpdateClosing() {
   if (!session_.closed() || broken_ || shut_down_ || write_blocked_) return;
+  if (write_failed_) {
+    broken_ = true;
+    return;
+  }
   shut_down_ = true;
   shut_down_at_ = MonotonicTime::Now();
   ::shutdown(socket_.get(), SHUT_WR);
@@ -235,9 +226,12 @@ void Connection::UpdateClosing() {
 void Connection::UpdateInterest() {
   if (interest_ == 0 || broken_) return;
   const size_t unsent = session_.output_bytes();
-  reading_paused_ =
-      !shut_down_ && unsent > (reading_paused_ ? options_.max_unsent_bytes / 2
-                                               : options_.max_unsent_bytes);
+  const size_t limit = reading_paused_ ? options_.max_unsent_bytes / 2
+                                       : options_.max_unsent_bytes;
+  const bool pause = !shut_down_ && !write_failed_ && unsent > limit;
+  if (std::exchange(reading_paused_, pause) != pause) {
+    session_.PauseReceiving(pause, MonotonicTime::Now());
+  }
   uint32_t next = EPOLLERR;  // Always told: 0 would mean "not registered".
   if (!reading_paused_) next |= EPOLLIN;
   if (write_blocked_) next |= EPOLLOUT;
@@ -252,6 +246,9 @@ MonotonicTime Connection::NextTimeout() const {
   if (write_blocked_) {
     next = std::min(next, write_blocked_since_ + options_.write_timeout);
   }
+  if (write_failed_) {
+    next = std::min(next, write_blocked_since_ + kShutdownTimeout);
+  }
   if (shut_down_) next = std::min(next, shut_down_at_ + kShutdownTimeout);
   return next;
 }
@@ -261,14 +258,7 @@ void Connection::UpdateLoop() {
   const MonotonicTime next = NextTimeout();
   if (!broken_ && next >= timer_set_to_) return;
   if (!loop_->OnLoopThread()) {
-    if (std::exchange(update_posted_, true)) return;
-    loop_->Post([weak = weak_from_this()] {
-      const std::shared_ptr<Connection> self = weak.lock();
-      if (self == nullptr) return;
-      self->role_.Acquire();
-      self->update_posted_ = false;
-      self->DriveAndRelease();
-    });
+    if (!std::exchange(update_posted_, true)) PostUpdate();
     return;
   }
   if (broken_) {
@@ -281,6 +271,17 @@ void Connection::UpdateLoop() {
   }
   timer_.Set(next);
   timer_set_to_ = next;
+}
+
+// Has the loop's thread drive, soon.
+void Connection::PostUpdate() {
+  loop_->Post([weak = weak_from_this()] {
+    const std::shared_ptr<Connection> self = weak.lock();
+    if (self == nullptr) return;
+    self->role_.Acquire();
+    self->update_posted_ = false;
+    self->DriveAndRelease();
+  });
 }
 
 void Connection::OnClosed(wire::ErrorCode code, std::string_view reason) {

@@ -1,10 +1,10 @@
-#include "lib/net/connector.h"
+#include "tern/lib/net/connector.h"
 
 #include <sys/epoll.h>
 
 #include <utility>
 
-#include "lib/base/string_view.h"
+#include "tern/lib/base/string_view.h"
 
 namespace tern::net {
 namespace {

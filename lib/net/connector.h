@@ -10,9 +10,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "lib/net/address.h"
-#include "lib/net/event_loop.h"
-#include "lib/net/socket.h"
+#include "tern/lib/net/address.h"
+#include "tern/lib/net/event_loop.h"
+#include "tern/lib/net/socket.h"
 
 namespace tern::net {
 

@@ -81,11 +81,14 @@ class ABSL_LOCKABLE DriverRole {
     }
   }
 
-  // Lets the role go whatever was announced: the caller has seen to it that
-  // some thread acquires it soon.
-  void Release() ABSL_UNLOCK_FUNCTION() {
-    const uint32_t state = state_.fetch_and(~kHeld, std::memory_order_acq_rel);
-    if ((state & kWaiting) != 0) state_.notify_all();
+  // Lets go in any case. True: work was announced that nobody has done, nor
+  // waits for; the caller sees to it that somebody takes the role soon.
+  bool Release() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    const uint32_t state =
+        state_.fetch_and(~(kHeld | kWork), std::memory_order_acq_rel);
+    const bool waiting = (state & kWaiting) != 0;
+    if (waiting) state_.notify_all();
+    return (state & kWork) != 0 && !waiting;
   }
 
   // Tells the checker that the role is held here.

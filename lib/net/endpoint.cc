@@ -4,10 +4,10 @@
 #include <charconv>
 
 #include "absl/status/status.h"
-#include "lib/base/log.h"
-#include "lib/base/status_macros.h"
-#include "lib/base/string_view.h"
-#include "lib/net/address.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/status_macros.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/net/address.h"
 
 namespace tern::net {
 namespace {

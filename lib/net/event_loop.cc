@@ -1,4 +1,4 @@
-#include "lib/net/event_loop.h"
+#include "tern/lib/net/event_loop.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -11,8 +11,8 @@
 #include <limits>
 #include <utility>
 
-#include "lib/base/status_macros.h"
-#include "lib/base/thread.h"
+#include "tern/lib/base/status_macros.h"
+#include "tern/lib/base/thread.h"
 
 namespace tern::net {
 namespace {

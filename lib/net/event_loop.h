@@ -17,11 +17,11 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "lib/base/deadline_heap.h"
-#include "lib/base/log.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/base/mutex.h"
-#include "lib/net/socket.h"
+#include "tern/lib/base/deadline_heap.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/base/mutex.h"
+#include "tern/lib/net/socket.h"
 
 namespace tern::net {
 
@@ -114,7 +114,7 @@ class EventLoop {
   }
   // One buffer for all reads of this loop, so that an idle connection holds
   // none. REQUIRES: loop thread; not across callbacks.
-  static constexpr size_t kReadBufferBytes = 256 * 1024;
+  static constexpr size_t kReadBufferBytes = size_t{256} * 1024;
   std::span<char> read_buffer() {
     TERN_DCHECK(OnLoopThread());
     return {read_buffer_.get(), kReadBufferBytes};

@@ -1,4 +1,4 @@
-#include "lib/net/listener.h"
+#include "tern/lib/net/listener.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/base/status_macros.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/base/status_macros.h"
 
 namespace tern::net {
 namespace {
@@ -150,13 +150,14 @@ bool Listener::AcceptOne(OnAccept& on_accept) {
 
 void Listener::Pause(int error) {
   const uint64_t refused_before = refused();
-  CloseWaiting();
+  // Nothing else could be freed that way.
+  if (error == EMFILE || error == ENFILE) CloseWaiting();
   uint64_t suppressed;
   if (log_limiter_.Allow(loop_->now(), &suppressed)) {
     TERN_LOG(kWarning) << "accept on " << address_.ToString() << ": "
                        << ErrnoText(error) << "; closed "
                        << refused() - refused_before
-                       << " connections that were waiting, next attempt in "
+                       << " waiting connections, trying again in "
                        << absl::FormatDuration(pause_) << " (" << suppressed
                        << " such lines suppressed)";
   }

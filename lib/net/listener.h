@@ -11,23 +11,23 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "lib/base/log.h"
-#include "lib/net/address.h"
-#include "lib/net/event_loop.h"
-#include "lib/net/socket.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/net/address.h"
+#include "tern/lib/net/event_loop.h"
+#include "tern/lib/net/socket.h"
 
 namespace tern::net {
 
 // Accepts connections on one address and hands each to a callback on the loop's
 // thread.
 //
-// Survives what accept can say. ECONNABORTED, EPROTO and their like are
-// skipped. Without free descriptors or buffers (EMFILE, ENFILE, ENOBUFS,
-// ENOMEM) it closes the connections that wait, with the help of a descriptor
-// held in reserve, so that their clients hear of it instead of hanging, and
-// then pauses (10 ms, twice as long each time, at most 1 s). At most
-// kAcceptsPerTurn connections a turn, so that a storm of them can't starve the
-// others.
+// Survives what accept can say. ECONNABORTED, EPROTO and their like, which are
+// about one connection, are skipped. After all others (EMFILE, ENFILE, ENOBUFS,
+// ENOMEM, ...) it pauses: 10 ms, twice as long each time, at most 1 s. Without
+// free descriptors it first closes the connections that wait, with the help of
+// one held in reserve, so that their clients hear of it instead of hanging. At
+// most kAcceptsPerTurn connections a turn, so that a storm of them can't starve
+// the others.
 //
 // Created and destroyed on any thread; lives on its loop: the destructor waits
 // for the loop's thread (or runs at once when on it). The loop outlives it.

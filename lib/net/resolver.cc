@@ -1,4 +1,4 @@
-#include "lib/net/resolver.h"
+#include "tern/lib/net/resolver.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -9,10 +9,10 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "lib/base/log.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/base/thread_pool.h"
-#include "lib/net/socket.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/base/thread_pool.h"
+#include "tern/lib/net/socket.h"
 
 namespace tern::net {
 namespace {

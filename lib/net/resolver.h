@@ -7,7 +7,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
-#include "lib/net/address.h"
+#include "tern/lib/net/address.h"
 
 namespace tern::net {
 

@@ -1,4 +1,4 @@
-#include "lib/net/socket.h"
+#include "tern/lib/net/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,8 +10,8 @@
 
 #include <system_error>
 
-#include "lib/base/status_macros.h"
-#include "lib/base/string_view.h"
+#include "tern/lib/base/status_macros.h"
+#include "tern/lib/base/string_view.h"
 
 namespace tern::net {
 namespace {
@@ -67,6 +67,12 @@ absl::StatusCode CodeOf(int error) {
   }
 }
 
+absl::Status WithPrefix(std::string_view prefix, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(), ToAbsl(std::string(prefix) + ": " +
+                                            std::string(status.message())));
+}
+
 absl::Status SetOption(int fd, int level, int option, int value,
                        std::string_view name) {
   if (setsockopt(fd, level, option, &value, sizeof(value)) == 0) {
@@ -91,6 +97,23 @@ absl::StatusOr<FileDescriptor> OpenStream(const Address& address) {
   return ErrnoToStatus(errno, address.ToString() + ": open a socket");
 }
 
+// Starts to connect: 0 when that is done or in progress, or an errno.
+int Connect(int fd, const Address& peer) {
+  while (connect(fd, peer.sockaddr_ptr(), peer.length()) != 0) {
+    switch (errno) {
+      case EINTR:
+        continue;  // Asked again, it says how far it has come.
+      case EINPROGRESS:
+      case EALREADY:
+      case EISCONN:
+        return 0;
+      default:
+        return errno;
+    }
+  }
+  return 0;
+}
+
 // A TCP connect to a free port of this machine can be given that same port as
 // its own, and is then connected to itself: nobody listens there.
 bool IsConnectedToItself(int fd, const Address& peer) {
@@ -113,10 +136,7 @@ bool RemoveStaleUnixSocket(const Address& address) {
   if (!S_ISSOCK(before.st_mode)) return false;
   absl::StatusOr<FileDescriptor> probe = OpenStream(address);
   if (!probe.ok()) return false;
-  if (connect(probe->get(), address.sockaddr_ptr(), address.length()) == 0 ||
-      errno != ECONNREFUSED) {
-    return false;
-  }
+  if (Connect(probe->get(), address) != ECONNREFUSED) return false;
   // Another starting server may have replaced it since.
   if (lstat(path.c_str(), &after) != 0) return errno == ENOENT;
   return SameFile(before, after) && unlink(path.c_str()) == 0;
@@ -208,13 +228,12 @@ absl::Status ErrnoToStatus(int error, std::string_view what) {
 
 absl::StatusOr<FileDescriptor> StartConnect(const Address& peer) {
   TERN_ASSIGN_OR_RETURN(FileDescriptor socket, OpenStream(peer));
-  TERN_RETURN_IF_ERROR(ConfigureStream(socket.get()));
-  // After EINTR, too, the connect goes on by itself (POSIX).
-  if (connect(socket.get(), peer.sockaddr_ptr(), peer.length()) == 0 ||
-      errno == EINPROGRESS || errno == EINTR) {
-    return socket;
+  TERN_RETURN_IF_ERROR(
+      WithPrefix(peer.ToString(), ConfigureStream(socket.get())));
+  if (const int error = Connect(socket.get(), peer); error != 0) {
+    return ErrnoToStatus(error, peer.ToString());
   }
-  return ErrnoToStatus(errno, peer.ToString());
+  return socket;
 }
 
 absl::Status FinishConnect(int fd, const Address& peer) {
@@ -258,7 +277,8 @@ absl::StatusOr<FileDescriptor> Listen(const Address& address, int backlog) {
   const std::string what = "listen on " + address.ToString();
   FileDescriptor socket(::socket(address.family(), kStreamFlags, 0));
   if (!socket.valid()) return ErrnoToStatus(errno, what);
-  TERN_RETURN_IF_ERROR(ConfigureListening(socket.get(), address));
+  TERN_RETURN_IF_ERROR(
+      WithPrefix(what, ConfigureListening(socket.get(), address)));
   if (const int error = Bind(socket.get(), address)) {
     return ErrnoToStatus(error, what);
   }

@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "lib/net/address.h"
+#include "tern/lib/net/address.h"
 
 namespace tern::net {
 

@@ -1,9 +1,9 @@
-#include "lib/wire/call_header.h"
+#include "tern/lib/wire/call_header.h"
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "lib/wire/field_codec.h"
+#include "tern/lib/wire/field_codec.h"
 
 namespace tern::wire {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "lib/wire/metadata_codec.h"
+#include "tern/lib/wire/metadata_codec.h"
 
 namespace tern::wire {
 

@@ -1,4 +1,4 @@
-#include "lib/wire/certainty.h"
+#include "tern/lib/wire/certainty.h"
 
 namespace tern {
 

@@ -1,4 +1,4 @@
-#include "lib/wire/fault_budget.h"
+#include "tern/lib/wire/fault_budget.h"
 
 namespace tern::wire {
 
@@ -30,8 +30,9 @@ void RapidCancelDetector::OnCall(MonotonicTime now) {
   ++calls_;
 }
 
-bool RapidCancelDetector::OnCancel(MonotonicTime now) {
+bool RapidCancelDetector::OnCancel(MonotonicTime begun_at, MonotonicTime now) {
   Roll(now);
+  if (begun_at < window_start_) return true;
   ++cancels_;
   return calls_ <= kMaxCalls || cancels_ * 2 <= calls_;
 }

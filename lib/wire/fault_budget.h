@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "absl/time/time.h"
-#include "lib/base/monotonic_time.h"
+#include "tern/lib/base/monotonic_time.h"
 
 namespace tern::wire {
 
@@ -33,8 +33,9 @@ class RapidCancelDetector {
   static constexpr uint32_t kMaxCalls = 500;
 
   void OnCall(MonotonicTime now);
-  // False when the limit is passed.
-  bool OnCancel(MonotonicTime now);
+  // False when the limit is passed. A cancel of a call that was begun (at
+  // `begun_at`) before this second does not count.
+  bool OnCancel(MonotonicTime begun_at, MonotonicTime now);
 
  private:
   void Roll(MonotonicTime now);

@@ -1,4 +1,4 @@
-#include "lib/wire/field_codec.h"
+#include "tern/lib/wire/field_codec.h"
 
 #include <cstring>
 

@@ -1,4 +1,4 @@
-#include "lib/wire/frame.h"
+#include "tern/lib/wire/frame.h"
 
 namespace tern::wire {
 namespace {
@@ -126,7 +126,8 @@ const char* CheckFrameHeader(const FrameHeader& header, bool from_client,
   if (rule.block == Rule::kNone && header.header_length != 0) {
     return "header block on a frame that has none";
   }
-  const uint64_t other = uint64_t{header.header_length} + (checksum ? 4 : 0);
+  const uint64_t other =
+      uint64_t{header.header_length} + (checksum ? kChecksumBytes : 0);
   if (other > header.length) {
     return "header block longer than its frame";
   }

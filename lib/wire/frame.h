@@ -20,6 +20,7 @@ namespace tern::wire {
 using StreamId = uint32_t;
 
 inline constexpr size_t kFrameHeaderBytes = 12;
+inline constexpr size_t kChecksumBytes = 4;  // Behind the payload, if at all.
 inline constexpr StreamId kMaxStreamId = 0x7fffffff;
 
 // Section 2: the first bytes in each direction.

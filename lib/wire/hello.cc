@@ -1,8 +1,8 @@
-#include "lib/wire/hello.h"
+#include "tern/lib/wire/hello.h"
 
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
-#include "lib/wire/field_codec.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/wire/field_codec.h"
 
 namespace tern::wire {
 namespace {

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "lib/wire/metadata_codec.h"
+#include "tern/lib/wire/metadata_codec.h"
 
 namespace tern::wire {
 

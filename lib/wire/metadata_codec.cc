@@ -1,9 +1,9 @@
-#include "lib/wire/metadata_codec.h"
+#include "tern/lib/wire/metadata_codec.h"
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
+#include "tern/lib/base/log.h"
 
 namespace tern::wire {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "lib/wire/field_codec.h"
+#include "tern/lib/wire/field_codec.h"
 
 namespace tern::wire {
 

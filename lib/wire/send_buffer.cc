@@ -1,4 +1,4 @@
-#include "lib/wire/send_buffer.h"
+#include "tern/lib/wire/send_buffer.h"
 
 #include <algorithm>
 #include <cstring>

@@ -22,6 +22,8 @@ class SendBuffer {
   std::string_view view() const {
     return std::string_view(data_.get() + begin_, end_ - begin_);
   }
+  // The last `size` of them.
+  char* Tail(size_t size) { return data_.get() + end_ - size; }
   size_t size() const { return end_ - begin_; }
   bool empty() const { return begin_ == end_; }
   void Take(size_t size);

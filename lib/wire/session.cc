@@ -1,13 +1,13 @@
 // The life of a session and of its streams: beginning, time, end.
 
-#include "lib/wire/session.h"
+#include "tern/lib/wire/session.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
-#include "lib/base/string_view.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/string_view.h"
 
 namespace tern::wire {
 namespace {
@@ -37,10 +37,12 @@ Stream* Session::Find(StreamId id) const {
 }
 
 Stream* Session::Open(StreamId id, MonotonicTime deadline) {
-  if (streams_.empty()) busy_since_ = now_;
+  // A peer that has said nothing since the last calls began still owes that.
+  if (streams_.empty() && last_receive_ >= busy_since_) busy_since_ = now_;
   auto stream = std::make_unique<Stream>();
   stream->id_ = id;
   stream->deadline_ = deadline;
+  stream->opened_at_ = now_;
   stream->send_window_ = peer_hello_.stream_window_bytes;
   stream->receive_window_ = options_.hello.stream_window_bytes;
   earliest_deadline_ = std::min(earliest_deadline_, deadline);
@@ -51,6 +53,7 @@ void Session::Remove(Stream& stream) {
   DropSendQueue(stream);
   DropAssembly(stream);
   stream.wire_ended_ = true;
+  if (std::exchange(stream.ready_, false)) std::erase(ready_, stream.id_);
   const auto found = streams_.find(stream.id_);
   TERN_CHECK(found != streams_.end());
   erased_.push_back(std::move(found->second));
@@ -124,22 +127,30 @@ MonotonicTime Session::NextTimeout() const {
   if (!has_peer_hello_) {
     next = std::min(next, started_at_ + options_.hello_timeout);
   }
-  if (!partial_.empty()) {
+  if (!partial_.empty() && !receiving_paused_) {
     next = std::min(next, partial_since_ + options_.frame_timeout);
   }
   return next;
 }
 
 MonotonicTime Session::KeepaliveTime() const {
-  if (streams_.empty() || !has_peer_hello_) {
-    return MonotonicTime::InfiniteFuture();
-  }
+  if (receiving_paused_) return MonotonicTime::InfiniteFuture();
   if (!ping_sent_at_.is_infinite()) {
     return ping_sent_at_ + options_.keepalive_timeout;
+  }
+  if (streams_.empty() || !has_peer_hello_) {
+    return MonotonicTime::InfiniteFuture();
   }
   return std::max(last_receive_, busy_since_) +
          std::max(options_.keepalive_interval,
                   absl::Milliseconds(peer_hello_.min_ping_interval_ms));
+}
+
+void Session::PauseReceiving(bool paused, MonotonicTime now) {
+  if (std::exchange(receiving_paused_, paused) && !paused) {
+    partial_since_ = now;
+    last_receive_ = now;
+  }
 }
 
 void Session::OnTime(MonotonicTime now) {
@@ -153,7 +164,8 @@ void Session::OnTime(MonotonicTime now) {
                  absl::StrCat("no HELLO within ",
                               absl::FormatDuration(options_.hello_timeout)));
   }
-  if (!partial_.empty() && now >= partial_since_ + options_.frame_timeout) {
+  if (!partial_.empty() && !receiving_paused_ &&
+      now >= partial_since_ + options_.frame_timeout) {
     return Close(ErrorCode::kTimeout,
                  absl::StrCat("a frame was not complete within ",
                               absl::FormatDuration(options_.frame_timeout)));
@@ -274,8 +286,11 @@ void Session::Close(ErrorCode code, std::string_view reason) {
 void Session::OnTransportClosed(std::string_view reason, MonotonicTime now) {
   const Entry entry(this);
   now_ = now;
-  CloseWith(ErrorCode::kInternalError, reason, absl::StatusCode::kUnavailable,
-            Farewell::kNothing, /*nothing_started=*/false);
+  // The peer's way to end a drain, when it is the first to have no calls.
+  const bool drained = (draining() || goaway_received_) && streams_.empty();
+  CloseWith(drained ? ErrorCode::kNoError : ErrorCode::kInternalError, reason,
+            absl::StatusCode::kUnavailable, Farewell::kNothing,
+            /*nothing_started=*/false);
 }
 
 void Session::CloseWith(ErrorCode code, std::string_view reason,
@@ -287,6 +302,7 @@ void Session::CloseWith(ErrorCode code, std::string_view reason,
   if (farewell == Farewell::kNothing) {
     sent = out_.total_taken();
     out_.Clear();
+    unsealed_bytes_ = 0;
   } else if (farewell == Farewell::kGoAway &&
              (is_client() || preface_received_ == kPreface.size())) {
     // A server says nothing before it has read the client's preface.

@@ -12,14 +12,14 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/wire/call_header.h"
-#include "lib/wire/fault_budget.h"
-#include "lib/wire/frame.h"
-#include "lib/wire/hello.h"
-#include "lib/wire/send_buffer.h"
-#include "lib/wire/status_header.h"
-#include "lib/wire/stream.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/wire/call_header.h"
+#include "tern/lib/wire/fault_budget.h"
+#include "tern/lib/wire/frame.h"
+#include "tern/lib/wire/hello.h"
+#include "tern/lib/wire/send_buffer.h"
+#include "tern/lib/wire/status_header.h"
+#include "tern/lib/wire/stream.h"
 
 namespace tern::wire {
 
@@ -28,6 +28,8 @@ enum class Role { kClient, kServer };
 struct SessionOptions {
   Role role = Role::kClient;
   // What this side announces and holds its peer to. CheckHello(hello) is OK.
+  // Of the features, CHECKSUM is used when both sides announce it; COMPRESSED
+  // messages are not taken in yet, so gzip and zstd are not to be announced.
   Hello hello;
   absl::Duration hello_timeout = absl::Seconds(5);
   absl::Duration frame_timeout = absl::Seconds(10);
@@ -109,6 +111,11 @@ class SessionVisitor {
   virtual bool OnMessageStart(Stream& /*stream*/, uint32_t /*length*/) {
     return true;
   }
+  // `bytes` more of such a message have come, and are to be held: false
+  // likewise. So memory is only taken for what a peer has really sent.
+  virtual bool OnMessageChunk(Stream& /*stream*/, size_t /*bytes*/) {
+    return true;
+  }
   virtual void OnMessage(Stream& stream, IncomingMessage& message) = 0;
   // What was queued on the stream has all been appended.
   virtual void OnWritable(Stream& /*stream*/) {}
@@ -146,12 +153,15 @@ class Session {
   std::string_view Output();
   // The first `size` bytes of Output() are in the kernel's hands.
   void Sent(size_t size);
+  // Bytes that the transport has not taken yet.
+  size_t output_bytes() const { return out_.size(); }
   // Bytes not yet sent, those that wait for windows included.
   size_t unsent_bytes() const { return out_.size() + queued_bytes_; }
-  // Of these, what only waits for the transport.
-  size_t output_bytes() const { return out_.size(); }
   // The transport has ended without the session's doing: ends every stream.
   void OnTransportClosed(std::string_view reason, MonotonicTime now);
+  // The host does not read for a while (or does again): what the peer sends in
+  // time then counts as sent in time.
+  void PauseReceiving(bool paused, MonotonicTime now);
   // No more bytes are taken or made, beyond what Output() still has.
   bool closed() const { return closed_; }
 
@@ -268,7 +278,7 @@ class Session {
   std::string_view ReceivePreface(std::string_view bytes);
   std::string_view ReceiveRest(std::string_view bytes);
   bool CheckHeader(const FrameHeader& header);
-  void ReceiveFrame(const FrameHeader& header, std::string_view body);
+  void ReceiveFrame(const FrameHeader& header, std::string_view bytes);
   void ReceiveHello(const Frame& frame);
   void ReceiveClientHeaders(const Frame& frame);
   void ReceiveServerHeaders(const Frame& frame);
@@ -295,6 +305,9 @@ class Session {
   // session_send.cc
   char* AppendFrame(FrameType type, uint8_t flags, StreamId stream,
                     std::string_view block, size_t payload_bytes);
+  // Writes the checksum of the last frame, whose payload is there by then.
+  void SealFrame();
+  size_t ChecksumBytes() const;
   void AppendWindow(StreamId stream, uint32_t increment);
   void AppendGoAway(StreamId last, ErrorCode code, std::string_view reason);
   void AppendPing(uint64_t payload, bool ack);
@@ -367,6 +380,7 @@ class Session {
   size_t preface_received_ = 0;
   bool has_peer_hello_ = false;
   Hello peer_hello_;
+  bool receiving_paused_ = false;
   std::string partial_;  // A frame that is not complete yet.
   MonotonicTime partial_since_;
   MonotonicTime started_at_;
@@ -377,6 +391,8 @@ class Session {
 
   // Sending.
   SendBuffer out_;
+  // How many of out_'s last bytes are a frame whose checksum is missing.
+  size_t unsealed_bytes_ = 0;
   int64_t send_window_ = Hello::kMinConnectionWindowBytes;
   size_t queued_bytes_ = 0;
   std::vector<StreamId> ready_;  // Streams with something to send, in turn.
@@ -406,7 +422,7 @@ class Session {
   uint64_t payload_frames_sent_ = 0;
 
   // Keepalive.
-  MonotonicTime busy_since_;  // When streams_ last stopped being empty.
+  MonotonicTime busy_since_;  // When streams_ stopped being empty.
   MonotonicTime ping_sent_at_ = MonotonicTime::InfiniteFuture();
 };
 

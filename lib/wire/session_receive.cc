@@ -7,9 +7,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
-#include "lib/base/string_view.h"
-#include "lib/wire/session.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/wire/crc32c.h"
+#include "tern/lib/wire/session.h"
 
 namespace tern::wire {
 
@@ -42,7 +43,7 @@ void Session::Receive(std::string_view bytes, MonotonicTime now) {
       if (!CheckHeader(header)) return;
       const size_t size = kFrameHeaderBytes + size_t{header.length};
       if (bytes.size() >= size) {
-        ReceiveFrame(header, bytes.substr(kFrameHeaderBytes, header.length));
+        ReceiveFrame(header, bytes.substr(0, size));
         bytes.remove_prefix(size);
         continue;
       }
@@ -87,7 +88,7 @@ std::string_view Session::ReceiveRest(std::string_view bytes) {
   const FrameHeader header = DecodeFrameHeader(partial_.data());
   if (!take(kFrameHeaderBytes + size_t{header.length})) return {};
   const std::string frame = std::exchange(partial_, std::string());
-  ReceiveFrame(header, std::string_view(frame).substr(kFrameHeaderBytes));
+  ReceiveFrame(header, frame);
   return bytes;
 }
 
@@ -124,12 +125,21 @@ bool Session::CheckHeader(const FrameHeader& header) {
   return true;
 }
 
-void Session::ReceiveFrame(const FrameHeader& header, std::string_view body) {
+// `bytes`: all of the frame.
+void Session::ReceiveFrame(const FrameHeader& header, std::string_view bytes) {
   erased_.clear();
   if (!IsKnownType(header.type)) {
     Fault("optional frames of unknown type");
     return;
   }
+  if ((header.flags & kFlagChecksum) != 0) {
+    const size_t size = bytes.size() - kChecksumBytes;
+    if (LoadBigEndian32(bytes.data() + size) != Crc32c(bytes.substr(0, size))) {
+      return Close(ErrorCode::kDataCorrupt, "a frame's checksum is wrong");
+    }
+    bytes.remove_suffix(kChecksumBytes);
+  }
+  const std::string_view body = bytes.substr(kFrameHeaderBytes);
   const Frame frame = {.header = header,
                        .block = body.substr(0, header.header_length),
                        .payload = body.substr(header.header_length)};
@@ -404,7 +414,8 @@ void Session::ReceiveFirstChunk(Stream& stream, const Chunk& chunk) {
   }
   if (chunk.bytes.size() > length) return fail("message not as LENGTH says");
   if (chunk.bytes.size() < kMinChunkBytes && !Fault("short chunks")) return;
-  const bool accepted = visitor_->OnMessageStart(stream, chunk.length);
+  const bool accepted = visitor_->OnMessageStart(stream, chunk.length) &&
+                        visitor_->OnMessageChunk(stream, chunk.bytes.size());
   if (Gone(stream)) return;
   if (!accepted) {
     return FailStream(
@@ -442,6 +453,14 @@ void Session::ReceiveLaterChunk(Stream& stream, const Chunk& chunk) {
   if (size > assembly.length || (chunk.end_message && size < assembly.length)) {
     return FailStream(stream, absl::StatusCode::kInternal,
                       "message not as LENGTH says");
+  }
+  const bool accepted = visitor_->OnMessageChunk(stream, chunk.bytes.size());
+  if (Gone(stream)) return;
+  if (!accepted) {
+    return FailStream(
+        stream, absl::StatusCode::kResourceExhausted,
+        absl::StrCat("no memory for a message of ", assembly.length, " bytes"),
+        /*peer_at_fault=*/false);
   }
   assembly.bytes.append(chunk.bytes);
   if (!chunk.end_message) {
@@ -526,7 +545,8 @@ void Session::ReceiveCancel(const Frame& frame) {
     EndClientStream(*stream, status,
                     parsed ? EndCause::kPeer : EndCause::kFault);
   } else {
-    if (now_ < stream->deadline_ && !rapid_cancels_.OnCancel(now_)) {
+    if (now_ < stream->deadline_ &&
+        !rapid_cancels_.OnCancel(stream->opened_at_, now_)) {
       return Close(ErrorCode::kAbuse, "calls begun and cancelled too fast");
     }
     TellCancelled(*stream, CancelCause::kPeer);

@@ -6,9 +6,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "lib/base/log.h"
-#include "lib/base/string_view.h"
-#include "lib/wire/session.h"
+#include "tern/lib/base/log.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/wire/crc32c.h"
+#include "tern/lib/wire/session.h"
 
 namespace tern::wire {
 namespace {
@@ -31,6 +32,7 @@ uint8_t MessageFlags(const OutgoingMessage& message) {
 std::string_view Session::Output() {
   const Entry entry(this);
   Pump();
+  SealFrame();
   return out_.view();
 }
 
@@ -62,18 +64,37 @@ void Session::MakeReady(Stream& stream) {
 // Returns where the payload is to be written.
 char* Session::AppendFrame(FrameType type, uint8_t flags, StreamId stream,
                            std::string_view block, size_t payload_bytes) {
-  char* frame = out_.Append(kFrameHeaderBytes + block.size() + payload_bytes);
-  EncodeFrameHeader(
-      {.length = static_cast<uint32_t>(block.size() + payload_bytes),
-       .stream = stream,
-       .type = static_cast<uint8_t>(type),
-       .flags = flags,
-       .header_length = static_cast<uint16_t>(block.size())},
-      frame);
+  SealFrame();
+  const size_t checksum_bytes = type == FrameType::kHello ? 0 : ChecksumBytes();
+  const size_t length = block.size() + payload_bytes + checksum_bytes;
+  char* frame = out_.Append(kFrameHeaderBytes + length);
+  if (checksum_bytes != 0) {
+    flags |= kFlagChecksum;
+    unsealed_bytes_ = kFrameHeaderBytes + length;
+  }
+  EncodeFrameHeader({.length = static_cast<uint32_t>(length),
+                     .stream = stream,
+                     .type = static_cast<uint8_t>(type),
+                     .flags = flags,
+                     .header_length = static_cast<uint16_t>(block.size())},
+                    frame);
   if (!block.empty()) {
     std::memcpy(frame + kFrameHeaderBytes, block.data(), block.size());
   }
   return frame + kFrameHeaderBytes + block.size();
+}
+
+size_t Session::ChecksumBytes() const {
+  const bool both =
+      (options_.hello.features & peer_hello_.features & kFeatureChecksum) != 0;
+  return both ? kChecksumBytes : 0;
+}
+
+void Session::SealFrame() {
+  if (unsealed_bytes_ == 0) return;
+  const size_t size = std::exchange(unsealed_bytes_, 0) - kChecksumBytes;
+  char* frame = out_.Tail(size + kChecksumBytes);
+  StoreBigEndian32(Crc32c({frame, size}), frame + size);
 }
 
 void Session::AppendGreeting() {
@@ -116,7 +137,8 @@ void Session::AppendStatusFrame(StreamId stream, FrameType type,
 
 // What fits a header block of the protocol, and a frame of the peer's.
 size_t Session::MaxHeaderBlock() const {
-  return std::min<size_t>(kMaxHeaderBlockBytes, peer_hello_.max_frame_bytes);
+  return std::min<size_t>(kMaxHeaderBlockBytes,
+                          peer_hello_.max_frame_bytes - ChecksumBytes());
 }
 
 absl::Status Session::CheckBlock(std::string_view block) const {
@@ -150,7 +172,7 @@ bool Session::FitsOneFrame(const Stream& stream, size_t block_bytes,
                            const OutgoingMessage& message) const {
   const size_t payload = message.size + (message.attachment_bytes != 0 ? 4 : 0);
   return stream.send_queue_ == nullptr &&
-         block_bytes + payload <=
+         block_bytes + payload + ChecksumBytes() <=
              std::min(peer_hello_.max_frame_bytes, kMaxChunkFrameBytes) &&
          static_cast<int64_t>(payload) <=
              std::min(stream.send_window_, send_window_);
@@ -221,7 +243,8 @@ bool Session::SendChunk(Stream& stream) {
       first && message.attachment_bytes != 0 ? 4 : 0;
   const auto left = static_cast<int64_t>(message.size - message.sent);
   const int64_t frame_room =
-      std::min(peer_hello_.max_frame_bytes, kMaxChunkFrameBytes);
+      std::min(peer_hello_.max_frame_bytes, kMaxChunkFrameBytes) -
+      static_cast<int64_t>(ChecksumBytes());
   const int64_t room =
       std::min({frame_room, stream.send_window_, send_window_});
 
@@ -386,6 +409,12 @@ absl::Status Session::Start(CallHeader& header, CallShape shape,
     NoteRequestEnd(*stream);
   }
   *result = stream;
+  if (next_id_ > kMaxStreamId) {
+    // As if the server had asked for it: other calls need another connection,
+    // and this one ends with its last call.
+    goaway_received_ = true;
+    visitor_->OnGoAway(ErrorCode::kNoError, "stream ids are used up");
+  }
   return absl::OkStatus();
 }
 

@@ -1,10 +1,10 @@
-#include "lib/wire/status_header.h"
+#include "tern/lib/wire/status_header.h"
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "lib/wire/call_header.h"
-#include "lib/wire/field_codec.h"
+#include "tern/lib/wire/call_header.h"
+#include "tern/lib/wire/field_codec.h"
 
 namespace tern::wire {
 namespace {

@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
-#include "lib/base/monotonic_time.h"
-#include "lib/wire/frame.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/wire/frame.h"
 
 namespace tern::wire {
 
@@ -74,6 +74,7 @@ class Stream {
   uint32_t messages_received_ = 0;
   int64_t send_window_ = 0;
   int64_t receive_window_ = 0;
+  MonotonicTime opened_at_;
   int64_t unconsumed_bytes_ = 0;  // Delivered, not given back by Consume().
   // Client: the connection's byte behind the last one that a server needs to
   // start the handler: the whole request of a unary call, the header of

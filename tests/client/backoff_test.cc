@@ -1,4 +1,4 @@
-#include "client/backoff.h"
+#include "tern/client/backoff.h"
 
 #include "gtest/gtest.h"
 

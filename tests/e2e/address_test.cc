@@ -1,6 +1,6 @@
 // Where a server can listen, and who is connected to whom.
 
-#include "lib/net/address.h"
+#include "tern/lib/net/address.h"
 
 #include <stdlib.h>
 
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "lib/net/socket.h"
+#include "tern/lib/net/socket.h"
 #include "tests/testing/end_to_end.h"
 
 namespace tern::testing {

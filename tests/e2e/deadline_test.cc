@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "lib/call/ambient_call.h"
+#include "tern/lib/call/ambient_call.h"
 #include "tests/testing/end_to_end.h"
 
 namespace tern::testing {

@@ -3,11 +3,11 @@
 #include <string>
 #include <vector>
 
-#include "lib/wire/frame.h"
-#include "lib/wire/hello.h"
+#include "tern/lib/wire/frame.h"
+#include "tern/lib/wire/hello.h"
 #include "tests/testing/end_to_end.h"
 #include "tests/testing/frame_text.h"
-#include "tests/testing/raw_peer.h"
+#include "tests/testing/raw_socket.h"
 
 namespace tern::testing {
 namespace {

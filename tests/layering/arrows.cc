@@ -60,11 +60,11 @@ const std::vector<Rule>& Rules() {
       {"lib/codegen/", {"lib/codegen/"}, {}},
       {"server/", Join({runtime, {"server/"}}), {}},
       {"client/", Join({runtime, {"client/"}}), {}},
-      // As a user's code: public headers only.
+      // Of the two ends, public headers only.
       {"examples/",
        {"client/call_handle.h", "client/call_options.h", "client/channel.h",
-        "client/stub.h", "examples/", "lib/call/", "server/server.h",
-        "server/server_context.h", "server/server_options.h",
+        "client/stub.h", "examples/", "lib/base/", "lib/call/",
+        "server/server.h", "server/server_context.h", "server/server_options.h",
         "server/service.h"},
        {}},
   };
@@ -89,7 +89,8 @@ std::string_view SkipSpaces(std::string_view text) {
 }
 
 // Returns what a line includes, with the closing '>' and without quotes, or
-// nothing: `#include <mutex>` gives "mutex>", `#include "lib/a.h"` "lib/a.h".
+// nothing: `#include <mutex>` gives "mutex>", `#include "tern/lib/a.h"`
+// "lib/a.h".
 std::string_view IncludedName(std::string_view line) {
   line = SkipSpaces(line);
   if (!line.starts_with('#')) return {};
@@ -100,7 +101,12 @@ std::string_view IncludedName(std::string_view line) {
   const bool angle = line[0] == '<';
   const size_t end = line.find(angle ? '>' : '"', 1);
   if (end == line.npos) return {};
-  return line.substr(1, angle ? end : end - 1);
+  std::string_view name = line.substr(1, angle ? end : end - 1);
+  if (constexpr std::string_view kTern = "tern/"; name.starts_with(kTern)) {
+    const std::string_view path = name.substr(kTern.size());
+    if (StartsWithAny(path, {"client/", "lib/", "server/"})) return path;
+  }
+  return name;
 }
 
 // Returns why `rule` forbids `name`, or an empty string.
@@ -142,7 +148,11 @@ std::vector<std::string> CheckIncludes(std::string_view path,
 
     const std::string_view name = IncludedName(line);
     if (name.empty()) continue;
-    const std::string why = Refusal(*rule, name, !name.ends_with('>'));
+    std::string why = Refusal(*rule, name, !name.ends_with('>'));
+    if (why.empty() && StartsWithAny(name, {"client/", "lib/", "server/"}) &&
+        line.find("tern/" + std::string(name)) == line.npos) {
+      why = "write tern/ before it, or a user's own header may be found";
+    }
     if (why.empty()) continue;
     faults.push_back(std::string(path) + ":" + std::to_string(number) + ": " +
                      std::string(rule->folder) + " must not have `" +

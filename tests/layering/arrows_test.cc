@@ -12,10 +12,10 @@ size_t Faults(std::string_view path, std::string_view text) {
 }
 
 TEST(Arrows, LibBaseIncludesOnlyItself) {
-  EXPECT_EQ(0u, Faults("lib/base/a.h", "#include \"lib/base/b.h\"\n"));
-  EXPECT_EQ(1u, Faults("lib/base/a.h", "#include \"lib/wire/b.h\"\n"));
-  EXPECT_EQ(1u, Faults("lib/base/a.h", "#include \"lib/call/b.h\"\n"));
-  EXPECT_EQ(1u, Faults("lib/base/a.h", "#include \"server/b.h\"\n"));
+  EXPECT_EQ(0u, Faults("lib/base/a.h", "#include \"tern/lib/base/b.h\"\n"));
+  EXPECT_EQ(1u, Faults("lib/base/a.h", "#include \"tern/lib/wire/b.h\"\n"));
+  EXPECT_EQ(1u, Faults("lib/base/a.h", "#include \"tern/lib/call/b.h\"\n"));
+  EXPECT_EQ(1u, Faults("lib/base/a.h", "#include \"tern/server/b.h\"\n"));
 }
 
 TEST(Arrows, LibBaseHasNeitherSocketsNorProtobuf) {
@@ -31,10 +31,10 @@ TEST(Arrows, LibBaseHasNeitherSocketsNorProtobuf) {
 
 TEST(Arrows, LibWireIncludesLibBaseAndItself) {
   EXPECT_EQ(0u, Faults("lib/wire/a.h",
-                       "#include \"lib/base/log.h\"\n"
-                       "#include \"lib/wire/frame.h\"\n"));
-  EXPECT_EQ(1u, Faults("lib/wire/a.h", "#include \"lib/call/b.h\"\n"));
-  EXPECT_EQ(1u, Faults("lib/wire/a.h", "#include \"lib/net/socket.h\"\n"));
+                       "#include \"tern/lib/base/log.h\"\n"
+                       "#include \"tern/lib/wire/frame.h\"\n"));
+  EXPECT_EQ(1u, Faults("lib/wire/a.h", "#include \"tern/lib/call/b.h\"\n"));
+  EXPECT_EQ(1u, Faults("lib/wire/a.h", "#include \"tern/lib/net/socket.h\"\n"));
 }
 
 TEST(Arrows, LibWireHasNoSystemThreadOrClock) {
@@ -54,17 +54,19 @@ TEST(Arrows, LibWireHasNoSystemThreadOrClock) {
 
 TEST(Arrows, LibCallIncludesBaseWireAndItself) {
   EXPECT_EQ(0u, Faults("lib/call/a.h",
-                       "#include \"lib/base/mutex.h\"\n"
-                       "#include \"lib/wire/frame.h\"\n"
-                       "#include \"lib/call/deadline.h\"\n"));
-  EXPECT_EQ(1u, Faults("lib/call/a.h", "#include \"lib/net/address.h\"\n"));
+                       "#include \"tern/lib/base/mutex.h\"\n"
+                       "#include \"tern/lib/wire/frame.h\"\n"
+                       "#include \"tern/lib/call/deadline.h\"\n"));
+  EXPECT_EQ(1u,
+            Faults("lib/call/a.h", "#include \"tern/lib/net/address.h\"\n"));
 }
 
 TEST(Arrows, LibNetIncludesBaseWireAndItselfAndNoProtobuf) {
   EXPECT_EQ(0u, Faults("lib/net/a.h",
                        "#include <sys/socket.h>\n"
-                       "#include \"lib/wire/session.h\"\n"));
-  EXPECT_EQ(1u, Faults("lib/net/a.h", "#include \"lib/call/deadline.h\"\n"));
+                       "#include \"tern/lib/wire/session.h\"\n"));
+  EXPECT_EQ(1u,
+            Faults("lib/net/a.h", "#include \"tern/lib/call/deadline.h\"\n"));
   EXPECT_EQ(1u,
             Faults("lib/net/a.h", "#include \"google/protobuf/message.h\"\n"));
   EXPECT_EQ(1u, Faults("lib/net/a.h", "#include \"tern/hello.pb.h\"\n"));
@@ -74,24 +76,26 @@ TEST(Arrows, LibIncludesNeitherEnd) {
   for (const char* folder :
        {"lib/base/", "lib/wire/", "lib/call/", "lib/net/", "lib/codegen/"}) {
     const std::string path = std::string(folder) + "a.cc";
-    EXPECT_EQ(1u, Faults(path, "#include \"server/server.h\"\n")) << path;
-    EXPECT_EQ(1u, Faults(path, "#include \"client/channel.h\"\n")) << path;
+    EXPECT_EQ(1u, Faults(path, "#include \"tern/server/server.h\"\n")) << path;
+    EXPECT_EQ(1u, Faults(path, "#include \"tern/client/channel.h\"\n")) << path;
   }
 }
 
 TEST(Arrows, TheCodeGeneratorIncludesNothingOfTheRuntime) {
-  EXPECT_EQ(0u,
-            Faults("lib/codegen/a.h", "#include \"lib/codegen/model.h\"\n"));
-  EXPECT_EQ(1u, Faults("lib/codegen/a.h", "#include \"lib/base/log.h\"\n"));
+  EXPECT_EQ(
+      0u, Faults("lib/codegen/a.h", "#include \"tern/lib/codegen/model.h\"\n"));
+  EXPECT_EQ(1u,
+            Faults("lib/codegen/a.h", "#include \"tern/lib/base/log.h\"\n"));
 }
 
 TEST(Arrows, ServerAndClientDoNotIncludeEachOther) {
   EXPECT_EQ(0u, Faults("server/a.h",
-                       "#include \"lib/net/socket.h\"\n"
-                       "#include \"server/b.h\"\n"));
-  EXPECT_EQ(1u, Faults("server/a.h", "#include \"client/channel.h\"\n"));
-  EXPECT_EQ(1u, Faults("client/a.h", "#include \"server/server.h\"\n"));
-  EXPECT_EQ(1u, Faults("server/a.h", "#include \"lib/codegen/names.h\"\n"));
+                       "#include \"tern/lib/net/socket.h\"\n"
+                       "#include \"tern/server/b.h\"\n"));
+  EXPECT_EQ(1u, Faults("server/a.h", "#include \"tern/client/channel.h\"\n"));
+  EXPECT_EQ(1u, Faults("client/a.h", "#include \"tern/server/server.h\"\n"));
+  EXPECT_EQ(1u,
+            Faults("server/a.h", "#include \"tern/lib/codegen/names.h\"\n"));
 }
 
 TEST(Arrows, TheCoreIncludesNeitherTestsNorExamples) {
@@ -99,20 +103,28 @@ TEST(Arrows, TheCoreIncludesNeitherTestsNorExamples) {
   EXPECT_EQ(1u, Faults("client/a.h", "#include \"examples/kv/b.h\"\n"));
 }
 
-TEST(Arrows, ExamplesIncludePublicHeadersOnly) {
+TEST(Arrows, ExamplesIncludeOnlyPublicHeadersOfTheTwoEnds) {
   EXPECT_EQ(0u, Faults("examples/a/b.cc",
-                       "#include \"client/channel.h\"\n"
+                       "#include \"tern/client/channel.h\"\n"
                        "#include \"examples/a/a.tern.client.h\"\n"
-                       "#include \"lib/call/call_error.h\"\n"
-                       "#include \"server/server.h\"\n"));
-  EXPECT_EQ(1u, Faults("examples/a/b.cc", "#include \"lib/base/log.h\"\n"));
+                       "#include \"tern/lib/base/log.h\"\n"
+                       "#include \"tern/lib/call/call_error.h\"\n"
+                       "#include \"tern/server/server.h\"\n"));
   EXPECT_EQ(1u,
-            Faults("examples/a/b.cc", "#include \"server/server_call.h\"\n"));
+            Faults("examples/a/b.cc", "#include \"tern/lib/net/socket.h\"\n"));
+  EXPECT_EQ(1u, Faults("examples/a/b.cc",
+                       "#include \"tern/server/server_call.h\"\n"));
 }
 
 TEST(Arrows, PathsStartAtTheRoot) {
   EXPECT_EQ(1u, Faults("lib/wire/a.cc", "#include \"frame.h\"\n"));
   EXPECT_EQ(1u, Faults("lib/wire/a.cc", "#include \"../base/log.h\"\n"));
+}
+
+TEST(Arrows, OursAreWrittenWithTernBeforeThem) {
+  EXPECT_EQ(0u, Faults("lib/wire/a.cc", "#include \"tern/lib/wire/b.h\"\n"));
+  EXPECT_EQ(1u, Faults("lib/wire/a.cc", "#include \"lib/wire/b.h\"\n"));
+  EXPECT_EQ(1u, Faults("server/a.cc", "#include \"server/b.h\"\n"));
 }
 
 TEST(Arrows, AFolderWithoutARuleIsAFault) {
@@ -130,10 +142,11 @@ TEST(Arrows, EveryWayToWriteAnIncludeIsRead) {
 TEST(Arrows, AFaultNamesFileLineAndInclude) {
   const auto faults = CheckIncludes("server/a.cc",
                                     "\n#include <string>\n"
-                                    "#include \"client/b.h\"\n");
+                                    "#include \"tern/client/b.h\"\n");
   ASSERT_EQ(1u, faults.size());
   EXPECT_EQ(0u, faults[0].find("server/a.cc:3: ")) << faults[0];
-  EXPECT_NE(std::string::npos, faults[0].find("\"client/b.h\"")) << faults[0];
+  EXPECT_NE(std::string::npos, faults[0].find("\"tern/client/b.h\""))
+      << faults[0];
 }
 
 }  // namespace

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "server/memory_budget.h"
-#include "server/method_registry.h"
-#include "server/server_options.h"
+#include "tern/server/memory_budget.h"
+#include "tern/server/method_registry.h"
+#include "tern/server/server_options.h"
 
 namespace tern {
 namespace {
@@ -109,7 +109,7 @@ TEST(MemoryAccount, AnIdleOneHoldsNothing) {
   MemoryAccount idle(&budget);
   EXPECT_TRUE(idle.Reserve(100));
   idle.Release(100);
-  idle.ReturnSpare();
+  idle.ReleaseSpare();
   MemoryAccount busy(&budget);
   EXPECT_TRUE(busy.Reserve(MemoryAccount::kPieceBytes));
 }

@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "lib/call/cancellation.h"
+#include "tern/lib/call/cancellation.h"
 
 namespace tern::testing {
 

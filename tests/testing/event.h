@@ -3,7 +3,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
-#include "lib/base/mutex.h"
+#include "tern/lib/base/mutex.h"
 
 namespace tern::testing {
 

@@ -5,9 +5,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "lib/base/string_view.h"
 #include "tern/call.pb.h"
 #include "tern/hello.pb.h"
+#include "tern/lib/base/string_view.h"
 #include "tern/status.pb.h"
 
 namespace tern::testing {
@@ -176,7 +176,7 @@ std::string GreetingBytes() {
 std::string CallBlock(std::string_view method) {
   wire::v1::CallHeader header;
   header.set_method(std::string(method));
-  header.set_timeout_us(1'000'000);
+  header.set_timeout_us(60'000'000);
   return header.SerializeAsString();
 }
 

@@ -28,8 +28,8 @@ std::string PrefaceBytes();
 // Preface and a HELLO that says version 1 and nothing else.
 std::string GreetingBytes();
 std::string HelloFrame(std::string_view payload);
-// A unary call's request in one frame, with a timeout of 1 s; "test.Test/Unary"
-// when `method` is empty.
+// A unary call's request in one frame, with a timeout of 60 s;
+// "test.Test/Unary" when `method` is empty.
 std::string UnaryFrame(uint32_t stream, std::string_view message,
                        std::string_view method = {});
 // A call header with that method and timeout.

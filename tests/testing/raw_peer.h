@@ -1,55 +1,44 @@
 #ifndef TERN_TESTS_TESTING_RAW_PEER_H_
 #define TERN_TESTS_TESTING_RAW_PEER_H_
 
-#include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "lib/net/socket.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tests/testing/frame_text.h"
+#include "tests/testing/recording_host.h"
 
 namespace tern::testing {
 
-// One end of a connection that says what a test wants, right or wrong.
-// Blocking; what takes longer than kPatience fails the test.
-class RawConnection {
+// One session, and a test that plays its peer byte by byte.
+class RawPeer {
  public:
-  RawConnection() = default;
-  explicit RawConnection(net::FileDescriptor socket);
-  // "127.0.0.1:7117"
-  static RawConnection To(std::string_view target);
+  explicit RawPeer(wire::Role role, const wire::Hello& hello = {})
+      : host({.role = role, .hello = hello}, kStart) {}
 
-  // A peer that has gone does not fail the test.
-  void Send(std::string_view bytes);
-  // All that comes until the peer has closed (or reset) the connection.
-  std::string ReadUntilClosed();
-  // What has come until it holds `bytes`, and that many bytes in all.
-  std::string ReadAtLeast(size_t bytes);
-  // What has come until it holds `count` frames of `type`; the preface and
-  // everything else included.
-  std::string ReadUntilFrame(uint8_t type, int count = 1);
-  // FIN: no more is sent.
-  void CloseSending();
-  void Close() { socket_.Close(); }
-  // RST.
-  void Reset();
+  // Both sides' greetings have been exchanged.
+  void Greet() {
+    Feed(GreetingBytes());
+    Frames();
+  }
+  void Feed(std::string_view bytes) { host.session().Receive(bytes, now); }
+  void Wait(absl::Duration duration) {
+    now = now + duration;
+    host.session().OnTime(now);
+  }
+  // What the session has sent since the last time: see DescribeFrames.
+  std::vector<std::string> Frames() { return DescribeFrames(Bytes()); }
+  std::string Bytes() {
+    std::string bytes(host.session().Output());
+    host.session().Sent(bytes.size());
+    return bytes;
+  }
 
- private:
-  // False at the end.
-  bool ReadMore(std::string* bytes);
-
-  net::FileDescriptor socket_;
-};
-
-// Where a channel connects to a server that is one of these.
-class RawListener {
- public:
-  RawListener();
-  const std::string& target() const { return target_; }
-  RawConnection Accept();
-
- private:
-  net::FileDescriptor socket_;
-  std::string target_;
+  static constexpr MonotonicTime kStart =
+      MonotonicTime::FromNanoseconds(1'000'000'000);
+  MonotonicTime now = kStart;
+  RecordingHost host;
 };
 
 }  // namespace tern::testing

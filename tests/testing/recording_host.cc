@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "lib/base/string_view.h"
+#include "tern/lib/base/string_view.h"
 
 namespace tern::testing {
 
@@ -150,6 +150,12 @@ Stream* RecordingHost::stream(StreamId id) const {
   return found == streams_.end() ? nullptr : found->second;
 }
 
+std::vector<StreamId> RecordingHost::live_ids() const {
+  std::vector<StreamId> ids;
+  for (const auto& [id, stream] : streams_) ids.push_back(id);
+  return ids;
+}
+
 void RecordingHost::Log(std::string event, Stream* stream) {
   EXPECT_FALSE(closed_told_ && event.substr(0, 6) != "closed")
       << event << " after OnClosed";
@@ -161,7 +167,7 @@ void RecordingHost::Log(std::string event, Stream* stream) {
 }
 
 bool RecordingHost::Streaming(StreamId id) {
-  const CallShape shape = ShapeOf(methods_[id]);
+  const CallShape shape = shape_of(methods_[id]);
   return is_client_ ? shape.server_streaming : shape.client_streaming;
 }
 
@@ -176,7 +182,7 @@ StreamId RecordingHost::Start(std::string_view method,
                              .codec = arguments.codec};
   Stream* stream = nullptr;
   const auto start = [&](const OutgoingMessage* outgoing) {
-    return session_->Start(header, ShapeOf(method), arguments.deadline,
+    return session_->Start(header, shape_of(method), arguments.deadline,
                            /*user=*/nullptr, outgoing, arguments.half_close,
                            now, &stream);
   };
@@ -200,8 +206,10 @@ StreamId RecordingHost::Call(std::string_view method,
   return Start(method, &message, now, arguments);
 }
 
-StreamId RecordingHost::Open(std::string_view method, MonotonicTime now) {
-  return Start(method, nullptr, now, {.half_close = false});
+StreamId RecordingHost::Open(std::string_view method, MonotonicTime now,
+                             MonotonicTime deadline) {
+  return Start(method, nullptr, now,
+               {.deadline = deadline, .half_close = false});
 }
 
 void RecordingHost::Cancel(StreamId id, absl::StatusCode code) {
@@ -219,16 +227,23 @@ absl::Status RecordingHost::Send(StreamId id, const TestMessage& message,
 
 absl::Status RecordingHost::Reply(StreamId id, const TestMessage& message) {
   return WithOutgoing(message, [&](const OutgoingMessage& outgoing) {
-    Stream* finished = stream(id);
-    streams_.erase(id);
-    return session_->Finish(finished, StatusHeader(), &outgoing);
+    return End(id, StatusHeader(), &outgoing);
   });
 }
 
 absl::Status RecordingHost::Finish(StreamId id, const StatusHeader& status) {
+  return End(id, status, nullptr);
+}
+
+absl::Status RecordingHost::End(StreamId id, const StatusHeader& status,
+                                const OutgoingMessage* message) {
   Stream* finished = stream(id);
+  if (finished == nullptr) {
+    ADD_FAILURE() << "stream " << id << " has been finished already";
+    return absl::OkStatus();
+  }
   streams_.erase(id);
-  return session_->Finish(finished, status, nullptr);
+  return session_->Finish(finished, status, message);
 }
 
 absl::Status RecordingHost::Finish(StreamId id, absl::StatusCode code) {
@@ -243,7 +258,7 @@ void RecordingHost::OnCall(Stream& stream, const wire::CallHeader& header,
   EXPECT_TRUE(streams_.emplace(stream.id(), &stream).second);
   EXPECT_EQ(methods_.count(stream.id()), 0u) << "a handler would run twice";
   methods_[stream.id()] = std::string(header.method);
-  *shape = ShapeOf(header.method);
+  *shape = shape_of(header.method);
   Log(absl::StrCat("call ", stream.id(), " ", ToAbsl(header.method),
                    Metadata(header.metadata)),
       &stream);
@@ -299,6 +314,8 @@ void RecordingHost::OnMessage(Stream& stream, wire::IncomingMessage& message) {
   std::string whole(message.bytes);
   whole.append(message.attachment);
   messages_[id].push_back(whole);
+  last_messages_.insert_or_assign(
+      id, TestMessage(whole, message.attachment.size()));
   std::string event = absl::StrCat("message ", id, " ", Quoted(message.bytes));
   if (!message.attachment.empty()) {
     absl::StrAppend(&event, " + ", Quoted(message.attachment));

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "lib/base/monotonic_time.h"
-#include "lib/wire/session.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/wire/session.h"
 
 namespace tern::testing {
 
@@ -66,10 +66,14 @@ class RecordingHost : public wire::SessionVisitor {
   const std::vector<std::string>& messages(wire::StreamId id) {
     return messages_[id];
   }
+  const TestMessage& last_message(wire::StreamId id) {
+    return last_messages_.at(id);
+  }
   // nullptr when the host must not touch it any more.
   wire::Stream* stream(wire::StreamId id) const;
   const std::string& method(wire::StreamId id) { return methods_[id]; }
   size_t live_streams() const { return streams_.size(); }
+  std::vector<wire::StreamId> live_ids() const;
   bool closed_told() const { return closed_told_; }
 
   // Called after each event, inside the session's callback.
@@ -80,8 +84,9 @@ class RecordingHost : public wire::SessionVisitor {
   bool finish_cancelled = true;
   // Whether OnMessage gives the bytes back at once (streaming directions).
   bool consume = true;
-  // Whether "begin" and "writable" are written.
+  // Whether "begin", "writable" and "hello" are written.
   bool log_details = false;
+  std::function<wire::CallShape(std::string_view method)> shape_of = ShapeOf;
 
   // --- Verbs -----------------------------------------------------------------
 
@@ -100,7 +105,8 @@ class RecordingHost : public wire::SessionVisitor {
     return Call(method, message, now, CallArguments());
   }
   // Without a first message, not half-closed.
-  wire::StreamId Open(std::string_view method, MonotonicTime now = {});
+  wire::StreamId Open(std::string_view method, MonotonicTime now = {},
+                      MonotonicTime deadline = MonotonicTime::InfiniteFuture());
   const absl::Status& start_status() const { return start_status_; }
   void Cancel(wire::StreamId id,
               absl::StatusCode code = absl::StatusCode::kCancelled);
@@ -133,6 +139,8 @@ class RecordingHost : public wire::SessionVisitor {
 
  private:
   void Log(std::string event, wire::Stream* stream);
+  absl::Status End(wire::StreamId id, const wire::StatusHeader& status,
+                   const wire::OutgoingMessage* message);
   bool Streaming(wire::StreamId id);
   wire::StreamId Start(std::string_view method, const TestMessage* message,
                        MonotonicTime now, const CallArguments& arguments);
@@ -144,6 +152,7 @@ class RecordingHost : public wire::SessionVisitor {
   std::map<wire::StreamId, wire::Stream*> streams_;
   std::map<wire::StreamId, std::string> methods_;
   std::map<wire::StreamId, std::vector<std::string>> messages_;
+  std::map<wire::StreamId, TestMessage> last_messages_;
   std::map<wire::StreamId, int> ends_;  // OnEnd, OnCancel: at most one each.
   bool closed_told_ = false;
   std::unique_ptr<wire::Session> session_;

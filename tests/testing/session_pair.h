@@ -5,7 +5,7 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "lib/base/monotonic_time.h"
+#include "tern/lib/base/monotonic_time.h"
 #include "tests/testing/recording_host.h"
 
 namespace tern::testing {

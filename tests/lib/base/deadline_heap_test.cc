@@ -1,4 +1,4 @@
-#include "lib/base/deadline_heap.h"
+#include "tern/lib/base/deadline_heap.h"
 
 #include <array>
 #include <random>

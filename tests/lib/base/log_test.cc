@@ -1,4 +1,4 @@
-#include "lib/base/log.h"
+#include "tern/lib/base/log.h"
 
 #include <string>
 #include <thread>

@@ -1,4 +1,4 @@
-#include "lib/base/mutex.h"
+#include "tern/lib/base/mutex.h"
 
 #include <thread>
 

@@ -1,4 +1,4 @@
-#include "lib/base/status_macros.h"
+#include "tern/lib/base/status_macros.h"
 
 #include <memory>
 

@@ -1,4 +1,4 @@
-#include "lib/base/submission_queue.h"
+#include "tern/lib/base/submission_queue.h"
 
 #include <atomic>
 #include <memory>

@@ -1,4 +1,4 @@
-#include "lib/base/thread_pool.h"
+#include "tern/lib/base/thread_pool.h"
 
 #include <atomic>
 #include <latch>

@@ -1,4 +1,4 @@
-#include "lib/base/thread.h"
+#include "tern/lib/base/thread.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-#include "lib/call/call_error.h"
+#include "tern/lib/call/call_error.h"
 
 #include "absl/strings/cord.h"
 #include "gtest/gtest.h"

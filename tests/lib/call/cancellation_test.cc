@@ -1,4 +1,4 @@
-#include "lib/call/cancellation.h"
+#include "tern/lib/call/cancellation.h"
 
 #include <atomic>
 #include <memory>

@@ -3,9 +3,9 @@
 #include <thread>
 
 #include "gtest/gtest.h"
-#include "lib/call/ambient_call.h"
-#include "lib/call/deadline.h"
-#include "lib/call/metadata.h"
+#include "tern/lib/call/ambient_call.h"
+#include "tern/lib/call/deadline.h"
+#include "tern/lib/call/metadata.h"
 
 namespace tern {
 namespace {

@@ -1,4 +1,4 @@
-#include "lib/codegen/generator.h"
+#include "tern/lib/codegen/generator.h"
 
 #include <sstream>
 #include <string>
@@ -50,9 +50,9 @@ TEST(Generator, KeepsClientAndServerApart) {
   PluginRun run = RunPluginOnText(kSimple, "mocks");
   for (const auto& [path, text] : run.files) {
     bool is_server = path.find("server") != std::string::npos;
-    EXPECT_EQ(text.find("#include \"server/") != std::string::npos,
+    EXPECT_EQ(text.find("#include \"tern/server/") != std::string::npos,
               path == "test.tern.server.h");
-    EXPECT_EQ(text.find("#include \"client/") != std::string::npos,
+    EXPECT_EQ(text.find("#include \"tern/client/") != std::string::npos,
               path == "test.tern.client.h");
     EXPECT_EQ(text.find(is_server ? "client" : "server"), std::string::npos)
         << path;

@@ -1,4 +1,4 @@
-#include "lib/codegen/layout.h"
+#include "tern/lib/codegen/layout.h"
 
 #include <string>
 

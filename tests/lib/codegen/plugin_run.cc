@@ -13,7 +13,7 @@
 #include "google/protobuf/timestamp.pb.h"
 #include "google/protobuf/wrappers.pb.h"
 #include "gtest/gtest.h"
-#include "lib/codegen/generator.h"
+#include "tern/lib/codegen/generator.h"
 
 namespace tern::codegen {
 namespace {

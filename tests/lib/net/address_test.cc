@@ -1,4 +1,4 @@
-#include "lib/net/address.h"
+#include "tern/lib/net/address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

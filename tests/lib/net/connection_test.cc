@@ -1,4 +1,4 @@
-#include "lib/net/connection.h"
+#include "tern/lib/net/connection.h"
 
 #include <sys/socket.h>
 #include <unistd.h>

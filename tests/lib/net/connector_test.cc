@@ -1,4 +1,4 @@
-#include "lib/net/connector.h"
+#include "tern/lib/net/connector.h"
 
 #include <sys/socket.h>
 
@@ -79,6 +79,18 @@ class ConnectorTest : public testing::Test {
                  absl::Duration timeout = absl::Seconds(30)) {
     Start(std::move(addresses), timeout);
     return slot_.Take();
+  }
+  // Returns once the loop's timers for up to then have run.
+  void PassTime(absl::Duration duration) {
+    Slot<bool> passed;
+    std::unique_ptr<EventLoop::Timer> timer;
+    loop_->PostAndWait([&] {
+      timer = std::make_unique<EventLoop::Timer>(loop_.get(),
+                                                 [&] { passed.Put(true); });
+      timer->Set(loop_->now() + duration);
+    });
+    passed.Take();
+    loop_->PostAndWait([&] { timer.reset(); });
   }
   static std::string Message(const Result& result) {
     return std::string(result.status().message());
@@ -169,16 +181,18 @@ TEST_F(ConnectorTest, DestroyedWhileConnectingGivesUpAndCallsNobody) {
   Start({server.address()}, absl::Milliseconds(20));
   // A turn later the attempt has started: timers come before what is posted.
   loop_->PostAndWait([] {});
-  Slot<bool> later;
-  std::unique_ptr<EventLoop::Timer> timer;
-  loop_->PostAndWait([&] {
-    connector_.reset();
-    timer = std::make_unique<EventLoop::Timer>(loop_.get(),
-                                               [&] { later.Put(true); });
-    timer->Set(loop_->now() + absl::Milliseconds(40));
-  });
-  later.Take();
-  loop_->PostAndWait([&] { timer.reset(); });
+  loop_->PostAndWait([this] { connector_.reset(); });
+  PassTime(absl::Milliseconds(40));
+  EXPECT_TRUE(slot_.empty());
+}
+
+TEST_F(ConnectorTest, SaysNothingMoreOnceItHasSucceeded) {
+  Accepting first;
+  Refusing second;
+  ASSERT_TRUE(
+      Connect({first.address(), second.address()}, absl::Milliseconds(20))
+          .ok());
+  PassTime(absl::Milliseconds(40));
   EXPECT_TRUE(slot_.empty());
 }
 

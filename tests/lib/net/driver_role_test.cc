@@ -1,4 +1,4 @@
-#include "lib/net/driver_role.h"
+#include "tern/lib/net/driver_role.h"
 
 #include <atomic>
 #include <thread>

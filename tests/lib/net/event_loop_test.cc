@@ -1,4 +1,4 @@
-#include "lib/net/event_loop.h"
+#include "tern/lib/net/event_loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -138,7 +138,7 @@ TEST_F(EventLoopTest, WakesForEachPostHoweverItFallsAsleep) {
 }
 
 TEST_F(EventLoopTest, PostedFunctionThatPostsItselfLetsOthersRun) {
-  std::atomic<bool> stop{false};
+  bool stop = false;
   absl::AnyInvocable<void()> again = [&] {
     if (!stop) loop_->Post([&again] { again(); });
   };
@@ -154,8 +154,8 @@ TEST_F(EventLoopTest, PostedFunctionThatPostsItselfLetsOthersRun) {
     EXPECT_TRUE(loop_->Register(pair.ours.get(), EPOLLIN, &handler).ok());
   });
   ready.wait();
-  stop = true;
-  OnLoop([] {});
+  OnLoop([&] { stop = true; });
+  OnLoop([] {});  // Behind the last that was posted.
 }
 
 TEST_F(EventLoopTest, PostAndWaitOnTheLoopRunsAtOnce) {

@@ -1,4 +1,4 @@
-#include "lib/net/listener.h"
+#include "tern/lib/net/listener.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "lib/base/log.h"
+#include "tern/lib/base/log.h"
 #include "tests/lib/net/short_folder.h"
 #include "tests/lib/net/slot.h"
 

@@ -1,4 +1,4 @@
-#include "lib/net/resolver.h"
+#include "tern/lib/net/resolver.h"
 
 #include <algorithm>
 #include <latch>

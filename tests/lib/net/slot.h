@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "lib/base/mutex.h"
+#include "tern/lib/base/mutex.h"
 
 namespace tern::net {
 

@@ -1,4 +1,4 @@
-#include "lib/net/socket.h"
+#include "tern/lib/net/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>

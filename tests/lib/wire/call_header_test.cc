@@ -1,4 +1,4 @@
-#include "lib/wire/call_header.h"
+#include "tern/lib/wire/call_header.h"
 
 #include <limits>
 #include <random>

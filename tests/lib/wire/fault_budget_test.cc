@@ -1,4 +1,4 @@
-#include "lib/wire/fault_budget.h"
+#include "tern/lib/wire/fault_budget.h"
 
 #include "gtest/gtest.h"
 
@@ -47,18 +47,18 @@ TEST(FaultBudget, CountsFractionsOfAPoint) {
 TEST(RapidCancelDetector, AllowsHalfOfManyCalls) {
   RapidCancelDetector detector;
   for (int i = 0; i < 501; ++i) detector.OnCall(kStart);
-  for (int i = 0; i < 250; ++i) EXPECT_TRUE(detector.OnCancel(kStart));
-  EXPECT_FALSE(detector.OnCancel(kStart));
+  for (int i = 0; i < 250; ++i) EXPECT_TRUE(detector.OnCancel(kStart, kStart));
+  EXPECT_FALSE(detector.OnCancel(kStart, kStart));
 }
 
 TEST(RapidCancelDetector, AllowsAllOfFiveHundred) {
   RapidCancelDetector detector;
   for (int i = 0; i < 500; ++i) {
     detector.OnCall(kStart);
-    EXPECT_TRUE(detector.OnCancel(kStart));
+    EXPECT_TRUE(detector.OnCancel(kStart, kStart));
   }
   detector.OnCall(kStart);
-  EXPECT_FALSE(detector.OnCancel(kStart));
+  EXPECT_FALSE(detector.OnCancel(kStart, kStart));
 }
 
 TEST(RapidCancelDetector, CountsASecondAtATime) {
@@ -67,9 +67,16 @@ TEST(RapidCancelDetector, CountsASecondAtATime) {
     const MonotonicTime now = kStart + absl::Seconds(second);
     for (int i = 0; i < 500; ++i) {
       detector.OnCall(now);
-      EXPECT_TRUE(detector.OnCancel(now));
+      EXPECT_TRUE(detector.OnCancel(now, now));
     }
   }
+}
+
+TEST(RapidCancelDetector, DoesNotCountCallsBegunBefore) {
+  RapidCancelDetector detector;
+  const MonotonicTime now = kStart + absl::Seconds(2);
+  for (int i = 0; i < 600; ++i) detector.OnCall(now);
+  for (int i = 0; i < 600; ++i) EXPECT_TRUE(detector.OnCancel(kStart, now));
 }
 
 // R9.

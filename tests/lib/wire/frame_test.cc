@@ -1,4 +1,4 @@
-#include "lib/wire/frame.h"
+#include "tern/lib/wire/frame.h"
 
 #include <random>
 #include <string>

@@ -1,4 +1,4 @@
-#include "lib/wire/hello.h"
+#include "tern/lib/wire/hello.h"
 
 #include <functional>
 #include <limits>

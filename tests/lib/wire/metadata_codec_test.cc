@@ -1,4 +1,4 @@
-#include "lib/wire/metadata_codec.h"
+#include "tern/lib/wire/metadata_codec.h"
 
 #include <string>
 #include <vector>

@@ -155,7 +155,7 @@ TEST(SessionHost, MayTakeTheOutputInsideAnyCallback) {
   std::string last;
   for (RecordingHost* host : {&pair.client, &pair.server}) {
     host->log_details = true;
-    host->hook = [&pair, host](std::string_view event) {
+    host->hook = [host](std::string_view event) {
       host->session().Output();
       host->session().ReleaseMemory();
       if (event.substr(0, 10) == "half-close") {

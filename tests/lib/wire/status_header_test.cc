@@ -1,4 +1,4 @@
-#include "lib/wire/status_header.h"
+#include "tern/lib/wire/status_header.h"
 
 #include <random>
 #include <string>

@@ -8,8 +8,8 @@
 
 #include "absl/status/status.h"
 #include "google/protobuf/empty.pb.h"
-#include "server/server_context.h"
-#include "server/service.h"
+#include "tern/server/server_context.h"
+#include "tern/server/service.h"
 #include "tests/lib/codegen/basic.pb.h"
 
 namespace kv::v1::KeyValue {

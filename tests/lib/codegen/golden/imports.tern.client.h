@@ -6,12 +6,12 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "client/call_handle.h"
-#include "client/call_options.h"
-#include "client/channel.h"
-#include "client/stub.h"
 #include "google/protobuf/timestamp.pb.h"
 #include "google/protobuf/wrappers.pb.h"
+#include "tern/client/call_handle.h"
+#include "tern/client/call_options.h"
+#include "tern/client/channel.h"
+#include "tern/client/stub.h"
 #include "tests/lib/codegen/imported/types.pb.h"
 #include "tests/lib/codegen/imports.pb.h"
 

@@ -9,8 +9,8 @@
 #include "absl/status/status.h"
 #include "google/protobuf/timestamp.pb.h"
 #include "google/protobuf/wrappers.pb.h"
-#include "server/server_context.h"
-#include "server/service.h"
+#include "tern/server/server_context.h"
+#include "tern/server/service.h"
 #include "tests/lib/codegen/imported/types.pb.h"
 #include "tests/lib/codegen/imports.pb.h"
 

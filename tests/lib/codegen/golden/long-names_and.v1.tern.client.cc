@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "lib/call/method_info.h"
+#include "tern/lib/call/method_info.h"
 
 namespace a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AServiceWithANameThatIsLongAsWell {
 namespace {

@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "server/server_context.h"
-#include "server/service.h"
+#include "tern/server/server_context.h"
+#include "tern/server/service.h"
 #include "tests/lib/codegen/long-names_and.v1.pb.h"
 
 namespace a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AServiceWithANameThatIsLongAsWell {

@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "server/server_context.h"
-#include "server/service.h"
+#include "tern/server/server_context.h"
+#include "tern/server/service.h"
 #include "tests/lib/codegen/reserved_package.pb.h"
 
 namespace one::namespace_::delete_::v1::Reserved {

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "lib/call/method_info.h"
+#include "tern/lib/call/method_info.h"
 
 namespace streaming::v1::Mixed {
 namespace {

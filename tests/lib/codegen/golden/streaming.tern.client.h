@@ -6,10 +6,10 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "client/call_handle.h"
-#include "client/call_options.h"
-#include "client/channel.h"
-#include "client/stub.h"
+#include "tern/client/call_handle.h"
+#include "tern/client/call_options.h"
+#include "tern/client/channel.h"
+#include "tern/client/stub.h"
 #include "tests/lib/codegen/streaming.pb.h"
 
 namespace streaming::v1::Mixed {

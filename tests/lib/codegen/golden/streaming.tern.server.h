@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "server/server_context.h"
-#include "server/service.h"
+#include "tern/server/server_context.h"
+#include "tern/server/service.h"
 #include "tests/lib/codegen/streaming.pb.h"
 
 namespace streaming::v1::Mixed {

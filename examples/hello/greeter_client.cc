@@ -1,9 +1,8 @@
 #include <iostream>
 
 #include "examples/hello/hello.tern.client.h"
-
-int main() {
-  auto channel = tern::Channel::Create("localhost:7117");
+int main(int argc, char** argv) {
+  auto channel = tern::Channel::Create(argc > 1 ? argv[1] : "localhost:7117");
   hello::v1::Greeter::Stub greeter(*channel);
   hello::v1::HelloRequest request;
   request.set_name("world");

@@ -1,4 +1,4 @@
-#include "tests/testing/raw_peer.h"
+#include "tests/testing/raw_socket.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "lib/net/address.h"
+#include "tern/lib/net/address.h"
 #include "tests/testing/event.h"
 
 namespace tern::testing {
