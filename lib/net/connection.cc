@@ -145,7 +145,8 @@ void Connection::DriveAndRelease() {
     }
     released = role_.TryRelease();
   }
-  if (!released && role_.Release()) PostUpdate();
+  // Its last try has taken note of work, which is then nobody's.
+  if (!released && !role_.Release()) PostUpdate();
   for (const std::shared_ptr<Deferred>& item : deferred) item->RunDeferred();
   if (tell_disconnected) OnDisconnected(code, reason);
 }

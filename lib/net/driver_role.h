@@ -81,14 +81,14 @@ class ABSL_LOCKABLE DriverRole {
     }
   }
 
-  // Lets go in any case. True: work was announced that nobody has done, nor
-  // waits for; the caller sees to it that somebody takes the role soon.
-  bool Release() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  // Lets go in any case. False: nobody was waiting for the role; the caller
+  // sees to it that somebody takes it soon, and does what was announced.
+  bool Release() ABSL_UNLOCK_FUNCTION() {
     const uint32_t state =
         state_.fetch_and(~(kHeld | kWork), std::memory_order_acq_rel);
-    const bool waiting = (state & kWaiting) != 0;
-    if (waiting) state_.notify_all();
-    return (state & kWork) != 0 && !waiting;
+    if ((state & kWaiting) == 0) return false;
+    state_.notify_all();
+    return true;
   }
 
   // Tells the checker that the role is held here.
