@@ -39,36 +39,30 @@ net::ConnectionOptions ToConnectionOptions(const ChannelOptions& options) {
   return result;
 }
 
-absl::Status CheckDuration(const char* name, absl::Duration value) {
-  if (value >= absl::Milliseconds(1) && value <= absl::Hours(24 * 365)) {
-    return absl::OkStatus();
+absl::Status CheckChannelOptions(const ChannelOptions& options) {
+  const std::pair<const char*, absl::Duration> durations[] = {
+      {"default_timeout", options.default_timeout},
+      {"connect_timeout", options.connect_timeout},
+      {"initial_backoff", options.initial_backoff},
+      {"max_backoff", options.max_backoff},
+      {"keepalive_interval", options.keepalive_interval},
+      {"keepalive_timeout", options.keepalive_timeout}};
+  for (const auto& [name, value] : durations) {
+    if (value >= absl::Milliseconds(1) && value <= absl::Hours(24 * 365)) {
+      continue;
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("ChannelOptions::", name, " is ",
+                     absl::FormatDuration(value), ", not from 1ms to a year"));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("ChannelOptions::", name, " is ",
-                   absl::FormatDuration(value), ", not from 1ms to a year"));
-}
-
-absl::Status CheckOptions(const ChannelOptions& options) {
-  absl::Status status =
-      wire::CheckHello(ToConnectionOptions(options).session.hello);
-  for (const auto& [name, value] :
-       {std::pair("default_timeout", options.default_timeout),
-        std::pair("connect_timeout", options.connect_timeout),
-        std::pair("initial_backoff", options.initial_backoff),
-        std::pair("max_backoff", options.max_backoff),
-        std::pair("keepalive_interval", options.keepalive_interval),
-        std::pair("keepalive_timeout", options.keepalive_timeout)}) {
-    status.Update(CheckDuration(name, value));
+  if (options.max_waiting_calls < 1) {
+    return absl::InvalidArgumentError("ChannelOptions::max_waiting_calls is 0");
   }
   if (options.max_backoff < options.initial_backoff) {
-    status.Update(absl::InvalidArgumentError(
-        "ChannelOptions::max_backoff is less than initial_backoff"));
+    return absl::InvalidArgumentError(
+        "ChannelOptions::max_backoff is less than initial_backoff");
   }
-  if (options.max_waiting_calls == 0) {
-    status.Update(absl::InvalidArgumentError(
-        "ChannelOptions::max_waiting_calls is 0, less than 1"));
-  }
-  return status;
+  return wire::CheckHello(ToConnectionOptions(options).session.hello);
 }
 
 }  // namespace
@@ -80,7 +74,7 @@ std::shared_ptr<ChannelCore> ChannelCore::Create(
       new ChannelCore(std::string(target), options));
   absl::StatusOr<net::Endpoint> endpoint = net::ParseEndpoint(target);
   absl::StatusOr<net::EventLoop*> loop = NextClientLoop();
-  core->error_ = CheckOptions(options);
+  core->error_ = CheckChannelOptions(options);
   core->error_.Update(endpoint.status());
   core->error_.Update(loop.status());
   if (endpoint.ok()) core->endpoint_ = *std::move(endpoint);

@@ -189,7 +189,7 @@ void ServerConnection::OnTurnEnd() {
 
 void ServerConnection::OnIdle() {
   role_.AssertHeld();
-  memory_.ReturnSpare();
+  memory_.ReleaseSpare();
 }
 
 void ServerConnection::Refuse(ServerCall& call, absl::StatusCode code,

@@ -81,11 +81,14 @@ class ABSL_LOCKABLE DriverRole {
     }
   }
 
-  // Lets the role go whatever was announced: the caller has seen to it that
-  // some thread acquires it soon.
-  void Release() ABSL_UNLOCK_FUNCTION() {
-    const uint32_t state = state_.fetch_and(~kHeld, std::memory_order_acq_rel);
-    if ((state & kWaiting) != 0) state_.notify_all();
+  // Lets go in any case. False: nobody was waiting for the role; the caller
+  // sees to it that somebody takes it soon, and does what was announced.
+  bool Release() ABSL_UNLOCK_FUNCTION() {
+    const uint32_t state =
+        state_.fetch_and(~(kHeld | kWork), std::memory_order_acq_rel);
+    if ((state & kWaiting) == 0) return false;
+    state_.notify_all();
+    return true;
   }
 
   // Tells the checker that the role is held here.

@@ -8,7 +8,7 @@
 #include "tern/lib/wire/hello.h"
 #include "tests/testing/end_to_end.h"
 #include "tests/testing/frame_text.h"
-#include "tests/testing/raw_connection.h"
+#include "tests/testing/raw_socket.h"
 
 namespace tern::testing {
 namespace {

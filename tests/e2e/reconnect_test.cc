@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "tests/testing/end_to_end.h"
-#include "tests/testing/raw_connection.h"
+#include "tests/testing/raw_socket.h"
 
 namespace tern::testing {
 namespace {

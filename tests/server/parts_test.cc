@@ -109,7 +109,7 @@ TEST(MemoryAccount, AnIdleOneHoldsNothing) {
   MemoryAccount idle(&budget);
   EXPECT_TRUE(idle.Reserve(100));
   idle.Release(100);
-  idle.ReturnSpare();
+  idle.ReleaseSpare();
   MemoryAccount busy(&budget);
   EXPECT_TRUE(busy.Reserve(MemoryAccount::kPieceBytes));
 }

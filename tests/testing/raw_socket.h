@@ -1,5 +1,5 @@
-#ifndef TERN_TESTS_TESTING_RAW_CONNECTION_H_
-#define TERN_TESTS_TESTING_RAW_CONNECTION_H_
+#ifndef TERN_TESTS_TESTING_RAW_SOCKET_H_
+#define TERN_TESTS_TESTING_RAW_SOCKET_H_
 
 #include <cstdint>
 #include <string>
@@ -54,4 +54,4 @@ class RawListener {
 
 }  // namespace tern::testing
 
-#endif  // TERN_TESTS_TESTING_RAW_CONNECTION_H_
+#endif  // TERN_TESTS_TESTING_RAW_SOCKET_H_
