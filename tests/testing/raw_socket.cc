@@ -1,8 +1,4 @@
-<<<<<<<< HEAD:tests/testing/raw_connection.cc
-#include "tests/testing/raw_connection.h"
-========
 #include "tests/testing/raw_socket.h"
->>>>>>>> a5453fd42af2a742b0c78aaf169eeba4b7e999ff:tests/testing/raw_socket.cc
 
 #include <fcntl.h>
 #include <poll.h>
