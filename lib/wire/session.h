@@ -295,6 +295,8 @@ class Session {
   void ReceiveFirstChunk(Stream& stream, const Chunk& chunk);
   void ReceiveLaterChunk(Stream& stream, const Chunk& chunk);
   bool CheckEmptyChunk(Stream& stream, const Chunk& chunk);
+  static void AppendToAssembly(Stream::Assembly& assembly,
+                               std::string_view bytes);
   void StartAssembly(Stream& stream, const Chunk& chunk);
   void DeliverMessage(Stream& stream, std::string_view bytes,
                       uint32_t attachment_bytes, std::string* storage);
