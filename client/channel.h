@@ -13,7 +13,9 @@ namespace tern {
 class ChannelCore;
 
 struct ChannelOptions {
-  // Of a unary call that gives no timeout and inherits no deadline.
+  // Of a unary call that gives no timeout and inherits no deadline. Durations
+  // are from 1 ms to a year, here and below; what makes no sense fails every
+  // call, INVALID_ARGUMENT, and names the option.
   absl::Duration default_timeout = absl::Seconds(30);
 
   // Connecting: each address of the target gets connect_timeout; when all have
@@ -24,8 +26,8 @@ struct ChannelOptions {
   absl::Duration initial_backoff = absl::Milliseconds(100);
   absl::Duration max_backoff = absl::Seconds(10);
 
-  // Calls that wait for a connection; the next one fails RESOURCE_EXHAUSTED,
-  // NOT_STARTED.
+  // Calls that wait for a connection, or for their turn or a place on it; the
+  // next one fails RESOURCE_EXHAUSTED, NOT_STARTED.
   size_t max_waiting_calls = 10'000;
 
   // A dead peer is noticed when a PING stays unanswered: sent after

@@ -12,6 +12,9 @@
 namespace tern {
 namespace {
 
+// A server that greets and then ends connections is not asked at once for ever.
+constexpr int kMaxUnanswered = 5;
+
 constexpr char kAgent[] = "tern-cpp/0.1.0";
 
 uint64_t RandomSeed() {
@@ -36,26 +39,36 @@ net::ConnectionOptions ToConnectionOptions(const ChannelOptions& options) {
   return result;
 }
 
-absl::Status CheckChannelOptions(const ChannelOptions& options) {
-  const std::pair<const char*, absl::Duration> durations[] = {
-      {"default_timeout", options.default_timeout},
-      {"connect_timeout", options.connect_timeout},
-      {"initial_backoff", options.initial_backoff},
-      {"max_backoff", options.max_backoff},
-      {"keepalive_interval", options.keepalive_interval},
-      {"keepalive_timeout", options.keepalive_timeout}};
-  for (const auto& [name, value] : durations) {
-    if (value >= absl::Milliseconds(1) && value <= absl::Hours(24 * 365)) {
-      continue;
-    }
-    return absl::InvalidArgumentError(
-        absl::StrCat("ChannelOptions::", name, " is ",
-                     absl::FormatDuration(value), ", not from 1ms to a year"));
+absl::Status CheckDuration(const char* name, absl::Duration value) {
+  if (value >= absl::Milliseconds(1) && value <= absl::Hours(24 * 365)) {
+    return absl::OkStatus();
   }
-  if (options.max_waiting_calls < 1) {
-    return absl::InvalidArgumentError("ChannelOptions::max_waiting_calls is 0");
+  return absl::InvalidArgumentError(
+      absl::StrCat("ChannelOptions::", name, " is ",
+                   absl::FormatDuration(value), ", not from 1ms to a year"));
+}
+
+absl::Status CheckOptions(const ChannelOptions& options) {
+  absl::Status status =
+      wire::CheckHello(ToConnectionOptions(options).session.hello);
+  for (const auto& [name, value] :
+       {std::pair("default_timeout", options.default_timeout),
+        std::pair("connect_timeout", options.connect_timeout),
+        std::pair("initial_backoff", options.initial_backoff),
+        std::pair("max_backoff", options.max_backoff),
+        std::pair("keepalive_interval", options.keepalive_interval),
+        std::pair("keepalive_timeout", options.keepalive_timeout)}) {
+    status.Update(CheckDuration(name, value));
   }
-  return wire::CheckHello(ToConnectionOptions(options).session.hello);
+  if (options.max_backoff < options.initial_backoff) {
+    status.Update(absl::InvalidArgumentError(
+        "ChannelOptions::max_backoff is less than initial_backoff"));
+  }
+  if (options.max_waiting_calls == 0) {
+    status.Update(absl::InvalidArgumentError(
+        "ChannelOptions::max_waiting_calls is 0, less than 1"));
+  }
+  return status;
 }
 
 }  // namespace
@@ -67,7 +80,7 @@ std::shared_ptr<ChannelCore> ChannelCore::Create(
       new ChannelCore(std::string(target), options));
   absl::StatusOr<net::Endpoint> endpoint = net::ParseEndpoint(target);
   absl::StatusOr<net::EventLoop*> loop = NextClientLoop();
-  core->error_ = CheckChannelOptions(options);
+  core->error_ = CheckOptions(options);
   core->error_.Update(endpoint.status());
   core->error_.Update(loop.status());
   if (endpoint.ok()) core->endpoint_ = *std::move(endpoint);
@@ -136,7 +149,13 @@ void ChannelCore::Start(std::shared_ptr<ClientCall> call) {
       return;
     }
   }
-  if (connection != nullptr) return connection->Submit(std::move(call));
+  if (connection != nullptr) {
+    if (connection->Submit(call)) return;
+    refusal = absl::ResourceExhaustedError(
+        absl::StrCat(options_.max_waiting_calls,
+                     " calls wait for their turn on the connection to ",
+                     target_, ", the channel's limit"));
+  }
   EndCalls({std::move(call)}, refusal, phase);
 }
 
@@ -353,7 +372,7 @@ void ChannelCore::OnUnusable(ClientConnection* connection,
     MutexLock lock(mutex_);
     if (connection_.get() != connection) return;
     last = std::move(connection_);
-    if (was_well) {
+    if (was_well && ++unanswered_ < kMaxUnanswered) {
       state_ = State::kIdle;
       return;
     }
@@ -365,6 +384,7 @@ void ChannelCore::OnUnusable(ClientConnection* connection,
 void ChannelCore::OnAnswered() {
   MutexLock lock(mutex_);
   backoff_.Reset();
+  unanswered_ = 0;
 }
 
 }  // namespace tern

@@ -113,6 +113,8 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   std::shared_ptr<ClientConnection> connection_ ABSL_GUARDED_BY(mutex_);
   Waiting waiting_ ABSL_GUARDED_BY(mutex_);
   Backoff backoff_ ABSL_GUARDED_BY(mutex_);
+  // Connections in a row that ended without having answered a call.
+  int unanswered_ ABSL_GUARDED_BY(mutex_) = 0;
   // Of the last attempt; OK once one has succeeded.
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   CallPhase failure_phase_ ABSL_GUARDED_BY(mutex_) = CallPhase::kConnect;

@@ -113,10 +113,10 @@ void ClientCall::Deliver() {
   if (completion_ != nullptr) {
     // Posted even from the loop's thread: a callback never runs inside the
     // call that started it.
-    core_->loop()->Post(
-        [completion = std::move(completion_), status = status_]() mutable {
-          completion->Done(std::move(status));
-        });
+    core_->loop()->Post([completion = std::move(completion_),
+                         status = std::move(status_)]() mutable {
+      completion->Done(std::move(status));
+    });
     return;
   }
   MutexLock lock(mutex_);
@@ -143,14 +143,14 @@ absl::Status ClientCall::Wait() {
     while (!delivered_ &&
            delivered_changed_.WaitUntil(mutex_, deadline_.time())) {
     }
-    if (delivered_) return status_;
+    if (delivered_) return std::move(status_);
   }
   // The loop's thread should have ended the call by now. If it is held up, this
   // thread does it.
   core_->Reconsider(shared_from_this());
   MutexLock lock(mutex_);
   while (!delivered_) delivered_changed_.Wait(mutex_);
-  return status_;
+  return std::move(status_);
 }
 
 void CallHandle::Cancel() {

@@ -88,7 +88,7 @@ class ClientCall final : public net::Connection::Deferred,
   // Ends with the call `cancellation`'s owner, see AmbientCall.
   void CancelWith(const std::shared_ptr<Cancellation>& cancellation);
 
-  // Blocks until the call has ended.
+  // Blocks until the call has ended. Once.
   absl::Status Wait();
 
   void OnResponseMetadata(const wire::ResponseHeader& header);
@@ -110,7 +110,9 @@ class ClientCall final : public net::Connection::Deferred,
   bool reply_malformed_ = false;
   std::atomic<bool> ended_{false};
 
-  // Written by End(), read after it.
+  // Written by End(), given away by Deliver() or Wait(): shared with whoever
+  // made the call, its count of owners would be out of TSan's sight (the
+  // prebuilt Abseil's), and its end here a false race with a reader there.
   absl::Status status_;
 
   std::shared_ptr<Cancellation> inherited_;

@@ -55,12 +55,17 @@ ClientConnection::ClientConnection(std::weak_ptr<ChannelCore> core,
 // --- From the channel --------------------------------------------------------
 
 void ClientConnection::Enqueue(std::shared_ptr<ClientCall> call) {
+  submitted_.fetch_add(1, std::memory_order_relaxed);
   submissions_.Push(std::move(call));
 }
 
-void ClientConnection::Submit(std::shared_ptr<ClientCall> call) {
-  Enqueue(std::move(call));
+bool ClientConnection::Submit(const std::shared_ptr<ClientCall>& call) {
+  if (submitted_.load(std::memory_order_relaxed) >= max_pending_calls_) {
+    return false;
+  }
+  Enqueue(call);
   Drive();
+  return true;
 }
 
 void ClientConnection::Reconsider(std::shared_ptr<ClientCall> call) {
@@ -92,6 +97,7 @@ void ClientConnection::TakeSubmissions() {
   role_.AssertHeld();
   submissions_.TakeAll([this](std::shared_ptr<ClientCall> call) {
     role_.AssertHeld();
+    submitted_.fetch_sub(1, std::memory_order_relaxed);
     TakeCall(std::move(call));
   });
   looks_.TakeAll([this](std::shared_ptr<Look> look) {

@@ -1,6 +1,8 @@
 #ifndef TERN_CLIENT_CLIENT_CONNECTION_H_
 #define TERN_CLIENT_CLIENT_CONNECTION_H_
 
+#include <atomic>
+#include <cstddef>
 #include <deque>
 #include <memory>
 #include <string>
@@ -24,8 +26,9 @@ class ClientConnection final : public net::Connection {
                    size_t max_pending_calls);
 
   // Any thread: starts the call, soon. One that can't be started here any more
-  // goes back to the channel.
-  void Submit(std::shared_ptr<ClientCall> call);
+  // goes back to the channel. False, and nothing happens, when calls are
+  // submitted faster than they are looked at, and too many wait for that.
+  bool Submit(const std::shared_ptr<ClientCall>& call);
   // The same, left to the next turn, which the caller sees to.
   void Enqueue(std::shared_ptr<ClientCall> call);
   // Any thread: ends the call, soon, when its cancellation was requested or its
@@ -77,6 +80,7 @@ class ClientConnection final : public net::Connection {
   const std::weak_ptr<ChannelCore> core_;
   const size_t max_pending_calls_;
   SubmissionQueue<ClientCall> submissions_;
+  std::atomic<size_t> submitted_{0};  // In there.
   SubmissionQueue<Look> looks_;
 
   bool answered_ ABSL_GUARDED_BY(role_) = false;

@@ -50,19 +50,16 @@ bool MemoryAccount::Reserve(int64_t bytes) {
 
 void MemoryAccount::Release(int64_t bytes) {
   used_ -= bytes;
-  // Keeps one piece while in use, so that calls one after the other cost
-  // nothing.
+  // Keeps one piece, so that calls one after the other cost nothing.
   const int64_t spare = taken_ - std::max(used_, int64_t{0}) - kPieceBytes;
   if (spare < kPieceBytes) return;
   budget_->Return(spare);
   taken_ -= spare;
 }
 
-void MemoryAccount::ReleaseSpare() {
-  const int64_t spare = taken_ - used_;
-  if (spare <= 0) return;
-  budget_->Return(spare);
-  taken_ -= spare;
+void MemoryAccount::ReturnSpare() {
+  budget_->Return(taken_ - used_);
+  taken_ = used_;
 }
 
 }  // namespace tern

@@ -50,9 +50,8 @@ class MemoryAccount {
 
   bool Reserve(int64_t bytes);
   void Release(int64_t bytes);
-
-  // Returns what is taken and not used.
-  void ReleaseSpare();
+  // Gives back what is kept although it is not used.
+  void ReturnSpare();
 
   int64_t used() const { return used_; }
   int64_t taken() const { return taken_; }

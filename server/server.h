@@ -58,6 +58,7 @@ class Server {
   // not heed cancellation: OK when every call finished by itself, else
   // DEADLINE_EXCEEDED with the number of those that were cancelled. On a
   // handler's thread it only begins the drain and returns OK.
+  // FAILED_PRECONDITION when the server is not running or drains already.
   absl::Status Drain(absl::Duration grace);
 
   // Cancels calls and closes connections. No handler runs and no callback is

@@ -189,7 +189,7 @@ void ServerConnection::OnTurnEnd() {
 
 void ServerConnection::OnIdle() {
   role_.AssertHeld();
-  memory_.ReleaseSpare();
+  memory_.ReturnSpare();
 }
 
 void ServerConnection::Refuse(ServerCall& call, absl::StatusCode code,
@@ -245,6 +245,7 @@ void ServerConnection::Finish(ServerCall& call,
                          << more << " more like this)";
     }
   }
+  if (!held_back_.empty()) std::erase(held_back_, call.self);
   memory_.Release(std::exchange(call.reserved_bytes, 0));
   // Last: it may be the call's only share.
   const std::shared_ptr<ServerCall> self = std::move(call.self);

@@ -43,10 +43,10 @@ class Checker {
         "ServerOptions::", name, " is ", value, ", less than ", least)));
   }
   void Positive(const char* name, absl::Duration value) {
-    if (value >= absl::Milliseconds(1) && value < absl::Hours(24 * 365)) return;
-    status_.Update(absl::InvalidArgumentError(
-        absl::StrCat("ServerOptions::", name, " is ",
-                     absl::FormatDuration(value), ", not from 1ms to a year")));
+    if (value >= absl::Milliseconds(1) && value <= absl::Hours(24 * 30)) return;
+    status_.Update(absl::InvalidArgumentError(absl::StrCat(
+        "ServerOptions::", name, " is ", absl::FormatDuration(value),
+        ", not from 1ms to 30 days")));
   }
   absl::Status status() const { return status_; }
   void Add(absl::Status status) { status_.Update(std::move(status)); }

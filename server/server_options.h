@@ -28,7 +28,7 @@ struct ServerOptions {
   // is refused RESOURCE_EXHAUSTED, NOT_STARTED, with retry-after.
   size_t max_queued_calls = 1024;
 
-  size_t max_connections = 10'000;  // More are closed with GOAWAY(OVERLOADED).
+  size_t max_connections = 10'000;  // More: GOAWAY(OVERLOADED).
   // Memory for request messages in flight, all connections together. -1: a
   // quarter of the memory limit that the process sees (cgroup or machine).
   // Beyond it calls are refused RESOURCE_EXHAUSTED, NOT_STARTED.
@@ -36,12 +36,12 @@ struct ServerOptions {
 
   // Per connection, announced to clients.
   uint32_t max_concurrent_calls = 1024;
-  uint32_t max_message_bytes = 4 << 20;  // Of requests and of responses.
+  uint32_t max_message_bytes = 4 << 20;  // Of requests.
   uint32_t max_frame_bytes = 64 << 10;
   uint32_t stream_window_bytes = 256 << 10;
   uint32_t connection_window_bytes = 4 << 20;
   absl::Duration min_ping_interval = absl::Seconds(10);
-  // Of a call's request; the same limits hold for trailing metadata.
+  // Of a call's request. (For trailing metadata the client's limits hold.)
   uint32_t max_metadata_bytes = 16 << 10;
   uint32_t max_metadata_entries = 64;
 

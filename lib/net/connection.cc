@@ -13,10 +13,18 @@
 namespace tern::net {
 namespace {
 
-// Turns of one driver before it lets others have their share of its thread.
-constexpr int kMaxTurns = 16;
 // Reads of one turn: the other connections of the loop wait meanwhile.
 constexpr int kMaxReadsPerTurn = 4;
+// How long one driver goes on while others keep announcing work: what was
+// deferred, its own caller, and on the loop's thread everything else wait.
+constexpr absl::Duration kMaxDriveTime = absl::Milliseconds(1);
+
+// To be asked after each turn that was not the last. `*until` is its own.
+bool HasDrivenForLong(MonotonicTime* until) {
+  const MonotonicTime now = MonotonicTime::Now();
+  if (*until == MonotonicTime()) *until = now + kMaxDriveTime;
+  return now >= *until;
+}
 // How long a connection that has said everything waits for the peer's FIN.
 // Closing at once could make the kernel send RST, which destroys what the peer
 // has not read yet: our GOAWAY.
@@ -121,8 +129,8 @@ void Connection::DriveAndRelease() {
   bool tell_disconnected = false;
   wire::ErrorCode code = wire::ErrorCode::kNoError;
   std::string reason;
-  bool released = false;
-  for (int turn = 0; turn < kMaxTurns && !released; ++turn) {
+  MonotonicTime until;
+  do {
     TakeSubmissions();
     WriteOutput();
     OnTurnEnd();
@@ -143,11 +151,22 @@ void Connection::DriveAndRelease() {
                 std::back_inserter(deferred));
       deferred_.clear();
     }
-    released = role_.TryRelease();
-  }
-  if (!released && role_.Release()) PostUpdate();
+  } while (!role_.TryRelease() && !(HasDrivenForLong(&until) && HandOver()));
   for (const std::shared_ptr<Deferred>& item : deferred) item->RunDeferred();
   if (tell_disconnected) OnDisconnected(code, reason);
+}
+
+bool Connection::HandOver() {
+  if (!handover_posted_) {
+    handover_posted_ = loop_->Post([self = shared_from_this()] {
+      self->role_.Acquire();
+      self->handover_posted_ = false;
+      self->DriveAndRelease();
+    });
+  }
+  if (!handover_posted_) return false;
+  role_.Release();
+  return true;
 }
 
 void Connection::ReadInput() {

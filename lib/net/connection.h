@@ -20,9 +20,9 @@ namespace tern::net {
 
 struct ConnectionOptions {
   wire::SessionOptions session;
-  // When the transport has left so much of the output, nothing more is read;
+  // Bytes that wait for the transport, above which nothing more is read;
   // reading goes on below half of it. (What waits for the peer's windows does
-  // not count: only reading can bring those.)
+  // not count: only by reading does one hear that they have grown.)
   size_t max_unsent_bytes = 4 << 20;
   // The connection is given up when the peer takes no byte for so long.
   absl::Duration write_timeout = absl::Seconds(30);
@@ -77,8 +77,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
   void Drive();
 
   // For whoever has acquired the role: drives until no work is announced any
-  // more (or for some rounds: then the loop goes on), lets the role go, and
-  // runs what was deferred.
+  // more, or others have brought more for too long; lets the role go, and runs
+  // what was deferred.
   void DriveAndRelease()
       ABSL_UNLOCK_FUNCTION(role_) ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
@@ -94,8 +94,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
 
   // REQUIRES: role. What could be written in this turn has been.
   virtual void OnTurnEnd() {}
-  // REQUIRES: role. No call has been open for some seconds: give back memory
-  // that was kept for speed.
+  // REQUIRES: role. No calls for a while: gives back what is kept for speed.
   virtual void OnIdle() {}
 
   // Loop thread, without the role, once: the socket is closed, the session has
@@ -122,6 +121,9 @@ class Connection : public std::enable_shared_from_this<Connection>,
   void OnTimer();
   void ReadInput() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void WriteOutput() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // Leaves the rest of the work to the loop's thread, and lets the role go.
+  // False, with the role, when the loop has stopped.
+  bool HandOver() ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void UpdateInterest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void UpdateClosing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   MonotonicTime NextTimeout() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
@@ -157,6 +159,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
   MonotonicTime timer_set_to_ ABSL_GUARDED_BY(role_) =
       MonotonicTime::InfiniteFuture();
   bool update_posted_ ABSL_GUARDED_BY(role_) = false;
+  bool handover_posted_ ABSL_GUARDED_BY(role_) = false;
   // When to look whether it is idle; none until the next byte is read.
   MonotonicTime idle_check_at_ ABSL_GUARDED_BY(role_) =
       MonotonicTime::InfiniteFuture();

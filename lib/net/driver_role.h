@@ -21,31 +21,45 @@ namespace tern::net {
 // All announced work is seen: AcquireOrAnnounce and TryRelease are changes of
 // one atomic word, so an announcement comes either before a release, which then
 // fails, or after it, and then acquires.
+//
+// Who waits in Acquire gets the role next, work that was announced included:
+// the loop is not kept from its connection by threads that take turns.
 class ABSL_LOCKABLE DriverRole {
  public:
   DriverRole() = default;
   DriverRole(const DriverRole&) = delete;
   DriverRole& operator=(const DriverRole&) = delete;
 
-  // True: this thread has the role now. False: its holder has been told.
+  // True: this thread has the role now. False: its holder has been told, or the
+  // thread that is about to be.
   bool AcquireOrAnnounce() ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) {
     uint32_t state = state_.load(std::memory_order_relaxed);
     while (true) {
-      const uint32_t next =
-          (state & kHeld) != 0 ? state | kWork : state | kHeld;
-      if (state_.compare_exchange_weak(state, next, std::memory_order_acq_rel,
+      const bool free = (state & (kHeld | kWaiting)) == 0;
+      if (state_.compare_exchange_weak(state, state | (free ? kHeld : kWork),
+                                       std::memory_order_acq_rel,
                                        std::memory_order_relaxed)) {
-        return (state & kHeld) == 0;
+        return free;
       }
     }
   }
 
-  // Waits for the role.
+  // Waits for the role. The caller then does what has been announced, too.
   void Acquire() ABSL_EXCLUSIVE_LOCK_FUNCTION() {
-    while ((state_.fetch_or(kHeld, std::memory_order_acquire) & kHeld) != 0) {
-      const uint32_t state =
-          state_.fetch_or(kWaiting, std::memory_order_relaxed) | kWaiting;
-      if ((state & kHeld) != 0) state_.wait(state, std::memory_order_relaxed);
+    uint32_t state = state_.load(std::memory_order_relaxed);
+    while (true) {
+      if ((state & kHeld) == 0) {
+        if (state_.compare_exchange_weak(state, kHeld,
+                                         std::memory_order_acquire,
+                                         std::memory_order_relaxed)) {
+          return;
+        }
+      } else if ((state & kWaiting) != 0 ||
+                 state_.compare_exchange_weak(state, state | kWaiting,
+                                              std::memory_order_relaxed)) {
+        state_.wait(state | kWaiting, std::memory_order_relaxed);
+        state = state_.load(std::memory_order_relaxed);
+      }
     }
   }
 
@@ -54,24 +68,24 @@ class ABSL_LOCKABLE DriverRole {
   bool TryRelease() ABSL_NO_THREAD_SAFETY_ANALYSIS {
     uint32_t state = state_.load(std::memory_order_relaxed);
     while (true) {
-      const bool work = (state & kWork) != 0;
-      const uint32_t next = work ? state & ~kWork : 0;
+      const bool waiting = (state & kWaiting) != 0;
+      const bool work = (state & kWork) != 0 && !waiting;
+      const uint32_t next = work ? state & ~kWork : state & ~kHeld;
       if (!state_.compare_exchange_weak(state, next, std::memory_order_acq_rel,
                                         std::memory_order_relaxed)) {
         continue;
       }
       if (work) return false;
-      if ((state & kWaiting) != 0) state_.notify_all();
+      if (waiting) state_.notify_all();
       return true;
     }
   }
 
-  // Lets go in any case. True: work was announced that nobody has done; the
-  // caller sees to it that somebody takes the role soon.
-  bool Release() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    const uint32_t state = state_.exchange(0, std::memory_order_acq_rel);
+  // Lets the role go whatever was announced: the caller has seen to it that
+  // some thread acquires it soon.
+  void Release() ABSL_UNLOCK_FUNCTION() {
+    const uint32_t state = state_.fetch_and(~kHeld, std::memory_order_acq_rel);
     if ((state & kWaiting) != 0) state_.notify_all();
-    return (state & kWork) != 0;
   }
 
   // Tells the checker that the role is held here.

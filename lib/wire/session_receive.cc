@@ -618,7 +618,8 @@ void Session::ReceivePing(const Frame& frame) {
 }
 
 void Session::ReceiveGoAway(const Frame& frame) {
-  const StreamId last = LoadBigEndian32(frame.payload.data());
+  const StreamId last =
+      std::min(LoadBigEndian32(frame.payload.data()), kMaxStreamId);
   const auto code =
       static_cast<ErrorCode>(LoadBigEndian32(frame.payload.data() + 4));
   const std::string reason = EscapeForLog(frame.payload.substr(8));

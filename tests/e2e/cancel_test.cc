@@ -22,6 +22,7 @@ TEST_F(CancelTest, EndsACallThatWaitsForAPlaceOnTheConnection) {
   service_.OnCall(holdup_.Handler());
   StartServer({.max_concurrent_calls = 1});
   const auto channel = Connect();
+  WaitForArrival(*channel);  // It knows the limit now.
   const auto first = StartCall(*channel, "first");
   ASSERT_TRUE(holdup_.WaitForEntered());
   const auto second = StartCall(*channel, "second");

@@ -163,6 +163,7 @@ TEST_F(DeadlineTest, EndsACallThatWaitsForAPlaceOnTheConnection) {
   service_.OnCall(holdup_.Handler());
   StartServer({.max_concurrent_calls = 1});
   const auto channel = Connect();
+  WaitForArrival(*channel);  // It knows the limit now.
   const auto first = StartCall(*channel, "first");
   ASSERT_TRUE(holdup_.WaitForEntered());
   EXPECT_TRUE(Failed(CallStatus(*channel, "second", {.timeout = kShort}),

@@ -1,5 +1,7 @@
 #include "tests/testing/end_to_end.h"
 
+#include <unistd.h>
+
 #include <optional>
 #include <utility>
 
@@ -153,7 +155,18 @@ void EndToEnd::StartServer(ServerOptions options) {
   ASSERT_TRUE(status.ok()) << status;
 }
 
+void EndToEnd::WaitForArrival(Channel& channel) {
+  EXPECT_EQ(Absent::Stub(channel).Call(Message()).status().code(),
+            absl::StatusCode::kUnimplemented);
+}
+
 std::string EndToEnd::target() const { return server_->addresses().at(0); }
+
+std::string OwnLoopbackAddress() {
+  const auto pid = static_cast<uint32_t>(getpid());
+  return "127." + std::to_string(1 + (pid >> 16) % 250) + "." +
+         std::to_string((pid >> 8) % 256) + "." + std::to_string(pid % 256);
+}
 
 void InThreads(int threads, const std::function<void(int)>& body) {
   std::vector<std::thread> running;

@@ -121,11 +121,21 @@ class EndToEnd : public ::testing::Test {
     return Channel::Create(target(), options);
   }
 
+  // Returns when the channel's connection has been greeted by the server, and
+  // all that was sent on it before has arrived: calls of an unknown service are
+  // answered without a worker.
+  static void WaitForArrival(Channel& channel);
+
   // Handlers use them: they outlive the server.
   Holdup holdup_;
   TestService service_;
   std::unique_ptr<Server> server_;
 };
+
+// An IPv4 loopback address that only this process uses: a port that was bound
+// there stays free when it is given up. (On 127.0.0.1 the next outgoing
+// connection of anybody may get it.)
+std::string OwnLoopbackAddress();
 
 // Runs `body` in as many threads, with a number from 0 on, and waits for them.
 void InThreads(int threads, const std::function<void(int)>& body);

@@ -1,0 +1,193 @@
+#include "tern/lib/net/connection.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "gtest/gtest.h"
+#include "tests/lib/net/slot.h"
+
+namespace tern::net {
+namespace {
+
+constexpr std::string_view kPreface("\xD4TERN\r\n\x1A", 8);
+
+// A server's connection that tells the test what happens to it.
+class TestConnection final : public Connection {
+ public:
+  struct Events {
+    Slot<std::string> disconnected;  // The reason.
+    Slot<bool> destroyed;            // On the loop's thread?
+  };
+
+  TestConnection(EventLoop* loop, FileDescriptor socket, Events* events,
+                 const ConnectionOptions& options)
+      : Connection(loop, std::move(socket), Address(), options),
+        events_(events) {}
+  ~TestConnection() override { events_->destroyed.Put(loop()->OnLoopThread()); }
+
+  // What each turn of a driver does.
+  std::function<void(TestConnection&)> on_turn;
+  void Announce() { Drive(); }
+  void DeferFromTurn(std::shared_ptr<Deferred> deferred) {
+    role_.AssertHeld();
+    Defer(std::move(deferred));
+  }
+
+ private:
+  void OnMessage(wire::Stream&, wire::IncomingMessage&) override {}
+  void OnEnd(wire::Stream&, const wire::StatusHeader&,
+             wire::EndCause) override {}
+  void TakeSubmissions() override {
+    if (on_turn) on_turn(*this);
+  }
+  void OnDisconnected(wire::ErrorCode, const std::string& reason) override {
+    events_->disconnected.Put(reason);
+  }
+
+  Events* const events_;
+};
+
+class ConnectionTest : public ::testing::Test {
+ protected:
+  ConnectionTest() : loop_(EventLoop::Create("test").value()) {
+    options_.session.role = wire::Role::kServer;
+    int fds[2];
+    EXPECT_EQ(
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+        0);
+    ours_ = FileDescriptor(fds[0]);
+    peer_ = FileDescriptor(fds[1]);
+  }
+
+  std::shared_ptr<TestConnection> Make() {
+    return std::make_shared<TestConnection>(loop_.get(), std::move(ours_),
+                                            &events_, options_);
+  }
+  void Start(const std::shared_ptr<TestConnection>& connection) {
+    loop_->PostAndWait([&] { connection->Start(); });
+  }
+  void Send(std::string_view bytes) {
+    EXPECT_EQ(write(peer_.get(), bytes.data(), bytes.size()),
+              static_cast<ssize_t>(bytes.size()));
+  }
+
+  TestConnection::Events events_;
+  ConnectionOptions options_;
+  FileDescriptor ours_;
+  FileDescriptor peer_;
+  std::unique_ptr<EventLoop> loop_;
+};
+
+// epoll and the timer point at it.
+TEST_F(ConnectionTest, LivesUntilItIsDisconnectedAndEndsOnItsLoop) {
+  Start(Make());
+  EXPECT_TRUE(events_.destroyed.empty());
+  peer_.Close();
+  EXPECT_EQ(events_.disconnected.Take(), "the peer closed the connection");
+  EXPECT_TRUE(events_.destroyed.Take());
+}
+
+TEST_F(ConnectionTest, IsDisconnectedOnce) {
+  const auto connection = Make();
+  Start(connection);
+  Send("garbage");
+  peer_.Close();
+  EXPECT_NE(events_.disconnected.Take(), "");
+  loop_->PostAndWait([&] { connection->Abandon(); });
+  connection->CloseSoon(wire::ErrorCode::kNoError, "late");
+  connection->Announce();
+  loop_->PostAndWait([] {});
+  EXPECT_TRUE(events_.disconnected.empty());
+}
+
+TEST_F(ConnectionTest, CanBeAbandonedOnceItsLoopHasStopped) {
+  Start(Make());
+  const auto never_started = std::make_shared<TestConnection>(
+      loop_.get(), FileDescriptor(dup(peer_.get())), &events_, options_);
+  const auto connection = std::make_shared<TestConnection>(
+      loop_.get(), FileDescriptor(dup(peer_.get())), &events_, options_);
+  Start(connection);
+  loop_->Stop();
+  connection->Abandon();
+  EXPECT_EQ(events_.disconnected.Take(), "abandoned");
+  peer_.Close();
+}
+
+// Whoever announces work that its turn finds already done, and again, has the
+// role for ever, if nobody takes it away.
+TEST_F(ConnectionTest, WorkWithoutEndLeavesTheLoopAndTheDriverTheirTurns) {
+  const auto connection = Make();
+  std::atomic<bool> enough{false};
+  std::atomic<int> turns{0};
+  connection->on_turn = [&](TestConnection& self) {
+    ++turns;
+    if (!enough) self.Announce();
+  };
+  connection->Announce();  // Returns.
+  Start(connection);       // Likewise, on the loop's thread.
+  const int before = turns;
+  while (turns < before + 100) std::this_thread::yield();
+  loop_->PostAndWait([] {});  // The loop does other things as well.
+  enough = true;
+  peer_.Close();
+  EXPECT_EQ(events_.disconnected.Take(), "the peer closed the connection");
+}
+
+// Deferred work may drive the connection: the role has been let go.
+TEST_F(ConnectionTest, RunsWhatIsDeferredWithoutTheRole) {
+  class Later final : public Connection::Deferred {
+   public:
+    Later(TestConnection* connection, Slot<bool>* done)
+        : connection_(connection), done_(done) {}
+    void RunDeferred() override {
+      connection_->Announce();
+      done_->Put(true);
+    }
+
+   private:
+    TestConnection* const connection_;
+    Slot<bool>* const done_;
+  };
+  const auto connection = Make();
+  Slot<bool> done;
+  bool deferred = false;
+  connection->on_turn = [&](TestConnection& self) {
+    if (!std::exchange(deferred, true)) {
+      self.DeferFromTurn(std::make_shared<Later>(&self, &done));
+    }
+  };
+  connection->Announce();
+  EXPECT_TRUE(done.Take());
+  Start(connection);
+  peer_.Close();
+  events_.disconnected.Take();
+}
+
+TEST_F(ConnectionTest, SaysGoodbyeBeforeItCloses) {
+  const auto connection = Make();
+  Start(connection);
+  Send(kPreface);
+  connection->CloseSoon(wire::ErrorCode::kOverloaded, "no room");
+  std::string received;
+  while (true) {
+    char buffer[1024];
+    const ssize_t count = read(peer_.get(), buffer, sizeof(buffer));
+    if (count == 0) break;
+    if (count > 0) received.append(buffer, static_cast<size_t>(count));
+    std::this_thread::yield();
+  }
+  EXPECT_NE(received.find("no room"), std::string::npos);
+  // It waits for our FIN, so that what it said is not destroyed by a reset.
+  EXPECT_TRUE(events_.disconnected.empty());
+  peer_.Close();
+  EXPECT_EQ(events_.disconnected.Take(), "no room");
+}
+
+}  // namespace
+}  // namespace tern::net

@@ -1,0 +1,57 @@
+#ifndef TERN_TESTS_TESTING_RAW_CONNECTION_H_
+#define TERN_TESTS_TESTING_RAW_CONNECTION_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "tern/lib/net/socket.h"
+
+namespace tern::testing {
+
+// One end of a connection that says what a test wants, right or wrong.
+// Blocking; what takes longer than kPatience fails the test.
+class RawConnection {
+ public:
+  RawConnection() = default;
+  explicit RawConnection(net::FileDescriptor socket);
+  // "127.0.0.1:7117"
+  static RawConnection To(std::string_view target);
+
+  // A peer that has gone does not fail the test.
+  void Send(std::string_view bytes);
+  // All that comes until the peer has closed (or reset) the connection.
+  std::string ReadUntilClosed();
+  // What has come until it holds `bytes`, and that many bytes in all.
+  std::string ReadAtLeast(size_t bytes);
+  // What has come until it holds `count` frames of `type`; the preface and
+  // everything else included.
+  std::string ReadUntilFrame(uint8_t type, int count = 1);
+  // FIN: no more is sent.
+  void CloseSending();
+  void Close() { socket_.Close(); }
+  // RST.
+  void Reset();
+
+ private:
+  // False at the end.
+  bool ReadMore(std::string* bytes);
+
+  net::FileDescriptor socket_;
+};
+
+// Where a channel connects to a server that is one of these.
+class RawListener {
+ public:
+  RawListener();
+  const std::string& target() const { return target_; }
+  RawConnection Accept();
+
+ private:
+  net::FileDescriptor socket_;
+  std::string target_;
+};
+
+}  // namespace tern::testing
+
+#endif  // TERN_TESTS_TESTING_RAW_CONNECTION_H_
