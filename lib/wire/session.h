@@ -95,7 +95,8 @@ class SessionVisitor {
   // Server: the request is complete. A unary call has had exactly one message
   // then.
   virtual void OnHalfClose(Stream& /*stream*/) {}
-  // Server: at most once for a stream. Finish is still owed.
+  // Server: at most once for a stream. Finish is still owed. After kDeadline
+  // messages and half-close may still come.
   virtual void OnCancel(Stream& /*stream*/, CancelCause /*cause*/) {}
 
   // Client.
