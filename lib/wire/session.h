@@ -95,7 +95,8 @@ class SessionVisitor {
   // Server: the request is complete. A unary call has had exactly one message
   // then.
   virtual void OnHalfClose(Stream& /*stream*/) {}
-  // Server: at most once for a stream. Finish is still owed.
+  // Server: at most once for a stream. Finish is still owed. After kDeadline
+  // messages and half-close may still come.
   virtual void OnCancel(Stream& /*stream*/, CancelCause /*cause*/) {}
 
   // Client.
@@ -295,6 +296,8 @@ class Session {
   void ReceiveFirstChunk(Stream& stream, const Chunk& chunk);
   void ReceiveLaterChunk(Stream& stream, const Chunk& chunk);
   bool CheckEmptyChunk(Stream& stream, const Chunk& chunk);
+  static void AppendToAssembly(Stream::Assembly& assembly,
+                               std::string_view bytes);
   void StartAssembly(Stream& stream, const Chunk& chunk);
   void DeliverMessage(Stream& stream, std::string_view bytes,
                       uint32_t attachment_bytes, std::string* storage);

@@ -427,12 +427,25 @@ void Session::ReceiveFirstChunk(Stream& stream, const Chunk& chunk) {
   StartAssembly(stream, chunk);
 }
 
+// Memory grows with what has come, up to LENGTH, and not with what was
+// promised.
+void Session::AppendToAssembly(Stream::Assembly& assembly,
+                               std::string_view bytes) {
+  constexpr size_t kFirstBytes = 256 << 10;
+  const size_t size = assembly.bytes.size() + bytes.size();
+  const size_t capacity = assembly.bytes.capacity();
+  if (size > capacity) {
+    assembly.bytes.reserve(std::min<size_t>(
+        assembly.length, std::max({size, 2 * capacity, kFirstBytes})));
+  }
+  assembly.bytes.append(bytes);
+}
+
 void Session::StartAssembly(Stream& stream, const Chunk& chunk) {
   stream.assembly_ = std::make_unique<Stream::Assembly>();
   stream.assembly_->length = chunk.length;
   stream.assembly_->attachment_bytes = chunk.attachment_bytes;
-  stream.assembly_->bytes.reserve(chunk.length);
-  stream.assembly_->bytes.append(chunk.bytes);
+  AppendToAssembly(*stream.assembly_, chunk.bytes);
   assembling_bytes_ += chunk.length;
   // The whole message is accepted: let it come without a pause.
   const int64_t missing =
@@ -463,7 +476,7 @@ void Session::ReceiveLaterChunk(Stream& stream, const Chunk& chunk) {
         absl::StrCat("no memory for a message of ", assembly.length, " bytes"),
         /*peer_at_fault=*/false);
   }
-  assembly.bytes.append(chunk.bytes);
+  AppendToAssembly(assembly, chunk.bytes);
   if (!chunk.end_message) {
     if (chunk.bytes.size() < kMinChunkBytes) Fault("short chunks");
     return;

@@ -333,6 +333,7 @@ absl::Status Session::SendMessage(Stream* stream,
 }
 
 void Session::HalfClose(Stream* stream) {
+  TERN_DCHECK(is_client());
   if (closed_ || stream->wire_ended_ ||
       std::exchange(stream->send_ended_, true)) {
     return;

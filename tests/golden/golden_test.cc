@@ -272,7 +272,12 @@ class SideUnderTest {
     } else if (verb == "reply") {
       EXPECT_TRUE(host_.Reply(id, TextOf(words[2])).ok());
     } else if (verb == "finish") {
-      EXPECT_TRUE(host_.Finish(id, CodeOf(words[2])).ok());
+      const std::string text = words.size() > 3 ? TextOf(words[3]) : "";
+      EXPECT_TRUE(host_
+                      .Finish(id, {.code = CodeOf(words[2]),
+                                   .message = text,
+                                   .certainty = Certainty::kFinished})
+                      .ok());
     } else if (verb == "drain") {
       host_.session().Drain("as the vector says", now_);
     } else {

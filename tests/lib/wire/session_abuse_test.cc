@@ -1,6 +1,8 @@
 // Limits on behaviour (PROTOCOL.md, section 10) that need too many frames for a
 // golden vector; the others are in tests/golden/abuse.txt.
 
+#include <malloc.h>
+
 #include <string>
 
 #include "gmock/gmock.h"
@@ -74,10 +76,15 @@ TEST(SessionAbuse, CallsAboveTheAnnouncedNumber) {
                                      "GOAWAY 401 ABUSE"));
 }
 
-// F1, F2: a length is not believed, whoever says it; what is held is what came.
-TEST(SessionAbuse, HoldsNoMoreThanWhatHasCome) {
+// F6: a hundred promises of 4 MiB are not 400 MiB, whether touched or not.
+TEST(SessionAbuse, MemoryGrowsWithWhatHasComeNotWithWhatWasPromised) {
+  const auto allocated = [] {
+    const struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+  };
   RawPeer peer(Role::kServer);
   peer.Greet();
+  const size_t before = allocated();
   for (uint32_t i = 0; i < 100; ++i) {
     peer.Feed(RawFrame{.type = 2,
                        .flags = 0x04,
@@ -87,6 +94,7 @@ TEST(SessionAbuse, HoldsNoMoreThanWhatHasCome) {
                   .Bytes());
   }
   EXPECT_EQ(peer.host.session().assembling_bytes(), 100u * (4 << 20));
+  EXPECT_LT(allocated(), before + 100 * (300 << 10));
   EXPECT_FALSE(peer.host.session().closed());
   for (uint32_t i = 0; i < 100; ++i) peer.Feed(Cancel(2 * i + 1));
   EXPECT_EQ(peer.host.session().assembling_bytes(), 0u);
