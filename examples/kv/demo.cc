@@ -419,6 +419,8 @@ int Main(int argc, char** argv) {
     status = Demo(server, *std::move(input)).Run();
   }
   if (status.ok()) return 0;
+  // Ctrl-C stops the server as well: calls may have failed before we noticed.
+  if (interrupted) status = absl::CancelledError("interrupted");
   kv::DemoPage().Failure(tern::ToStd(status.ToString()));
   return 1;
 }
