@@ -309,6 +309,16 @@ bool RecordingHost::OnMessageStart(Stream& stream, uint32_t length) {
   return accept_messages;
 }
 
+bool RecordingHost::OnMessageChunk(Stream& stream, size_t bytes) {
+  EXPECT_EQ(this->stream(stream.id()), &stream);
+  if (log_chunks) {
+    Log(absl::StrCat("chunk ", stream.id(), " ", bytes), &stream);
+  }
+  if (bytes > room) return false;
+  room -= bytes;
+  return true;
+}
+
 void RecordingHost::OnMessage(Stream& stream, wire::IncomingMessage& message) {
   const StreamId id = stream.id();
   std::string whole(message.bytes);

@@ -80,12 +80,15 @@ class RecordingHost : public wire::SessionVisitor {
   std::function<void(std::string_view event)> hook;
   // The answer to OnMessageStart.
   bool accept_messages = true;
+  // How many bytes of chunks it has room for.
+  size_t room = static_cast<size_t>(-1);
   // Server: whether OnCancel calls Finish at once.
   bool finish_cancelled = true;
   // Whether OnMessage gives the bytes back at once (streaming directions).
   bool consume = true;
-  // Whether "begin", "writable" and "hello" are written.
+  // Whether "begin", "writable" and "hello" are written, and "chunk 1 1000".
   bool log_details = false;
+  bool log_chunks = false;
   std::function<wire::CallShape(std::string_view method)> shape_of = ShapeOf;
 
   // --- Verbs -----------------------------------------------------------------
@@ -131,6 +134,7 @@ class RecordingHost : public wire::SessionVisitor {
   void OnEnd(wire::Stream& stream, const wire::StatusHeader& status,
              wire::EndCause cause) override;
   bool OnMessageStart(wire::Stream& stream, uint32_t length) override;
+  bool OnMessageChunk(wire::Stream& stream, size_t bytes) override;
   void OnMessage(wire::Stream& stream, wire::IncomingMessage& message) override;
   void OnWritable(wire::Stream& stream) override;
   void OnHello(const wire::Hello& peer) override;
