@@ -166,8 +166,8 @@ TEST_F(MalformedServerTest, ThatNeverTakesTheWholeRequest) {
   Event done;
   absl::Status status;
   Tester::Stub(*channel).Call(request, {},
-                              [&](const absl::StatusOr<Message>& reply) {
-                                status = reply.status();
+                              [&](absl::StatusOr<Message> reply) {
+                                status = std::move(reply).status();
                                 done.Notify();
                               });
   for (int i = 0; i < 4; ++i) {
