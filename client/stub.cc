@@ -57,7 +57,9 @@ std::shared_ptr<ClientCall> MakeCall(
   auto call = std::make_shared<ClientCall>(
       core, method, options, DeadlineOf(*core, options, ambient),
       request.SerializePartialAsString(), reply, std::move(completion));
-  if (ambient != nullptr) call->CancelWith(ambient->cancellation.lock());
+  if (ambient != nullptr && ambient->cancellation != nullptr) {
+    call->CancelWith(ambient->cancellation->ShareCancellation());
+  }
   return call;
 }
 

@@ -74,6 +74,16 @@ void Connection::Abandon() {
 }
 
 void Connection::Drive() {
+  if (loop_->IsDrivenHere()) {
+    if (flush_share_ != nullptr) return;
+    flush_share_ = shared_from_this();
+    return loop_->FlushSoon(this);
+  }
+  if (role_.AcquireOrAnnounce()) DriveAndRelease();
+}
+
+void Connection::Flush() {
+  const std::shared_ptr<Connection> self = std::move(flush_share_);
   if (role_.AcquireOrAnnounce()) DriveAndRelease();
 }
 
@@ -82,6 +92,12 @@ void Connection::OnReady(uint32_t events) {
   const std::shared_ptr<Connection> self = shared_from_this();
   role_.Acquire();
   if ((events & ~uint32_t{EPOLLOUT}) != 0) ReadInput();
+  // When handlers are about to run here, what they answer is written with the
+  // rest.
+  if (loop_->has_errands() && deferred_.empty() && !broken_) {
+    Drive();
+    if (role_.TryRelease()) return;
+  }
   DriveAndRelease();
 }
 

@@ -41,7 +41,8 @@ struct ConnectionOptions {
 // functions and by calls in flight.
 class Connection : public std::enable_shared_from_this<Connection>,
                    public wire::SessionVisitor,
-                   private EventLoop::IoHandler {
+                   private EventLoop::IoHandler,
+                   private EventLoop::Flushable {
  public:
   // Something that a visitor's callback wants done after the role has been
   // let go: whatever runs code that is not ours, or takes other locks.
@@ -73,7 +74,9 @@ class Connection : public std::enable_shared_from_this<Connection>,
 
  protected:
   // Any thread: something is in a queue that TakeSubmissions() empties. The
-  // caller holds a share of this connection until it returns.
+  // caller holds a share of this connection until it returns. On the loop's
+  // thread it is done a little later, with what else comes in this turn; on
+  // others at once, if nobody else is at it.
   void Drive();
 
   // For whoever has acquired the role: drives until no work is announced any
@@ -119,6 +122,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
 
  private:
   void OnReady(uint32_t events) override;
+  void Flush() override;
   void OnTimer();
   void ReadInput() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void WriteOutput() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
@@ -136,6 +140,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
 
   // Loop thread.
   EventLoop::Timer timer_;
+  std::shared_ptr<Connection> flush_share_;  // While the loop is to Flush().
 
   FileDescriptor socket_ ABSL_GUARDED_BY(role_);
   wire::Session session_ ABSL_GUARDED_BY(role_);
