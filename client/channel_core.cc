@@ -103,7 +103,7 @@ void ChannelCore::PostToLoop(Method method) {
 
 // --- Calls -------------------------------------------------------------------
 
-void ChannelCore::Start(std::shared_ptr<ClientCall> call) {
+void ChannelCore::Start(std::shared_ptr<ClientCall> call, bool waits) {
   absl::Status refusal = error_;
   CallPhase phase = CallPhase::kSend;
   std::shared_ptr<ClientConnection> connection;
@@ -144,7 +144,7 @@ void ChannelCore::Start(std::shared_ptr<ClientCall> call) {
     }
   }
   if (connection != nullptr) {
-    if (connection->Submit(call)) return;
+    if (connection->Submit(call, waits)) return;
     refusal = absl::ResourceExhaustedError(
         absl::StrCat(options_.max_waiting_calls,
                      " calls wait for their turn on the connection to ",

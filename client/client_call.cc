@@ -103,16 +103,18 @@ void ClientCall::RunDeferred() {
   if (std::exchange(restart, false)) {
     core_->Start(shared_from_this());
   } else if (ended()) {
-    Deliver();
+    Deliver(core_->loop()->IsDrivenHere());
   }
 }
 
-void ClientCall::Deliver() {
+void ClientCall::Deliver(bool on_loop) {
   inherited_registration_.Reset();
   inherited_.reset();
   if (completion_ != nullptr) {
-    // Posted even from the loop's thread: a callback never runs inside the
-    // call that started it.
+    if (on_loop) {
+      const auto completion = std::move(completion_);
+      return completion->Done(std::move(status_));
+    }
     core_->loop()->Post([completion = std::move(completion_),
                          status = std::move(status_)]() mutable {
       completion->Done(std::move(status));
@@ -122,6 +124,12 @@ void ClientCall::Deliver() {
   MutexLock lock(mutex_);
   delivered_ = true;
   delivered_changed_.NotifyAll();
+  if (wakes_ != nullptr) wakes_->WakeReader();
+}
+
+void ClientCall::WakesOnEnd(ClientConnection* connection) {
+  MutexLock lock(mutex_);
+  wakes_ = connection;
 }
 
 void ClientCall::RequestCancel() {

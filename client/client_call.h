@@ -82,7 +82,8 @@ class ClientCall final : public net::Connection::Deferred,
   bool EndWith(const wire::StatusHeader& status, CallPhase phase,
                const std::string& peer, const std::string& local);
   // Tells whoever started the call. Without locks, and without the role.
-  void Deliver();
+  // `on_loop`: this is the channel's I/O thread, outside the user's code.
+  void Deliver(bool on_loop = false);
 
   void RequestCancel();
   // Ends with the call `cancellation`'s owner, see AmbientCall.
@@ -90,6 +91,9 @@ class ClientCall final : public net::Connection::Deferred,
 
   // Blocks until the call has ended. Once.
   absl::Status Wait();
+  // While it is set, a thread that waits for this call may read there: the end
+  // of the call wakes it. The caller keeps the connection alive.
+  void WakesOnEnd(ClientConnection* connection);
 
   void OnResponseMetadata(const wire::ResponseHeader& header);
 
@@ -122,6 +126,7 @@ class ClientCall final : public net::Connection::Deferred,
   Mutex mutex_;
   CondVar delivered_changed_;
   bool delivered_ ABSL_GUARDED_BY(mutex_) = false;
+  ClientConnection* wakes_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 
 }  // namespace tern

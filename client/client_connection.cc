@@ -59,12 +59,19 @@ void ClientConnection::Enqueue(std::shared_ptr<ClientCall> call) {
   submissions_.Push(std::move(call));
 }
 
-bool ClientConnection::Submit(const std::shared_ptr<ClientCall>& call) {
+bool ClientConnection::Submit(const std::shared_ptr<ClientCall>& call,
+                              bool waits) {
   if (submitted_.load(std::memory_order_relaxed) >= max_pending_calls_) {
     return false;
   }
   Enqueue(call);
-  Drive();
+  if (!waits) {
+    Drive();
+  } else {
+    call->WakesOnEnd(this);
+    DriveAndRead([&] { return call->ended(); }, call->deadline());
+    call->WakesOnEnd(nullptr);
+  }
   return true;
 }
 

@@ -88,7 +88,7 @@ absl::Status CallUnary(Channel& channel, const MethodInfo& method,
   }
   const std::shared_ptr<ClientCall> call =
       MakeCall(core, method, request, reply, options, nullptr);
-  core->Start(call);
+  core->Start(call, /*waits=*/true);
   return call->Wait();
 }
 
