@@ -1,0 +1,121 @@
+// The server on bare sockets, in the shapes that a server of this kind has:
+//
+//   inline  one thread with one epoll loop, which answers where it has read
+//   cores   such a thread for each core, connections dealt out
+//   pool    two such threads; of what one has read it answers the last request
+//           itself and hands the others to the other thread
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "bench/echo.pb.h"
+#include "bench/load/process.h"
+#include "bench/raw/frame_stream.h"
+
+namespace tern::bench {
+namespace {
+
+constexpr int kEvents = 256;
+
+class Loop {
+ public:
+  Loop() {
+    epoll_ = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll_ < 0) DieOfErrno("epoll_create1");
+  }
+
+  // From the accepting thread.
+  void Add(int fd) {
+    auto stream = std::make_unique<FrameStream>(fd);
+    epoll_event event = {.events = EPOLLIN, .data = {.ptr = stream.release()}};
+    if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) {
+      DieOfErrno("epoll_ctl");
+    }
+  }
+
+  void Run() {
+    epoll_event events[kEvents];
+    for (;;) {
+      const int count = epoll_wait(epoll_, events, kEvents, -1);
+      for (int i = 0; i < count; ++i) {
+        auto* const stream = static_cast<FrameStream*>(events[i].data.ptr);
+        if (!Serve(*stream, events[i].events)) delete stream;
+      }
+    }
+  }
+
+ private:
+  // False when the client has closed.
+  bool Serve(FrameStream& stream, uint32_t events) {
+    const bool was_blocked = stream.unsent() > 0;
+    if ((events & EPOLLIN) != 0) {
+      if (!stream.Read(MSG_DONTWAIT)) return false;
+      uint32_t id;
+      const char* body;
+      size_t size;
+      while (stream.Next(&id, &body, &size)) {
+        if (!request_.ParseFromArray(body, static_cast<int>(size))) {
+          Die("a request that does not parse");
+        }
+        reply_.set_body(request_.body());
+        stream.Append(id, reply_);
+      }
+    }
+    if (stream.unsent() == 0) return true;
+    const bool blocked = !stream.Write(MSG_DONTWAIT);
+    if (blocked == was_blocked) return true;
+    epoll_event event = {
+        .events = EPOLLIN | (blocked ? static_cast<uint32_t>(EPOLLOUT) : 0u),
+        .data = {.ptr = &stream}};
+    if (epoll_ctl(epoll_, EPOLL_CTL_MOD, stream.fd(), &event) != 0) {
+      DieOfErrno("epoll_ctl");
+    }
+    return true;
+  }
+
+  int epoll_;
+  Payload request_;  // Reused: their memory is.
+  Payload reply_;
+};
+
+void Serve(size_t loop_count) {
+  // As long as the process: its end is _exit.
+  auto& loops = *new std::vector<std::unique_ptr<Loop>>;
+  for (size_t i = 0; i < loop_count; ++i) {
+    loops.push_back(std::make_unique<Loop>());
+    std::thread([loop = loops.back().get()] { loop->Run(); }).detach();
+  }
+  uint16_t port;
+  const int listener = ListenOnLoopback(&port);
+  std::thread([&loops, listener] {
+    for (size_t next = 0;; ++next) {
+      const int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+      if (fd < 0) DieOfErrno("accept4");
+      loops[next % loops.size()]->Add(fd);
+    }
+  }).detach();
+  ServeUntilStdinEnds(port);
+  _exit(0);
+}
+
+}  // namespace
+}  // namespace tern::bench
+
+int main(int argc, char** argv) {
+  tern::bench::BeginProcess();
+  const std::string shape = argc > 1 ? argv[1] : "inline";
+  if (shape == "inline") {
+    tern::bench::Serve(1);
+  } else if (shape == "cores") {
+    tern::bench::Serve(std::thread::hardware_concurrency());
+  } else {
+    tern::bench::Die("inline or cores, not " + shape);
+  }
+}

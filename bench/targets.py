@@ -1,0 +1,123 @@
+"""What issue 3 wants of Tern, judged from the results."""
+
+import dataclasses
+import operator
+import statistics
+import typing
+
+import workloads
+
+
+class Results:
+    """{case: {peer: [a dict of metrics, or None, for each round]}}"""
+
+    def __init__(self, runs):
+        self.runs = runs
+
+    def values(self, case, peer, metric):
+        rounds = self.runs.get(case, {}).get(peer, [])
+        return [values.get(metric) if values else None for values in rounds]
+
+    def median(self, case, peer, metric):
+        known = [value for value in self.values(case, peer, metric) if value is not None]
+        return statistics.median(known) if known else None
+
+    def ratio(self, case, metric, peer, other, other_case=None, other_metric=None):
+        """The median of the rounds' ratios."""
+        ratios = [
+            a / b
+            for a, b in zip(
+                self.values(case, peer, metric),
+                self.values(other_case or case, other, other_metric or metric),
+            )
+            if a is not None and b
+        ]
+        return statistics.median(ratios) if ratios else None
+
+    def best(self, case, name):
+        """The variant of a peer whose median is best; the peer itself without variants."""
+        metric = next(c for c in workloads.CASES if c.name == case).metrics[0]
+        names = [p.name for p in workloads.PEERS if name in (p.name, p.variant_of)]
+        known = {n: self.median(case, n, metric.key) for n in names}
+        known = {n: value for n, value in known.items() if value is not None}
+        if not known:
+            return name
+        return (max if metric.higher_is_better else min)(known, key=known.get)
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    workload: str
+    text: str
+    compare: typing.Callable
+    limit: float
+    value: typing.Callable  # Of Results; None when something was not measured.
+
+    def verdict(self, results):
+        """(text, value or None, met or None)"""
+        value = self.value(results)
+        sign = ">=" if self.compare is operator.ge else "<="
+        text = f"{self.workload}: {self.text} {sign} {self.limit:g}"
+        return text, value, None if value is None else self.compare(value, self.limit)
+
+
+def _of_raw(case, metric):
+    return lambda r: r.ratio(case, metric, "tern", r.best(case, "raw"))
+
+
+def _of(case, metric, peer):
+    return lambda r: r.ratio(case, metric, "tern", peer)
+
+
+def _median(case, metric):
+    return lambda r: r.median(case, "tern", metric)
+
+
+def _instructions(results, case, peer):
+    user = results.median(case, peer, "user_instructions")
+    kernel = results.median(case, peer, "kernel_instructions")
+    return None if user is None or kernel is None else user + kernel
+
+
+def _instructions_of_raw(results):
+    tern, raw = (_instructions(results, "W1c", peer) for peer in ("tern", "raw"))
+    return tern / raw if tern and raw else None
+
+
+def _scattering(results):
+    costs = [
+        results.median(case.name, "tern", "server_cpu_us")
+        for case in workloads.CASES
+        if case.workload == "W8"
+    ]
+    return max(costs) / min(costs) if all(costs) else None
+
+
+def _blocked(count):
+    return lambda r: r.ratio(f"HOL{count}", "p99_us", "tern", "tern", other_case="HOL0")
+
+
+_ge, _le = operator.ge, operator.le
+_WORKERS = workloads.WORKERS
+
+TARGETS = [
+    Target("W1", "p50, of raw", _le, 1.15, _of_raw("W1", "p50_us")),
+    Target("W1", "server instructions, of raw", _le, 1.15, _instructions_of_raw),
+    Target("W2", "64 outstanding, of raw", _ge, 0.7, _of_raw("W2", "calls_per_s")),
+    Target("W2", "64 threads, of Thrift", _ge, 1.5, _of("W2t", "calls_per_s", "thrift")),
+    Target("W2", "64 threads, of gRPC sync", _ge, 4, _of("W2t", "calls_per_s", "grpc-sync")),
+    Target("W3", "of raw", _ge, 0.75, _of_raw("W3", "calls_per_s")),
+    Target("W3", "server instructions", _le, 3500, lambda r: _instructions(r, "W7", "tern")),
+    Target("W3", "server system calls", _le, 0.05, _median("W7", "system_calls")),
+    Target("W4", "of the best raw", _ge, 0.95, _of_raw("W4", "calls_per_s")),
+    Target("W5", "1 KiB, of raw", _ge, 0.9, _of_raw("W5", "calls_per_s")),
+    Target("W5", "1 MiB, of raw", _ge, 0.9, _of_raw("W5m", "calls_per_s")),
+    Target("W5", "1 MiB, of Thrift", _ge, 1.1, _of("W5m", "calls_per_s", "thrift")),
+    Target("W6", "bytes per idle connection", _le, 1024, _median("W6", "bytes_per_connection")),
+    Target("HOL", "p99 with 4 blocked, of p99 with none", _le, 2, _blocked(4)),
+    Target("HOL", f"p99 with {_WORKERS - 1} blocked", _le, 2, _blocked(_WORKERS - 1)),
+    Target("HOL", f"p99 with {_WORKERS} blocked", _le, 2, _blocked(_WORKERS)),
+    Target("W8", "CPU per call, dearest of cheapest", _le, 1.25, _scattering),
+    Target("W9", "p99, of p50", _le, 3,
+           lambda r: r.ratio("W9", "p99_us", "tern", "tern", other_metric="p50_us")),
+]
