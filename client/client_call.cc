@@ -24,15 +24,16 @@ void CopyMetadata(const std::vector<wire::MetadataEntryView>& entries,
 
 ClientCall::ClientCall(
     std::shared_ptr<ChannelCore> core, const MethodInfo& method,
-    const CallOptions& options, Deadline deadline, std::string request,
+    const CallOptions& options, MonotonicTime now, Deadline deadline,
+    const google::protobuf::MessageLite& request, size_t request_size,
     google::protobuf::MessageLite* reply,
     std::unique_ptr<client_internal::UnaryCompletion> completion)
     : core_(std::move(core)),
       method_(method),
       options_(options),
       deadline_(deadline),
-      started_at_(MonotonicTime::Now()),
-      request_(std::move(request)),
+      started_at_(now),
+      request_(request, request_size),
       reply_(reply),
       completion_(std::move(completion)) {
   request_id_ = {.client = ClientProcessId(), .sequence = NextCallSequence()};
@@ -52,9 +53,9 @@ void ClientCall::OnResponseMetadata(const wire::ResponseHeader& header) {
   CopyMetadata(header.metadata, &options_.info->response_metadata);
 }
 
-bool ClientCall::End(absl::Status status, CallError error) {
+bool ClientCall::End(absl::Status status, CallError error, MonotonicTime now) {
   if (ended_.exchange(true, std::memory_order_acq_rel)) return false;
-  const absl::Duration elapsed = MonotonicTime::Now() - started_at_;
+  const absl::Duration elapsed = now - started_at_;
   if (options_.info != nullptr) {
     options_.info->elapsed = elapsed;
     options_.info->local = error.local;
@@ -71,32 +72,40 @@ bool ClientCall::End(absl::Status status, CallError error) {
 }
 
 bool ClientCall::EndWith(const wire::StatusHeader& header, CallPhase phase,
-                         const std::string& peer, const std::string& local) {
+                         const ClientConnection& connection,
+                         MonotonicTime now) {
   if (ended()) return false;
+  if (options_.info != nullptr) {
+    FillInfo(header);
+  } else if (header.code == absl::StatusCode::kOk) {
+    // What most calls need, and no more.
+    return !ended_.exchange(true, std::memory_order_acq_rel);
+  }
   absl::Status status(header.code, ToAbsl(header.message));
   for (const wire::DetailView& detail : header.details) {
     status.SetPayload(ToAbsl(detail.type_url),
                       absl::Cord(ToAbsl(detail.value)));
   }
-  if (options_.info != nullptr) {
-    CopyMetadata(header.trailing_metadata, &options_.info->trailing_metadata);
-    if (header.queue_us) {
-      options_.info->queue_time = absl::Microseconds(*header.queue_us);
-    }
-    if (header.handler_us) {
-      options_.info->handler_time = absl::Microseconds(*header.handler_us);
-    }
-  }
   CallError error = {.certainty = header.certainty,
                      .phase = phase,
                      .method = {},
-                     .peer = peer,
-                     .local = local,
+                     .peer = connection.peer(),
+                     .local = connection.local(),
                      .retry_after = std::nullopt};
   if (header.retry_after_ms) {
     error.retry_after = absl::Milliseconds(*header.retry_after_ms);
   }
-  return End(std::move(status), std::move(error));
+  return End(std::move(status), std::move(error), now);
+}
+
+void ClientCall::FillInfo(const wire::StatusHeader& header) {
+  CopyMetadata(header.trailing_metadata, &options_.info->trailing_metadata);
+  if (header.queue_us) {
+    options_.info->queue_time = absl::Microseconds(*header.queue_us);
+  }
+  if (header.handler_us) {
+    options_.info->handler_time = absl::Microseconds(*header.handler_us);
+  }
 }
 
 void ClientCall::RunDeferred() {

@@ -63,7 +63,7 @@ class ClientConnection final : public net::Connection {
     SubmissionLink<Look> submission;
   };
 
-  void TakeCall(std::shared_ptr<ClientCall> call)
+  void TakeCall(std::shared_ptr<ClientCall> call, MonotonicTime now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void LookAt(const std::shared_ptr<ClientCall>& call)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
@@ -71,7 +71,7 @@ class ClientConnection final : public net::Connection {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // False: it must wait for the server's HELLO, which may allow more than the
   // protocol's defaults do.
-  bool StartStream(const std::shared_ptr<ClientCall>& call)
+  bool StartStream(const std::shared_ptr<ClientCall>& call, MonotonicTime now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void StartPending() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void EndUnstarted(const std::shared_ptr<ClientCall>& call,

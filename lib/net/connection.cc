@@ -152,6 +152,7 @@ void Connection::OnTimer() {
     idle_check_at_ = idle ? MonotonicTime::InfiniteFuture() : now + kIdleTime;
     if (idle) {
       session_.ReleaseMemory();
+      std::vector<std::shared_ptr<Deferred>>().swap(deferred_);
       OnIdle();
     }
   }
@@ -160,7 +161,10 @@ void Connection::OnTimer() {
 
 void Connection::DriveAndRelease() {
   std::shared_ptr<Connection> registration;  // Dropped last.
-  std::vector<std::shared_ptr<Deferred>> deferred;
+  // In turns with deferred_, so that both keep their space. Taken while it is in
+  // use: what is deferred may drive another connection.
+  thread_local std::vector<std::shared_ptr<Deferred>> spare;
+  std::vector<std::shared_ptr<Deferred>> deferred = std::move(spare);
   bool tell_disconnected = false;
   wire::ErrorCode code = wire::ErrorCode::kNoError;
   std::string reason;
@@ -190,7 +194,12 @@ void Connection::DriveAndRelease() {
   }
   // Its last try has taken note of work, which is then nobody's.
   if (!released && !role_.Release()) PostUpdate();
-  for (const std::shared_ptr<Deferred>& item : deferred) item->RunDeferred();
+  for (std::shared_ptr<Deferred>& item : deferred) {
+    item->RunDeferred();
+    item.reset();
+  }
+  deferred.clear();
+  spare = std::move(deferred);
   if (tell_disconnected) OnDisconnected(code, reason);
 }
 
