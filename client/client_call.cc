@@ -53,9 +53,9 @@ void ClientCall::OnResponseMetadata(const wire::ResponseHeader& header) {
   CopyMetadata(header.metadata, &options_.info->response_metadata);
 }
 
-bool ClientCall::End(absl::Status status, CallError error, MonotonicTime now) {
+bool ClientCall::End(absl::Status status, CallError error) {
   if (ended_.exchange(true, std::memory_order_acq_rel)) return false;
-  const absl::Duration elapsed = now - started_at_;
+  const absl::Duration elapsed = MonotonicTime::Now() - started_at_;
   if (options_.info != nullptr) {
     options_.info->elapsed = elapsed;
     options_.info->local = error.local;
@@ -72,8 +72,7 @@ bool ClientCall::End(absl::Status status, CallError error, MonotonicTime now) {
 }
 
 bool ClientCall::EndWith(const wire::StatusHeader& header, CallPhase phase,
-                         const ClientConnection& connection,
-                         MonotonicTime now) {
+                         const ClientConnection& connection) {
   if (ended()) return false;
   if (options_.info != nullptr) {
     FillInfo(header);
@@ -95,7 +94,7 @@ bool ClientCall::EndWith(const wire::StatusHeader& header, CallPhase phase,
   if (header.retry_after_ms) {
     error.retry_after = absl::Milliseconds(*header.retry_after_ms);
   }
-  return End(std::move(status), std::move(error), now);
+  return End(std::move(status), std::move(error));
 }
 
 void ClientCall::FillInfo(const wire::StatusHeader& header) {

@@ -81,11 +81,10 @@ class ClientCall final : public net::Connection::Deferred,
 
   // The one place where a call ends: the first caller decides how. True for it,
   // and it then sees to Deliver().
-  bool End(absl::Status status, CallError error,
-           MonotonicTime now = MonotonicTime::Now());
+  bool End(absl::Status status, CallError error);
   // The same from a status that came over `connection`.
   bool EndWith(const wire::StatusHeader& status, CallPhase phase,
-               const ClientConnection& connection, MonotonicTime now);
+               const ClientConnection& connection);
   // Tells whoever started the call. Without locks, and without the role.
   // `on_loop`: this is the channel's I/O thread, outside the user's code.
   void Deliver(bool on_loop = false);

@@ -270,9 +270,8 @@ void ClientConnection::OnEnd(wire::Stream& stream,
     answered_ = true;
     if (auto core = core_.lock()) core->OnAnswered();
   }
-  const MonotonicTime now = session().now();
   if (given.code == absl::StatusCode::kOk && !call->reply_malformed()) {
-    if (call->EndWith(given, CallPhase::kReceive, *this, now)) {
+    if (call->EndWith(given, CallPhase::kReceive, *this)) {
       Defer(std::move(call));
     }
     return;
@@ -295,7 +294,7 @@ void ClientConnection::OnEnd(wire::Stream& stream,
     message = "the response is not a well-formed message of its type";
   }
   status.message = message;
-  if (call->EndWith(status, PhaseOf(cause, status.certainty), *this, now)) {
+  if (call->EndWith(status, PhaseOf(cause, status.certainty), *this)) {
     Defer(std::move(call));
   }
 }
