@@ -112,8 +112,8 @@ void ChannelCore::Start(std::shared_ptr<ClientCall> call, bool waits) {
   }
   // (The connection looks at the time, too: a new call is cheaper to let pass.)
   const bool is_new = call->attempts == 0;
-  if (refusal.ok() &&
-      call->deadline() <= (is_new ? call->started_at() : MonotonicTime::Now())) {
+  if (refusal.ok() && call->deadline() <= (is_new ? call->started_at()
+                                                  : MonotonicTime::Now())) {
     refusal = absl::DeadlineExceededError("deadline exceeded");
   }
   if (refusal.ok()) {

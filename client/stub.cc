@@ -124,9 +124,8 @@ CallHandle StartUnary(Channel& channel, const MethodInfo& method,
     return CallHandle();
   }
   google::protobuf::MessageLite* const reply = completion->reply();
-  const std::shared_ptr<ClientCall> call =
-      MakeCall(core, method, request, size, reply, options,
-               std::move(completion));
+  const std::shared_ptr<ClientCall> call = MakeCall(
+      core, method, request, size, reply, options, std::move(completion));
   core->Start(call);
   return CallHandle(call);
 }

@@ -161,8 +161,8 @@ void Connection::OnTimer() {
 
 void Connection::DriveAndRelease() {
   std::shared_ptr<Connection> registration;  // Dropped last.
-  // In turns with deferred_, so that both keep their space. Taken while it is in
-  // use: what is deferred may drive another connection.
+  // In turns with deferred_, so that both keep their space. Taken while it is
+  // in use: what is deferred may drive another connection.
   thread_local std::vector<std::shared_ptr<Deferred>> spare;
   std::vector<std::shared_ptr<Deferred>> deferred = std::move(spare);
   bool tell_disconnected = false;
@@ -245,8 +245,8 @@ void Connection::DriveAndRead(absl::FunctionRef<bool()> over,
     const bool in_time = over() || WaitForInput(deadline);
     reader_waits_.store(false, std::memory_order_relaxed);
     role_.Acquire();
-    if (in_time) ReadInput({buffer.get(), kCallerBufferBytes},
-                           MonotonicTime::Now());
+    if (in_time)
+      ReadInput({buffer.get(), kCallerBufferBytes}, MonotonicTime::Now());
     reading = in_time && !broken_ && !over();
     if (!reading) StopReadingHere();
     DriveAndRelease();
@@ -372,9 +372,8 @@ void Connection::UpdateInterest() {
 }
 
 MonotonicTime Connection::NextTimeout() const {
-  MonotonicTime next =
-      std::min({session_.NextTimeout(), NextHostTimeout(), idle_check_at_,
-                reader_check_at_});
+  MonotonicTime next = std::min({session_.NextTimeout(), NextHostTimeout(),
+                                 idle_check_at_, reader_check_at_});
   if (write_blocked_) {
     next = std::min(next, write_blocked_since_ + options_.write_timeout);
   }
