@@ -11,6 +11,13 @@ cc_library(
 )
 """
 
+_TOOL = """
+alias(
+    name = {name},
+    actual = {actual},
+)
+"""
+
 def _impl(rctx):
     module, package = rctx.attr.module, rctx.attr.package
     srcs = []
@@ -27,6 +34,13 @@ def _impl(rctx):
         prefix = pkg_config(rctx, module, package, "--variable=includedir") if module else ""
         if not [p for p in (prefix, "/usr/include", "/usr/local/include") if p and rctx.path("%s/%s" % (p, rctx.attr.header)).exists]:
             missing(rctx, "<%s>" % rctx.attr.header, package)
+    tools = ""
+    for tool, tool_package in rctx.attr.tools.items():
+        path = rctx.which(tool)
+        if not path:
+            missing(rctx, tool, tool_package)
+        rctx.symlink(path, "bin/" + tool)
+        tools += _TOOL.format(name = repr(tool), actual = repr("bin/" + tool))
     rctx.file(
         "BUILD",
         HEADER % rctx.name +
@@ -35,7 +49,8 @@ def _impl(rctx):
             name = repr(rctx.attr.target),
             srcs = repr(srcs),
             linkopts = repr(rctx.attr.linkopts),
-        ),
+        ) +
+        tools,
     )
 
 system_library = repository_rule(
@@ -50,5 +65,6 @@ system_library = repository_rule(
         "package": attr.string(mandatory = True, doc = "Debian's package, named when missing"),
         "static": attr.bool(doc = "link the archive; the shared library brings its own dependencies"),
         "target": attr.string(mandatory = True, doc = "upstream's target name"),
+        "tools": attr.string_dict(doc = "programs that come with it, and their packages"),
     },
 )

@@ -6,6 +6,7 @@ absent from the machine.
 
 load("//bazel/system:abseil.bzl", "system_abseil")
 load("//bazel/system:googletest.bzl", "system_googletest")
+load("//bazel/system:grpc.bzl", "system_grpc")
 load("//bazel/system:library.bzl", "system_library")
 load("//bazel/system:protobuf.bzl", "system_protobuf")
 
@@ -38,10 +39,54 @@ def _leveldb(name):
         target = "leveldb",
     )
 
+# What Tern is compared with: only bench/ uses them.
+
+def _grpc(name):
+    system_grpc(name = name)
+
+def _thrift(name):
+    system_library(
+        name = name,
+        header = "thrift/Thrift.h",
+        libraries = [
+            "thrift",
+            "thriftnb",
+        ],
+        linkopts = ["-pthread"],
+        module = "thrift",
+        package = "libthrift-dev",
+        target = "thrift",
+        tools = {"thrift": "thrift-compiler"},
+    )
+
+def _capnp(name):
+    system_library(
+        name = name,
+        header = "capnp/rpc.h",
+        libraries = [
+            "capnp-rpc",
+            "capnp",
+            "kj-async",
+            "kj",
+        ],
+        linkopts = ["-pthread"],
+        module = "capnp-rpc",
+        package = "libcapnp-dev",
+        static = True,
+        target = "capnp-rpc",
+        tools = {
+            "capnp": "capnproto",
+            "capnpc-c++": "capnproto",
+        },
+    )
+
 SYSTEM_REPOSITORIES = {
+    "capnp-cpp": _capnp,
+    "com_github_grpc_grpc": _grpc,
     "com_google_absl": _abseil,
     "com_google_benchmark": _benchmark,
     "com_google_googletest": _googletest,
     "com_google_leveldb": _leveldb,
     "com_google_protobuf": _protobuf,
+    "org_apache_thrift": _thrift,
 }

@@ -18,6 +18,7 @@
 #include "bench/echo.pb.h"
 #include "bench/load/process.h"
 #include "bench/raw/frame_stream.h"
+#include "bench/raw/pool.h"
 
 namespace tern::bench {
 namespace {
@@ -85,24 +86,39 @@ class Loop {
   Payload reply_;
 };
 
-void Serve(size_t loop_count) {
-  // As long as the process: its end is _exit.
-  auto& loops = *new std::vector<std::unique_ptr<Loop>>;
-  for (size_t i = 0; i < loop_count; ++i) {
-    loops.push_back(std::make_unique<Loop>());
-    std::thread([loop = loops.back().get()] { loop->Run(); }).detach();
-  }
+// Accepts, and deals connections out to what has an Add(fd).
+template <typename Worker>
+[[noreturn]] void Serve(const std::vector<std::unique_ptr<Worker>>& workers) {
   uint16_t port;
   const int listener = ListenOnLoopback(&port);
-  std::thread([&loops, listener] {
+  std::thread([&workers, listener] {
     for (size_t next = 0;; ++next) {
       const int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
       if (fd < 0) DieOfErrno("accept4");
-      loops[next % loops.size()]->Add(fd);
+      workers[next % workers.size()]->Add(fd);
     }
   }).detach();
   ServeUntilStdinEnds(port);
-  _exit(0);
+  _exit(0);  // The threads use what a return would destroy.
+}
+
+void ServeWithLoops(size_t count) {
+  std::vector<std::unique_ptr<Loop>> loops;
+  for (size_t i = 0; i < count; ++i) {
+    loops.push_back(std::make_unique<Loop>());
+    std::thread([loop = loops.back().get()] { loop->Run(); }).detach();
+  }
+  Serve(loops);
+}
+
+void ServeWithPool() {
+  std::vector<std::unique_ptr<PoolWorker>> workers;
+  workers.push_back(std::make_unique<PoolWorker>());
+  workers.push_back(std::make_unique<PoolWorker>());
+  for (int i : {0, 1}) {
+    std::thread([&workers, i] { workers[i]->Run(*workers[1 - i]); }).detach();
+  }
+  Serve(workers);
 }
 
 }  // namespace
@@ -112,10 +128,12 @@ int main(int argc, char** argv) {
   tern::bench::BeginProcess();
   const std::string shape = argc > 1 ? argv[1] : "inline";
   if (shape == "inline") {
-    tern::bench::Serve(1);
+    tern::bench::ServeWithLoops(1);
   } else if (shape == "cores") {
-    tern::bench::Serve(std::thread::hardware_concurrency());
+    tern::bench::ServeWithLoops(std::thread::hardware_concurrency());
+  } else if (shape == "pool") {
+    tern::bench::ServeWithPool();
   } else {
-    tern::bench::Die("inline or cores, not " + shape);
+    tern::bench::Die("inline, cores or pool, not " + shape);
   }
 }
