@@ -85,8 +85,12 @@ void ServerConnection::OnCall(wire::Stream& stream,
                               const wire::CallHeader& header,
                               wire::CallShape* /*shape*/) {
   role_.AssertHeld();
-  MethodRegistry::Entry* const entry =
-      environment_->registry.Find(header.method);
+  // Most calls are for the same method as the one before.
+  MethodRegistry::Entry* entry = last_method_;
+  if (entry == nullptr || entry->handler->info.full_name != header.method) {
+    entry = environment_->registry.Find(header.method);
+    last_method_ = entry;
+  }
   if (entry == nullptr) {
     const std::string_view service =
         header.method.substr(0, header.method.find('/'));

@@ -77,6 +77,7 @@ class ServerConnection final : public net::Connection {
   absl::AnyInvocable<void(ServerConnection*)> on_disconnected_;
 
   SubmissionQueue<ServerCall> completed_;
+  MethodRegistry::Entry* last_method_ ABSL_GUARDED_BY(role_) = nullptr;
   MemoryAccount memory_ ABSL_GUARDED_BY(role_);
   // Ready, but not to be run before the client has taken more of the answers.
   std::vector<std::shared_ptr<ServerCall>> held_back_ ABSL_GUARDED_BY(role_);

@@ -10,8 +10,8 @@ namespace tern::net {
 namespace {
 
 // Looks without a change before the watcher rests: 100 ms. To wake it costs the
-// loop a system call, to keep it awake costs this thread 500 looks a second.
-constexpr int kLooksBeforeRest = 50;
+// loop a system call.
+constexpr int kLooksBeforeRest = 20;
 
 }  // namespace
 
