@@ -30,6 +30,9 @@ def parse_arguments():
     parser.add_argument("--seconds", type=float, default=2,
                         help="that a measurement takes (default 2)")
     parser.add_argument("--warmup", type=float, default=0.5, help="seconds before it (default 0.5)")
+    parser.add_argument("--pin", choices=("apart", "together"),
+                        help="client on the first core, server on the others; or both on the"
+                        " first (default: wherever the scheduler puts them)")
     parser.add_argument("--json", metavar="FILE", help="write every measurement there")
     parser.add_argument("--binaries", default="bazel-bin", help=argparse.SUPPRESS)
     parser.add_argument("--list-targets", action="store_true", help=argparse.SUPPRESS)
@@ -40,7 +43,7 @@ def parse_arguments():
     if unknown := set(wanted) - set(known):
         parser.error(f"no such peer: {', '.join(unknown)} (there are {names})")
     # A peer brings its variants.
-    options.peers = [p for p in workloads.PEERS if p.name in wanted or p.variant_of in wanted]
+    options.peers = [p for p in workloads.PEERS if p.name in wanted or p.comes_with in wanted]
 
     options.workloads = options.only.split(",") if options.only else report.workload_names()
     if unknown := set(options.workloads) - set(report.workload_names()):
@@ -86,7 +89,8 @@ class Session:
         show_progress(f"round {self.round} of {self.options.rounds}: {case.name} of {peer.name}")
         timeout = 120 + seconds + 2 * options.get("idle_seconds", 0)
         try:
-            values, machine = runner.measure(self.options.binaries, peer, options, timeout)
+            values, machine = runner.measure(
+                self.options.binaries, peer, options, timeout, self.options.pin)
         except runner.Failed as error:
             self.failures.append(f"{case.name} of {peer.name}: {error}")
             return None
@@ -128,7 +132,8 @@ def main():
     show_progress("")
 
     results = session.results
-    print(f"{describe_machine()}; {options.rounds} rounds of {options.seconds:g} s;"
+    pinned = f"; client and server pinned {options.pin}" if options.pin else ""
+    print(f"{describe_machine()}; {options.rounds} rounds of {options.seconds:g} s{pinned};"
           " median (least..most) of the rounds")
     report.print_results(results, cases)
     verdicts = report.verdicts(results, options.workloads)

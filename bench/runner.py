@@ -39,10 +39,14 @@ def _children_seconds():
 class Server:
     """A server process on a port of its own; it ends with the `with` block."""
 
-    def __init__(self, command):
+    def __init__(self, command, cores):
         # Its standard input is its lifeline: the server ends when we close it, or die.
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
         )
 
     def __enter__(self):
@@ -64,11 +68,23 @@ class Server:
         self.process.stdout.close()
 
 
-def measure(binaries, peer, options, timeout):
+def _cores(pin):
+    """Returns (the server's, the client's)"""
+    cores = sorted(os.sched_getaffinity(0))
+    if pin == "together":
+        return cores[:1], cores[:1]
+    if pin == "apart":
+        return cores[1:] or cores, cores[:1]
+    return cores, cores
+
+
+def measure(binaries, peer, options, timeout, pin=None):
     """Returns ({metric: value}, Machine). Raises Failed."""
     folder = os.path.join(binaries, "bench", peer.folder)
     before, ours_before = _processor_times(), _children_seconds()
-    with Server([os.path.join(folder, "server"), *peer.server_arguments]) as server:
+    server_cores, client_cores = _cores(pin)
+    server_command = [os.path.join(folder, "server"), *peer.server_arguments]
+    with Server(server_command, server_cores) as server:
         command = [
             os.path.join(folder, "client"),
             f"--port={server.port}",
@@ -83,6 +99,7 @@ def measure(binaries, peer, options, timeout):
                 text=True,
                 timeout=timeout,
                 check=False,
+                preexec_fn=lambda: os.sched_setaffinity(0, client_cores),
             )
         except subprocess.TimeoutExpired as error:
             raise Failed(f"no result after {timeout:.0f} s") from error

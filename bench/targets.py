@@ -35,9 +35,13 @@ class Results:
         return statistics.median(ratios) if ratios else None
 
     def best(self, case, name):
-        """The variant of a peer whose median is best; the peer itself without variants."""
+        """The name of that peer, or of the one with which it competes and which is better."""
         metric = next(c for c in workloads.CASES if c.name == case).metrics[0]
-        names = [p.name for p in workloads.PEERS if name in (p.name, p.variant_of)]
+        names = [
+            p.name
+            for p in workloads.PEERS
+            if p.name == name or (p.comes_with == name and p.competes)
+        ]
         known = {n: self.median(case, n, metric.key) for n in names}
         known = {n: value for n, value in known.items() if value is not None}
         if not known:
@@ -61,12 +65,12 @@ class Target:
         return text, value, None if value is None else self.compare(value, self.limit)
 
 
-def _of_raw(case, metric):
-    return lambda r: r.ratio(case, metric, "tern", r.best(case, "raw"))
-
-
 def _of(case, metric, peer):
-    return lambda r: r.ratio(case, metric, "tern", peer)
+    return lambda r: r.ratio(case, metric, "tern", r.best(case, peer))
+
+
+def _of_raw(case, metric):
+    return _of(case, metric, "raw")
 
 
 def _median(case, metric):

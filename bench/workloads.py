@@ -18,19 +18,39 @@ class Peer:
     folder: str
     server_arguments: tuple = ()
     client_options: tuple = ()  # (name, value) pairs
-    # Workloads that it is measured in; None: all that do not exclude it.
-    only: tuple = None
-    variant_of: str = None  # The peer with which it competes: the better one counts.
+    only: tuple = None  # The workloads or cases that it is measured in; None: all.
+    comes_with: str = None  # Chosen when that peer is.
+    competes: bool = True  # With the peer that it comes with: the better one counts.
 
     def targets(self):
         return [f"//bench/{self.folder}:server", f"//bench/{self.folder}:client"]
 
 
+# Thrift's two servers, each where it is the better one.
+_THRIFT_THREADED = ("W1", "W2", "W3", "W4", "W5", "W7", "HOL", "W9")
+_THRIFT_NONBLOCKING = ("W5m", "W6", "W8")
+
+
+def _raw(suffix, shape, loops=1):
+    return Peer(f"raw-{suffix}", "raw", (shape,), (("loops", loops),), only=("W4",),
+                comes_with="raw")
+
+
 PEERS = [
     Peer("raw", "raw", ("inline",)),
-    Peer("raw-cores", "raw", ("cores",), only=("W4",), variant_of="raw"),
-    Peer("raw-cores2", "raw", ("cores",), (("loops", 2),), only=("W4",), variant_of="raw"),
+    Peer("raw-fresh", "raw", ("fresh",), (("variant", "fresh"),), only=("W1", "W2", "W3"),
+         comes_with="raw", competes=False),
+    _raw("cores", "cores"),
+    _raw("cores-2", "cores", loops=2),
+    _raw("pool", "pool"),
+    _raw("pool-2", "pool", loops=2),
     Peer("tern", "tern"),
+    Peer("grpc-sync", "grpc", ("sync",)),
+    Peer("grpc-callback", "grpc", ("callback",)),
+    Peer("thrift", "thrift", ("threaded",), only=_THRIFT_THREADED),
+    Peer("thrift-nb", "thrift", ("nonblocking",), (("variant", "framed"),),
+         only=_THRIFT_NONBLOCKING, comes_with="thrift"),
+    Peer("capnp", "capnp"),
 ]
 
 
@@ -72,7 +92,7 @@ class Case:
             peer
             for peer in chosen
             if peer.name not in self.without
-            and (peer.only is None or self.workload in peer.only)
+            and (peer.only is None or self.workload in peer.only or self.name in peer.only)
         ]
 
 
@@ -109,7 +129,7 @@ CASES = [
          {"mode": "async", "outstanding": 64}, (CALLS, P50, P99, SERVER_CPU)),
     Case("W2t", "W2", "1 connection, 64 blocking threads",
          {"mode": "blocking", "threads": 64}, (CALLS, P50, P99, SERVER_CPU),
-         without=("raw", "capnp")),
+         without=("raw", "raw-fresh", "capnp")),
     Case("W3", "W3", "1 connection, 256 outstanding",
          {"mode": "async", "outstanding": 256}, (CALLS, P50, P99, SERVER_CPU)),
     Case("W4", "W4", "128 connections, 1 outstanding each",
@@ -117,7 +137,8 @@ CASES = [
     Case("W5", "W5", "1 connection, 1 blocking caller, 1 KiB",
          {"mode": "blocking", "bytes": 1 << 10}, (CALLS, P50, P99, SERVER_CPU)),
     Case("W5m", "W5", "1 connection, 1 blocking caller, 1 MiB",
-         {"mode": "blocking", "bytes": 1 << 20}, (MEGABYTES, P50, P99, SERVER_CPU)),
+         {"mode": "blocking", "bytes": 1 << 20}, (MEGABYTES, P50, P99, SERVER_CPU),
+         without=("thrift",)),
     Case("W6", "W6", "2,000 connections that have made a call and rest for 8 s",
          {"mode": "idle", "connections": 2000, "idle_seconds": 8}, (BYTES,)),
     Case("W7", "W7", "W3, counted: of the server, per call",

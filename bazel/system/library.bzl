@@ -35,16 +35,17 @@ def _impl(rctx):
         if not [p for p in (prefix, "/usr/include", "/usr/local/include") if p and rctx.path("%s/%s" % (p, rctx.attr.header)).exists]:
             missing(rctx, "<%s>" % rctx.attr.header, package)
     tools = ""
-    for tool, tool_package in rctx.attr.tools.items():
-        path = rctx.which(tool)
+    for tool, where in rctx.attr.tools.items():
+        program, tool_package = where.split(" of ")
+        path = rctx.which(program)
         if not path:
-            missing(rctx, tool, tool_package)
+            missing(rctx, program, tool_package)
         rctx.symlink(path, "bin/" + tool)
         tools += _TOOL.format(name = repr(tool), actual = repr("bin/" + tool))
     rctx.file(
         "BUILD",
         HEADER % rctx.name +
-        version_target(rctx, rctx.attr.target.upper(), package_version(rctx, package, module)) +
+        version_target(rctx, rctx.attr.target.upper().replace("-", "_"), package_version(rctx, package, module)) +
         _BUILD.format(
             name = repr(rctx.attr.target),
             srcs = repr(srcs),
@@ -65,6 +66,6 @@ system_library = repository_rule(
         "package": attr.string(mandatory = True, doc = "Debian's package, named when missing"),
         "static": attr.bool(doc = "link the archive; the shared library brings its own dependencies"),
         "target": attr.string(mandatory = True, doc = "upstream's target name"),
-        "tools": attr.string_dict(doc = "programs that come with it, and their packages"),
+        "tools": attr.string_dict(doc = "target: \"program of package\"; the programs that come with it"),
     },
 )

@@ -49,14 +49,18 @@ def _thrift(name):
         name = name,
         header = "thrift/Thrift.h",
         libraries = [
-            "thrift",
             "thriftnb",
+            "thrift",
         ],
-        linkopts = ["-pthread"],
+        linkopts = [
+            "-levent",
+            "-pthread",
+        ],
         module = "thrift",
         package = "libthrift-dev",
+        static = True,
         target = "thrift",
-        tools = {"thrift": "thrift-compiler"},
+        tools = {"thrift_compiler": "thrift of thrift-compiler"},
     )
 
 def _capnp(name):
@@ -75,8 +79,8 @@ def _capnp(name):
         static = True,
         target = "capnp-rpc",
         tools = {
-            "capnp": "capnproto",
-            "capnpc-c++": "capnproto",
+            "capnp": "capnp of capnproto",
+            "capnpc-c++": "capnpc-c++ of capnproto",
         },
     )
 

@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -55,14 +56,16 @@ ProcessCounters::ProcessCounters(pid_t pid) {
   for (Event event : {kUserInstructions, kKernelInstructions, kSystemCalls}) {
     perf_event_attr attributes;
     if (!Describe(event, &attributes)) continue;
+    size_t ended = 0;
     for (pid_t thread : threads) {
       const long file =
           syscall(SYS_perf_event_open, &attributes, thread, /*cpu=*/-1,
                   /*group_fd=*/-1, PERF_FLAG_FD_CLOEXEC);
       if (file >= 0) files_[event].push_back(static_cast<int>(file));
+      if (file < 0 && errno == ESRCH) ++ended;
     }
     // Half a count would look like a small one.
-    if (files_[event].size() != threads.size()) {
+    if (files_[event].size() + ended != threads.size()) {
       for (int file : files_[event]) close(file);
       files_[event].clear();
     }

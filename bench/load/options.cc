@@ -60,6 +60,11 @@ LoadOptions ParseOptions(int argc, char** argv) {
     options.mode = ToMode(mode->second);
     given.erase(mode);
   }
+  if (const auto variant = given.find("variant"); variant != given.end()) {
+    options.peer.variant = variant->second;
+    given.erase(variant);
+  }
+  options.peer.shared = options.threads > options.connections;
   if (!given.empty()) Die("no such option: --" + given.begin()->first);
   if (options.peer.port == 0 || options.server_pid == 0) {
     Die("--port and --server_pid are needed");

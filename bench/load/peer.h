@@ -48,7 +48,9 @@ class Peer {
 struct PeerOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 0;
-  size_t bytes = 64;  // Of the request's body.
+  size_t bytes = 64;    // Of the request's body.
+  std::string variant;  // Where a peer has several: a transport, say.
+  bool shared = false;  // Several threads will use one connection.
 };
 
 }  // namespace tern::bench

@@ -1,6 +1,6 @@
 // The client on bare sockets: a blocking caller writes and reads; many
 // outstanding calls go through one epoll loop, one read and one write for each
-// connection and turn.
+// connection and turn. --variant=fresh: a new message for each reply.
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -66,6 +66,7 @@ class RawConnection final : public Connection {
  private:
   void Send(uint32_t id);
   bool TakeReply(uint32_t* id);
+  void Parse(const char* body, size_t size, Payload& reply);
   void Read(int flags) {
     if (!stream_.Read(flags)) Die("the server has closed the connection");
   }
@@ -79,7 +80,8 @@ class RawConnection final : public Connection {
 
 class RawPeer final : public Peer {
  public:
-  explicit RawPeer(const PeerOptions& options) : options_(options) {
+  explicit RawPeer(const PeerOptions& options)
+      : options_(options), fresh_messages_(options.variant == "fresh") {
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) DieOfErrno("epoll_create1");
     request_.set_body(std::string(options.bytes, 'x'));
@@ -106,6 +108,7 @@ class RawPeer final : public Peer {
   const PeerOptions& options() const { return options_; }
   const Payload& request() const { return request_; }
   Payload& reply() { return reply_; }
+  bool fresh_messages() const { return fresh_messages_; }
 
   void Watch(RawConnection* connection) {
     epoll_event event = {.events = EPOLLIN, .data = {.ptr = connection}};
@@ -124,6 +127,7 @@ class RawPeer final : public Peer {
   }
 
   const PeerOptions options_;
+  const bool fresh_messages_;
   int epoll_;
   Payload request_;
   Payload reply_;  // Of whichever call; its memory is reused.
@@ -157,11 +161,20 @@ bool RawConnection::TakeReply(uint32_t* id) {
   const char* body;
   size_t size;
   if (!stream_.Next(id, &body, &size)) return false;
-  if (!peer_.reply().ParseFromArray(body, static_cast<int>(size)) ||
-      peer_.reply().body().size() != peer_.options().bytes) {
-    Die("a reply that is not the request");
+  if (peer_.fresh_messages()) {
+    Payload reply;
+    Parse(body, size, reply);
+  } else {
+    Parse(body, size, peer_.reply());
   }
   return true;
+}
+
+void RawConnection::Parse(const char* body, size_t size, Payload& reply) {
+  if (!reply.ParseFromArray(body, static_cast<int>(size)) ||
+      reply.body().size() != peer_.options().bytes) {
+    Die("a reply that is not the request");
+  }
 }
 
 }  // namespace

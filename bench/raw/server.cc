@@ -2,6 +2,8 @@
 //
 //   inline  one thread with one epoll loop, which answers where it has read
 //   cores   such a thread for each core, connections dealt out
+//   fresh   inline, with new messages for each call, as an RPC system must have
+//           that lets its user keep them
 //   pool    two such threads; of what one has read it answers the last request
 //           itself and hands the others to the other thread
 
@@ -12,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -27,7 +30,7 @@ constexpr int kEvents = 256;
 
 class Loop {
  public:
-  Loop() {
+  explicit Loop(bool fresh_messages) : fresh_messages_(fresh_messages) {
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) DieOfErrno("epoll_create1");
   }
@@ -62,11 +65,13 @@ class Loop {
       const char* body;
       size_t size;
       while (stream.Next(&id, &body, &size)) {
-        if (!request_.ParseFromArray(body, static_cast<int>(size))) {
-          Die("a request that does not parse");
+        if (fresh_messages_) {
+          Payload request;
+          Payload reply;
+          Answer(stream, id, {body, size}, request, reply);
+        } else {
+          Answer(stream, id, {body, size}, request_, reply_);
         }
-        reply_.set_body(request_.body());
-        stream.Append(id, reply_);
       }
     }
     if (stream.unsent() == 0) return true;
@@ -81,6 +86,16 @@ class Loop {
     return true;
   }
 
+  static void Answer(FrameStream& stream, uint32_t id, std::string_view bytes,
+                     Payload& request, Payload& reply) {
+    if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+      Die("a request that does not parse");
+    }
+    reply.set_body(request.body());
+    stream.Append(id, reply);
+  }
+
+  const bool fresh_messages_;
   int epoll_;
   Payload request_;  // Reused: their memory is.
   Payload reply_;
@@ -102,10 +117,10 @@ template <typename Worker>
   _exit(0);  // The threads use what a return would destroy.
 }
 
-void ServeWithLoops(size_t count) {
+void ServeWithLoops(size_t count, bool fresh_messages = false) {
   std::vector<std::unique_ptr<Loop>> loops;
   for (size_t i = 0; i < count; ++i) {
-    loops.push_back(std::make_unique<Loop>());
+    loops.push_back(std::make_unique<Loop>(fresh_messages));
     std::thread([loop = loops.back().get()] { loop->Run(); }).detach();
   }
   Serve(loops);
@@ -129,11 +144,13 @@ int main(int argc, char** argv) {
   const std::string shape = argc > 1 ? argv[1] : "inline";
   if (shape == "inline") {
     tern::bench::ServeWithLoops(1);
+  } else if (shape == "fresh") {
+    tern::bench::ServeWithLoops(1, /*fresh_messages=*/true);
   } else if (shape == "cores") {
     tern::bench::ServeWithLoops(std::thread::hardware_concurrency());
   } else if (shape == "pool") {
     tern::bench::ServeWithPool();
   } else {
-    tern::bench::Die("inline, cores or pool, not " + shape);
+    tern::bench::Die("inline, fresh, cores or pool, not " + shape);
   }
 }
