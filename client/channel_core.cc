@@ -103,14 +103,17 @@ void ChannelCore::PostToLoop(Method method) {
 
 // --- Calls -------------------------------------------------------------------
 
-void ChannelCore::Start(std::shared_ptr<ClientCall> call) {
+void ChannelCore::Start(std::shared_ptr<ClientCall> call, bool waits) {
   absl::Status refusal = error_;
   CallPhase phase = CallPhase::kSend;
   std::shared_ptr<ClientConnection> connection;
   if (refusal.ok() && call->cancel_requested) {
     refusal = absl::CancelledError("cancelled by the caller");
   }
-  if (refusal.ok() && call->deadline() <= MonotonicTime::Now()) {
+  // (The connection looks at the time, too: a new call is cheaper to let pass.)
+  const bool is_new = call->attempts == 0;
+  if (refusal.ok() && call->deadline() <= (is_new ? call->started_at()
+                                                  : MonotonicTime::Now())) {
     refusal = absl::DeadlineExceededError("deadline exceeded");
   }
   if (refusal.ok()) {
@@ -144,7 +147,7 @@ void ChannelCore::Start(std::shared_ptr<ClientCall> call) {
     }
   }
   if (connection != nullptr) {
-    if (connection->Submit(call)) return;
+    if (connection->Submit(call, waits)) return;
     refusal = absl::ResourceExhaustedError(
         absl::StrCat(options_.max_waiting_calls,
                      " calls wait for their turn on the connection to ",

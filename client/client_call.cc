@@ -24,15 +24,16 @@ void CopyMetadata(const std::vector<wire::MetadataEntryView>& entries,
 
 ClientCall::ClientCall(
     std::shared_ptr<ChannelCore> core, const MethodInfo& method,
-    const CallOptions& options, Deadline deadline, std::string request,
+    const CallOptions& options, MonotonicTime now, Deadline deadline,
+    const google::protobuf::MessageLite& request, size_t request_size,
     google::protobuf::MessageLite* reply,
     std::unique_ptr<client_internal::UnaryCompletion> completion)
     : core_(std::move(core)),
       method_(method),
       options_(options),
       deadline_(deadline),
-      started_at_(MonotonicTime::Now()),
-      request_(std::move(request)),
+      started_at_(now),
+      request_(request, request_size),
       reply_(reply),
       completion_(std::move(completion)) {
   request_id_ = {.client = ClientProcessId(), .sequence = NextCallSequence()};
@@ -71,27 +72,24 @@ bool ClientCall::End(absl::Status status, CallError error) {
 }
 
 bool ClientCall::EndWith(const wire::StatusHeader& header, CallPhase phase,
-                         const std::string& peer, const std::string& local) {
+                         const ClientConnection& connection) {
   if (ended()) return false;
+  if (options_.info != nullptr) {
+    FillInfo(header);
+  } else if (header.code == absl::StatusCode::kOk) {
+    // What most calls need, and no more.
+    return !ended_.exchange(true, std::memory_order_acq_rel);
+  }
   absl::Status status(header.code, ToAbsl(header.message));
   for (const wire::DetailView& detail : header.details) {
     status.SetPayload(ToAbsl(detail.type_url),
                       absl::Cord(ToAbsl(detail.value)));
   }
-  if (options_.info != nullptr) {
-    CopyMetadata(header.trailing_metadata, &options_.info->trailing_metadata);
-    if (header.queue_us) {
-      options_.info->queue_time = absl::Microseconds(*header.queue_us);
-    }
-    if (header.handler_us) {
-      options_.info->handler_time = absl::Microseconds(*header.handler_us);
-    }
-  }
   CallError error = {.certainty = header.certainty,
                      .phase = phase,
                      .method = {},
-                     .peer = peer,
-                     .local = local,
+                     .peer = connection.peer(),
+                     .local = connection.local(),
                      .retry_after = std::nullopt};
   if (header.retry_after_ms) {
     error.retry_after = absl::Milliseconds(*header.retry_after_ms);
@@ -99,20 +97,32 @@ bool ClientCall::EndWith(const wire::StatusHeader& header, CallPhase phase,
   return End(std::move(status), std::move(error));
 }
 
+void ClientCall::FillInfo(const wire::StatusHeader& header) {
+  CopyMetadata(header.trailing_metadata, &options_.info->trailing_metadata);
+  if (header.queue_us) {
+    options_.info->queue_time = absl::Microseconds(*header.queue_us);
+  }
+  if (header.handler_us) {
+    options_.info->handler_time = absl::Microseconds(*header.handler_us);
+  }
+}
+
 void ClientCall::RunDeferred() {
   if (std::exchange(restart, false)) {
     core_->Start(shared_from_this());
   } else if (ended()) {
-    Deliver();
+    Deliver(core_->loop()->IsDrivenHere());
   }
 }
 
-void ClientCall::Deliver() {
+void ClientCall::Deliver(bool on_loop) {
   inherited_registration_.Reset();
   inherited_.reset();
   if (completion_ != nullptr) {
-    // Posted even from the loop's thread: a callback never runs inside the
-    // call that started it.
+    if (on_loop) {
+      const auto completion = std::move(completion_);
+      return completion->Done(std::move(status_));
+    }
     core_->loop()->Post([completion = std::move(completion_),
                          status = std::move(status_)]() mutable {
       completion->Done(std::move(status));
@@ -122,6 +132,12 @@ void ClientCall::Deliver() {
   MutexLock lock(mutex_);
   delivered_ = true;
   delivered_changed_.NotifyAll();
+  if (wakes_ != nullptr) wakes_->WakeReader();
+}
+
+void ClientCall::WakesOnEnd(ClientConnection* connection) {
+  MutexLock lock(mutex_);
+  wakes_ = connection;
 }
 
 void ClientCall::RequestCancel() {

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "google/protobuf/message_lite.h"
 #include "tern/client/call_options.h"
+#include "tern/client/request_bytes.h"
 #include "tern/client/stub.h"
 #include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/base/mutex.h"
@@ -39,8 +40,10 @@ class ClientCall final : public net::Connection::Deferred,
  public:
   // `reply` outlives the call's end. `completion` is null for a call that
   // somebody waits for.
+  // `request_size`: see RequestBytes.
   ClientCall(std::shared_ptr<ChannelCore> core, const MethodInfo& method,
-             const CallOptions& options, Deadline deadline, std::string request,
+             const CallOptions& options, MonotonicTime now, Deadline deadline,
+             const google::protobuf::MessageLite& request, size_t request_size,
              google::protobuf::MessageLite* reply,
              std::unique_ptr<client_internal::UnaryCompletion> completion);
 
@@ -48,7 +51,8 @@ class ClientCall final : public net::Connection::Deferred,
   std::string_view method() const { return method_.full_name; }
   MonotonicTime deadline() const { return deadline_.time(); }
   bool wait_for_ready() const { return options_.wait_for_ready; }
-  const std::string& request() const { return request_; }
+  MonotonicTime started_at() const { return started_at_; }
+  std::string_view request() const { return request_.view(); }
   const Metadata& metadata() const { return options_.metadata; }
   const wire::TraceContext& trace() const { return trace_; }
   const wire::RequestId& request_id() const { return request_id_; }
@@ -78,11 +82,12 @@ class ClientCall final : public net::Connection::Deferred,
   // The one place where a call ends: the first caller decides how. True for it,
   // and it then sees to Deliver().
   bool End(absl::Status status, CallError error);
-  // The same from a status that came over a connection.
+  // The same from a status that came over `connection`.
   bool EndWith(const wire::StatusHeader& status, CallPhase phase,
-               const std::string& peer, const std::string& local);
+               const ClientConnection& connection);
   // Tells whoever started the call. Without locks, and without the role.
-  void Deliver();
+  // `on_loop`: this is the channel's I/O thread, outside the user's code.
+  void Deliver(bool on_loop = false);
 
   void RequestCancel();
   // Ends with the call `cancellation`'s owner, see AmbientCall.
@@ -90,6 +95,9 @@ class ClientCall final : public net::Connection::Deferred,
 
   // Blocks until the call has ended. Once.
   absl::Status Wait();
+  // While it is set, a thread that waits for this call may read there: the end
+  // of the call wakes it. The caller keeps the connection alive.
+  void WakesOnEnd(ClientConnection* connection);
 
   void OnResponseMetadata(const wire::ResponseHeader& header);
 
@@ -97,12 +105,14 @@ class ClientCall final : public net::Connection::Deferred,
   void RunDeferred() override;
 
  private:
+  void FillInfo(const wire::StatusHeader& header);
+
   const std::shared_ptr<ChannelCore> core_;
   const MethodInfo method_;
   const CallOptions options_;
   const Deadline deadline_;
   const MonotonicTime started_at_;
-  const std::string request_;
+  const RequestBytes request_;
   google::protobuf::MessageLite* const reply_;
   wire::TraceContext trace_;
   wire::RequestId request_id_;
@@ -122,6 +132,7 @@ class ClientCall final : public net::Connection::Deferred,
   Mutex mutex_;
   CondVar delivered_changed_;
   bool delivered_ ABSL_GUARDED_BY(mutex_) = false;
+  ClientConnection* wakes_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 
 }  // namespace tern

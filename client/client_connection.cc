@@ -59,12 +59,19 @@ void ClientConnection::Enqueue(std::shared_ptr<ClientCall> call) {
   submissions_.Push(std::move(call));
 }
 
-bool ClientConnection::Submit(const std::shared_ptr<ClientCall>& call) {
+bool ClientConnection::Submit(const std::shared_ptr<ClientCall>& call,
+                              bool waits) {
   if (submitted_.load(std::memory_order_relaxed) >= max_pending_calls_) {
     return false;
   }
   Enqueue(call);
-  Drive();
+  if (!waits) {
+    Drive();
+  } else {
+    call->WakesOnEnd(this);
+    DriveAndRead([&] { return call->ended(); }, call->deadline());
+    call->WakesOnEnd(nullptr);
+  }
   return true;
 }
 
@@ -95,11 +102,14 @@ void ClientConnection::ShutDownSoon(std::string_view reason) {
 
 void ClientConnection::TakeSubmissions() {
   role_.AssertHeld();
-  submissions_.TakeAll([this](std::shared_ptr<ClientCall> call) {
+  size_t taken = 0;
+  MonotonicTime now;
+  submissions_.TakeAll([&](std::shared_ptr<ClientCall> call) {
     role_.AssertHeld();
-    submitted_.fetch_sub(1, std::memory_order_relaxed);
-    TakeCall(std::move(call));
+    if (taken++ == 0) now = MonotonicTime::Now();
+    TakeCall(std::move(call), now);
   });
+  if (taken != 0) submitted_.fetch_sub(taken, std::memory_order_relaxed);
   looks_.TakeAll([this](std::shared_ptr<Look> look) {
     role_.AssertHeld();
     LookAt(look->call);
@@ -107,17 +117,18 @@ void ClientConnection::TakeSubmissions() {
   StartPending();
 }
 
-void ClientConnection::TakeCall(std::shared_ptr<ClientCall> call) {
+void ClientConnection::TakeCall(std::shared_ptr<ClientCall> call,
+                                MonotonicTime now) {
   call->place.store(this);
   if (call->cancel_requested) {
     return EndUnstarted(call, absl::CancelledError("cancelled by the caller"));
   }
-  if (call->deadline() <= MonotonicTime::Now()) {
+  if (call->deadline() <= now) {
     return EndUnstarted(call, absl::DeadlineExceededError("deadline exceeded"));
   }
   switch (session().CanStart()) {
     case wire::Session::StartBlock::kNone:
-      if (pending_.empty() && StartStream(call)) return;
+      if (pending_.empty() && StartStream(call, now)) return;
       break;
     case wire::Session::StartBlock::kFull:
       break;
@@ -135,7 +146,8 @@ void ClientConnection::TakeCall(std::shared_ptr<ClientCall> call) {
   pending_.push_back(std::move(call));
 }
 
-bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call) {
+bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
+                                   MonotonicTime now) {
   wire::CallHeader header = {.method = call->method()};
   header.request_id = call->request_id();
   header.request_id.attempt = call->attempts;
@@ -143,15 +155,15 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call) {
   for (const auto& [key, value] : call->metadata().entries()) {
     header.metadata.push_back({.key = key, .value = value});
   }
-  const std::string& request = call->request();
-  const auto write = [&request](char* buffer) {
+  const std::string_view request = call->request();
+  const auto write = [request](char* buffer) {
     std::memcpy(buffer, request.data(), request.size());
   };
   const wire::OutgoingMessage message = {.size = request.size(),
                                          .write = write};
   absl::Status status =
       session().Start(header, {}, call->deadline(), call.get(), &message,
-                      /*half_close=*/true, MonotonicTime::Now(), &call->stream);
+                      /*half_close=*/true, now, &call->stream);
   if (status.ok()) {
     call->self = call;
     call->began_before_hello = !session().has_peer_hello();
@@ -171,7 +183,7 @@ void ClientConnection::StartPending() {
     const std::shared_ptr<ClientCall> call = pending_.front();
     if (block == wire::Session::StartBlock::kClosing) {
       GiveBack(call);
-    } else if (!StartStream(call)) {
+    } else if (!StartStream(call, MonotonicTime::Now())) {
       return;
     }
     pending_.pop_front();
@@ -251,11 +263,18 @@ void ClientConnection::OnEnd(wire::Stream& stream,
                              const wire::StatusHeader& given,
                              wire::EndCause cause) {
   role_.AssertHeld();
-  const std::shared_ptr<ClientCall> call = std::move(CallOf(stream).self);
+  std::shared_ptr<ClientCall> call = std::move(CallOf(stream).self);
   call->stream = nullptr;
-  call->place.store(nullptr);
-  if (cause == wire::EndCause::kPeer && !std::exchange(answered_, true)) {
+  call->place.store(nullptr, std::memory_order_release);
+  if (cause == wire::EndCause::kPeer && !answered_) {
+    answered_ = true;
     if (auto core = core_.lock()) core->OnAnswered();
+  }
+  if (given.code == absl::StatusCode::kOk && !call->reply_malformed()) {
+    if (call->EndWith(given, CallPhase::kReceive, *this)) {
+      Defer(std::move(call));
+    }
+    return;
   }
   // The connection's end, or more calls than a server has places for, begun
   // before it could say how many it has.
@@ -269,15 +288,14 @@ void ClientConnection::OnEnd(wire::Stream& stream,
   }
   wire::StatusHeader status = given;
   std::string message = MessageOf(cause, given.message, peer());
-  if (status.code == absl::StatusCode::kOk && call->reply_malformed()) {
+  if (status.code == absl::StatusCode::kOk) {
     status.code = absl::StatusCode::kInternal;
     status.certainty = Certainty::kFinished;
     message = "the response is not a well-formed message of its type";
   }
   status.message = message;
-  if (call->EndWith(status, PhaseOf(cause, status.certainty), peer(),
-                    local())) {
-    Defer(call);
+  if (call->EndWith(status, PhaseOf(cause, status.certainty), *this)) {
+    Defer(std::move(call));
   }
 }
 

@@ -28,9 +28,12 @@ class ClientConnection final : public net::Connection {
   // Any thread: starts the call, soon. One that can't be started here any more
   // goes back to the channel. False, and nothing happens, when calls are
   // submitted faster than they are looked at, and too many wait for that.
-  bool Submit(const std::shared_ptr<ClientCall>& call);
+  // `waits`: this thread is going to wait for the call, and may do so here.
+  bool Submit(const std::shared_ptr<ClientCall>& call, bool waits);
   // The same, left to the next turn, which the caller sees to.
   void Enqueue(std::shared_ptr<ClientCall> call);
+  // Any thread: has a thread in Submit() look whether its call has ended.
+  using Connection::WakeReader;
   // Any thread: ends the call, soon, when its cancellation was requested or its
   // deadline has passed.
   void Reconsider(std::shared_ptr<ClientCall> call);
@@ -60,7 +63,7 @@ class ClientConnection final : public net::Connection {
     SubmissionLink<Look> submission;
   };
 
-  void TakeCall(std::shared_ptr<ClientCall> call)
+  void TakeCall(std::shared_ptr<ClientCall> call, MonotonicTime now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void LookAt(const std::shared_ptr<ClientCall>& call)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
@@ -68,7 +71,7 @@ class ClientConnection final : public net::Connection {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // False: it must wait for the server's HELLO, which may allow more than the
   // protocol's defaults do.
-  bool StartStream(const std::shared_ptr<ClientCall>& call)
+  bool StartStream(const std::shared_ptr<ClientCall>& call, MonotonicTime now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void StartPending() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void EndUnstarted(const std::shared_ptr<ClientCall>& call,

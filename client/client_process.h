@@ -21,7 +21,7 @@ uint32_t ForkGeneration();
 
 // Random; names this process in request ids.
 uint64_t ClientProcessId();
-// 1, 2, 3, ...
+// Never the same twice in this process.
 uint64_t NextCallSequence();
 
 }  // namespace tern

@@ -1,12 +1,14 @@
 #include "tern/client/stub.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "tern/client/channel_core.h"
 #include "tern/client/client_call.h"
+#include "tern/lib/base/recycling_allocator.h"
 #include "tern/lib/base/string_view.h"
 #include "tern/lib/call/ambient_call.h"
 #include "tern/lib/net/event_loop.h"
@@ -15,13 +17,13 @@ namespace tern::client_internal {
 namespace {
 
 Deadline DeadlineOf(const ChannelCore& core, const CallOptions& options,
-                    const AmbientCall* ambient) {
+                    const AmbientCall* ambient, MonotonicTime now) {
   Deadline deadline;
-  if (options.timeout) deadline = Deadline::After(*options.timeout);
+  if (options.timeout) deadline = Deadline(now + *options.timeout);
   if (options.deadline) deadline = std::min(deadline, *options.deadline);
   if (ambient != nullptr) deadline = std::min(deadline, ambient->deadline);
   if (deadline.is_infinite()) {
-    deadline = Deadline::After(core.options().default_timeout);
+    deadline = Deadline(now + core.options().default_timeout);
   }
   return deadline;
 }
@@ -29,7 +31,7 @@ Deadline DeadlineOf(const ChannelCore& core, const CallOptions& options,
 // Why the call cannot even be made.
 absl::Status CheckCall(const ChannelCore& core,
                        const google::protobuf::MessageLite& request,
-                       bool blocking) {
+                       size_t request_size, bool blocking) {
   if (core.forked()) {
     return absl::FailedPreconditionError(
         "the channel belongs to the parent of this process, which was forked "
@@ -44,20 +46,29 @@ absl::Status CheckCall(const ChannelCore& core,
         absl::StrCat("required fields are not set: ",
                      std::string(request.InitializationErrorString())));
   }
+  if (request_size > std::numeric_limits<int32_t>::max()) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "request of ", request_size, " bytes exceeds protobuf's limit of ",
+        std::numeric_limits<int32_t>::max(), " bytes"));
+  }
   return absl::OkStatus();
 }
 
 std::shared_ptr<ClientCall> MakeCall(
     const std::shared_ptr<ChannelCore>& core, const MethodInfo& method,
-    const google::protobuf::MessageLite& request,
+    const google::protobuf::MessageLite& request, size_t request_size,
     google::protobuf::MessageLite* reply, const CallOptions& options,
     std::unique_ptr<UnaryCompletion> completion) {
   const AmbientCall* ambient =
       options.detached ? nullptr : CurrentAmbientCall();
-  auto call = std::make_shared<ClientCall>(
-      core, method, options, DeadlineOf(*core, options, ambient),
-      request.SerializePartialAsString(), reply, std::move(completion));
-  if (ambient != nullptr) call->CancelWith(ambient->cancellation.lock());
+  const MonotonicTime now = MonotonicTime::Now();
+  auto call = std::allocate_shared<ClientCall>(
+      RecyclingAllocator<ClientCall>(), core, method, options, now,
+      DeadlineOf(*core, options, ambient, now), request, request_size, reply,
+      std::move(completion));
+  if (ambient != nullptr && ambient->cancellation != nullptr) {
+    call->CancelWith(ambient->cancellation->ShareCancellation());
+  }
   return call;
 }
 
@@ -80,13 +91,14 @@ absl::Status CallUnary(Channel& channel, const MethodInfo& method,
                        google::protobuf::MessageLite* reply,
                        const CallOptions& options) {
   const std::shared_ptr<ChannelCore>& core = channel.core();
-  if (absl::Status status = CheckCall(*core, request, /*blocking=*/true);
+  const size_t size = request.ByteSizeLong();
+  if (absl::Status status = CheckCall(*core, request, size, /*blocking=*/true);
       !status.ok()) {
     return WithError(std::move(status), *core, method);
   }
   const std::shared_ptr<ClientCall> call =
-      MakeCall(core, method, request, reply, options, nullptr);
-  core->Start(call);
+      MakeCall(core, method, request, size, reply, options, nullptr);
+  core->Start(call, /*waits=*/true);
   return call->Wait();
 }
 
@@ -95,7 +107,8 @@ CallHandle StartUnary(Channel& channel, const MethodInfo& method,
                       const CallOptions& options,
                       std::unique_ptr<UnaryCompletion> completion) {
   const std::shared_ptr<ChannelCore>& core = channel.core();
-  absl::Status status = CheckCall(*core, request, /*blocking=*/false);
+  const size_t size = request.ByteSizeLong();
+  absl::Status status = CheckCall(*core, request, size, /*blocking=*/false);
   if (status.ok() && core->loop() == nullptr) status = core->error();
   if (!status.ok()) {
     status = WithError(std::move(status), *core, method);
@@ -111,8 +124,8 @@ CallHandle StartUnary(Channel& channel, const MethodInfo& method,
     return CallHandle();
   }
   google::protobuf::MessageLite* const reply = completion->reply();
-  const std::shared_ptr<ClientCall> call =
-      MakeCall(core, method, request, reply, options, std::move(completion));
+  const std::shared_ptr<ClientCall> call = MakeCall(
+      core, method, request, size, reply, options, std::move(completion));
   core->Start(call);
   return CallHandle(call);
 }

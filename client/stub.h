@@ -11,6 +11,7 @@
 #include "tern/client/call_handle.h"
 #include "tern/client/call_options.h"
 #include "tern/client/channel.h"
+#include "tern/lib/base/recycling_allocator.h"
 #include "tern/lib/call/method_info.h"
 
 namespace tern {
@@ -66,6 +67,13 @@ CallHandle AsyncUnaryCall(Channel& channel, const MethodInfo& method,
   class Completion final : public client_internal::UnaryCompletion {
    public:
     explicit Completion(ReplyCallback<Reply> done) : done_(std::move(done)) {}
+    static void* operator new(size_t) {
+      return RecyclingAllocator<Completion>().allocate(1);
+    }
+    static void operator delete(void* block) {
+      RecyclingAllocator<Completion>().deallocate(
+          static_cast<Completion*>(block), 1);
+    }
     google::protobuf::MessageLite* reply() override { return &reply_; }
     void Done(absl::Status status) override {
       if (status.ok()) {

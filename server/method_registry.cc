@@ -1,5 +1,7 @@
 #include "tern/server/method_registry.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "tern/lib/base/string_view.h"
 
@@ -12,8 +14,10 @@ absl::Status MethodRegistry::Register(Service* service) {
         absl::StrCat("service ", ToAbsl(name), " is registered twice"));
   }
   for (const MethodHandler& handler : service->TernMethods()) {
-    methods_[handler.info.full_name] = {.service = service,
-                                        .handler = &handler};
+    auto entry = std::make_unique<Entry>();
+    entry->service = service;
+    entry->handler = &handler;
+    methods_[handler.info.full_name] = std::move(entry);
   }
   return absl::OkStatus();
 }

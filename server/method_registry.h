@@ -1,11 +1,14 @@
 #ifndef TERN_SERVER_METHOD_REGISTRY_H_
 #define TERN_SERVER_METHOD_REGISTRY_H_
 
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "tern/server/call_messages.h"
+#include "tern/server/run_times.h"
 #include "tern/server/service.h"
 
 namespace tern {
@@ -14,18 +17,21 @@ namespace tern {
 // constant and read by all threads.
 class MethodRegistry {
  public:
+  // One method. What is not constant is thread-safe.
   struct Entry {
     Service* service;
     const MethodHandler* handler;
+    RunTimes run_times;
+    CallMessagesCache messages;
   };
 
   // INVALID_ARGUMENT when a service of that name is registered.
   absl::Status Register(Service* service);
 
   // nullptr when nobody answers "package.Service/Method".
-  const Entry* Find(std::string_view full_name) const {
+  Entry* Find(std::string_view full_name) const {
     const auto found = methods_.find(full_name);
-    return found == methods_.end() ? nullptr : &found->second;
+    return found == methods_.end() ? nullptr : found->second.get();
   }
   bool HasService(std::string_view name) const {
     return services_.find(name) != services_.end();
@@ -33,7 +39,7 @@ class MethodRegistry {
 
  private:
   // Keys are the constants of generated code.
-  absl::flat_hash_map<std::string_view, Entry> methods_;
+  absl::flat_hash_map<std::string_view, std::unique_ptr<Entry>> methods_;
   absl::flat_hash_map<std::string_view, Service*> services_;
 };
 

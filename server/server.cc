@@ -19,6 +19,7 @@
 #include "tern/lib/net/event_loop.h"
 #include "tern/lib/net/listener.h"
 #include "tern/lib/net/resolver.h"
+#include "tern/server/server_call.h"
 #include "tern/server/server_connection.h"
 #include "tern/server/server_environment.h"
 #include "tern/server/stop_signals.h"
@@ -154,8 +155,10 @@ absl::Status ServerCore::StartParts() {
   const ServerOptions& options = environment_.options;
   environment_.memory =
       std::make_unique<MemoryBudget>(options.max_request_memory_bytes);
-  TERN_ASSIGN_OR_RETURN(
-      loops_, net::EventLoopGroup::Create(options.loop_threads, "tern-server"));
+  TERN_ASSIGN_OR_RETURN(loops_,
+                        net::EventLoopGroup::Create(
+                            options.loop_threads, "tern-server",
+                            /*max_standby_drivers=*/options.worker_threads));
   environment_.pool = std::make_unique<ThreadPool>(
       ThreadPool::Options{.threads = options.worker_threads,
                           .max_queued_tasks = options.max_queued_calls,
@@ -243,7 +246,7 @@ uint16_t ServerCore::port() const {
 
 void ServerCore::StopLoops() {
   if (loops_ == nullptr) return;
-  for (size_t i = 0; i < loops_->size(); ++i) loops_->at(i)->Stop();
+  loops_->Stop();
   for (const auto& connection : CopyConnections()) connection->Abandon();
 }
 
@@ -325,7 +328,7 @@ absl::Status ServerCore::Drain(absl::Duration grace) {
     return absl::FailedPreconditionError(
         "the server is not running, or is draining already");
   }
-  if (!ThreadPool::OnWorker()) return FinishDrain(grace, nullptr);
+  if (!ServerCall::OnHandlerThread()) return FinishDrain(grace, nullptr);
   // The handler that asks is one of those that are waited for.
   absl::StatusOr<std::thread> thread = StartThread(
       "tern-drain", [this, grace] { (void)FinishDrain(grace, nullptr); });
@@ -336,6 +339,8 @@ absl::Status ServerCore::Drain(absl::Duration grace) {
 }
 
 void ServerCore::Stop() {
+  TERN_CHECK(!ServerCall::OnHandlerThread())
+      << "a handler can't wait for its own end";
   std::vector<std::unique_ptr<net::Listener>> listeners;
   {
     MutexLock lock(mutex_);

@@ -10,40 +10,70 @@
 namespace tern {
 namespace {
 
+thread_local bool runs_handler = false;
+
 // Told to callers that are refused because the queue is full.
 constexpr uint32_t kRetryAfterMs = 100;
 
-uint64_t Microseconds(absl::Duration duration) {
-  return static_cast<uint64_t>(
-      std::max<int64_t>(0, absl::ToInt64Microseconds(duration)));
+int64_t NanosecondsBetween(MonotonicTime start, MonotonicTime end) {
+  return std::max<int64_t>(0, end.nanoseconds() - start.nanoseconds());
 }
+
+}  // namespace
 
 // Runs the user's cancellation callbacks outside the driver's role.
 class CancelLater final : public net::Connection::Deferred {
  public:
   explicit CancelLater(std::shared_ptr<ServerCall> call)
       : call_(std::move(call)) {}
-  void RunDeferred() override { call_->cancellation().Cancel(); }
+  void RunDeferred() override {
+    std::shared_ptr<Cancellation> cancellation;
+    {
+      MutexLock lock(call_->mutex_);
+      cancellation = call_->cancellation_;
+    }
+    // Without one, who asks for it later sees that the call is cancelled.
+    if (cancellation != nullptr) cancellation->Cancel();
+  }
 
  private:
   const std::shared_ptr<ServerCall> call_;
 };
 
-}  // namespace
-
 ServerCall::ServerCall(std::shared_ptr<ServerConnection> connection,
-                       const MethodRegistry::Entry& entry,
+                       MethodRegistry::Entry* entry,
                        const wire::CallHeader& header, MonotonicTime deadline)
     : connection_(std::move(connection)), entry_(entry) {
   ambient_.deadline = Deadline(deadline);
   ambient_.trace = header.trace;
+  ambient_.cancellation = this;
   for (const wire::MetadataEntryView& item : header.metadata) {
     metadata_.Add(item.key, item.value);
   }
 }
 
+ServerCall::~ServerCall() {
+  if (messages_.request == nullptr) return;
+  entry_->messages.GiveBack(std::move(messages_),
+                            std::max(request_bytes_, reply_bytes_));
+}
+
 const std::string& ServerCall::peer() const { return connection_->peer(); }
 const std::string& ServerCall::local() const { return connection_->local(); }
+
+std::shared_ptr<Cancellation> ServerCall::ShareCancellation() {
+  std::shared_ptr<Cancellation> cancellation;
+  {
+    MutexLock lock(mutex_);
+    if (cancellation_ == nullptr) {
+      cancellation_ = std::make_shared<Cancellation>();
+    }
+    cancellation = cancellation_;
+  }
+  // Either CancelLater comes behind us and finds it, or we see what it was for.
+  if (cancelled()) cancellation->Cancel();
+  return cancellation;
+}
 
 absl::Status ServerCall::TakeRequest(wire::IncomingMessage& message) {
   if (message.storage == nullptr) return ParseRequest(message.bytes);
@@ -53,16 +83,38 @@ absl::Status ServerCall::TakeRequest(wire::IncomingMessage& message) {
 }
 
 absl::Status ServerCall::ParseRequest(std::string_view bytes) {
-  request_ = entry_.handler->new_request(&arena_);
+  messages_ = entry_->messages.Take(*entry_->handler);
+  parsed_ = true;
+  request_bytes_ = bytes.size();
   // Partial: else protobuf logs what a peer leaves out.
-  if (request_->ParsePartialFromArray(bytes.data(),
-                                      static_cast<int>(bytes.size())) &&
-      request_->IsInitialized()) {
+  if (messages_.request->ParsePartialFromArray(
+          bytes.data(), static_cast<int>(bytes.size())) &&
+      messages_.request->IsInitialized()) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(
       absl::StrCat("the request is not a well-formed ",
-                   std::string(request_->GetTypeName())));
+                   std::string(messages_.request->GetTypeName())));
+}
+
+RunTimes::Place ServerCall::ChoosePlace(MonotonicTime now) const {
+  switch (connection_->environment().options.handler_threads) {
+    case HandlerThreads::kWorkers:
+      return RunTimes::Place::kWorker;
+    case HandlerThreads::kLoops:
+      return RunTimes::Place::kHere;
+    case HandlerThreads::kAdaptive:
+      // A long request is parsed where it runs.
+      return parsed_ ? entry_->run_times.Choose(now) : RunTimes::Place::kWorker;
+  }
+  return RunTimes::Place::kWorker;
+}
+
+void ServerCall::RunHere(net::EventLoop* loop, RunTimes::Place place) {
+  runners_share_ = self;
+  errand_loop_ = loop;
+  place_ = place;
+  loop->AddErrand(this);
 }
 
 bool ServerCall::TryWithdraw() {
@@ -73,11 +125,13 @@ bool ServerCall::TryWithdraw() {
       return true;
     case State::kReady:
       if (state_.compare_exchange_strong(state, State::kWithdrawn)) return true;
+      if (state != State::kQueued) return false;
       [[fallthrough]];
     case State::kQueued:
       if (!connection_->environment().pool->Withdraw(this)) return false;
-      pools_share_.reset();
+      runners_share_.reset();
       return true;
+    case State::kRunning:
     case State::kWithdrawn:
       return false;
   }
@@ -91,47 +145,87 @@ std::shared_ptr<net::Connection::Deferred> ServerCall::Cancel() {
 
 void ServerCall::RunDeferred() {
   State expected = State::kReady;
-  queued_at_ = MonotonicTime::Now();
   if (!state_.compare_exchange_strong(expected, State::kQueued)) return;
-  pools_share_ = shared_from_this();
+  runners_share_ = shared_from_this();
   connection_->environment().pool->Submit(this, ambient_.deadline.time());
 }
 
 void ServerCall::Run() {
   const MonotonicTime started_at = MonotonicTime::Now();
-  queue_us_ = Microseconds(started_at - queued_at_);
-  if (cancelled()) {
-    return Complete(
-        ambient_.deadline.HasPassed()
-            ? absl::DeadlineExceededError(
-                  "the deadline passed before the call was started")
-            : absl::CancelledError("cancelled before it was started"),
-        Certainty::kNotStarted);
+  if (Execute(started_at)) {
+    const int64_t run_ns = NanosecondsBetween(started_at, MonotonicTime::Now());
+    handler_us_ = run_ns / 1000;
+    entry_->run_times.OnWorkerRun(run_ns);
   }
-  if (request_ == nullptr) {
+  connection_->Complete(std::move(runners_share_));
+}
+
+// The others that were read with it need this thread as well: let a worker have
+// a handler that is worth a hand-off.
+bool ServerCall::StaysHere(bool last) {
+  if (last || place_ != RunTimes::Place::kHereIfLast) return true;
+  const std::shared_ptr<ServerCall> share = std::move(runners_share_);
+  RunDeferred();
+  return false;
+}
+
+void ServerCall::RunErrand() {
+  State expected = State::kReady;
+  if (!state_.compare_exchange_strong(expected, State::kRunning)) return;
+  const MonotonicTime started_at = MonotonicTime::Now();
+  if (started_at >= ambient_.deadline.time()) {
+    return SetDropped(ThreadPool::Drop::kExpired);
+  }
+  if (!Execute(started_at)) return;
+  const MonotonicTime ended_at = MonotonicTime::Now();
+  const int64_t run_ns = NanosecondsBetween(started_at, ended_at);
+  handler_us_ = run_ns / 1000;
+  entry_->run_times.OnRunHere(run_ns, ended_at);
+}
+
+void ServerCall::OnErrandOver(bool /*on_loop*/) {
+  std::shared_ptr<ServerCall> share = std::move(runners_share_);
+  if (over_) connection_->Complete(std::move(share));
+}
+
+bool ServerCall::Execute(MonotonicTime started_at) {
+  queue_us_ = NanosecondsBetween(ready_at_, started_at) / 1000;
+  if (cancelled()) {
+    SetOutcome(ambient_.deadline.time() <= started_at
+                   ? absl::DeadlineExceededError(
+                         "the deadline passed before the call was started")
+                   : absl::CancelledError("cancelled before it was started"),
+               Certainty::kNotStarted);
+    return false;
+  }
+  if (!parsed_) {
     absl::Status parsed = ParseRequest(unparsed_request_);
     std::string().swap(unparsed_request_);
     if (!parsed.ok()) {
-      return Complete(std::move(parsed), Certainty::kNotStarted);
+      SetOutcome(std::move(parsed), Certainty::kNotStarted);
+      return false;
     }
   }
   RunHandler();
-  handler_us_ = Microseconds(MonotonicTime::Now() - started_at);
-  Complete(std::move(status_), Certainty::kFinished);
+  return true;
 }
 
 void ServerCall::RunHandler() {
-  ambient_.cancellation = cancellation_;
   const AmbientCallScope scope(&ambient_);
-  google::protobuf::MessageLite* reply = entry_.handler->new_reply(&arena_);
+  google::protobuf::MessageLite* const reply = messages_.reply.get();
+  const bool before = std::exchange(runs_handler, true);
   try {
-    status_ = entry_.handler->invoke(*entry_.service, *this, *request_, reply);
+    status_ = entry_->handler->invoke(*entry_->service, *this,
+                                      *messages_.request, reply);
   } catch (...) {
     // What it says may hold secrets: it stays here.
     TERN_LOG(kError) << "the handler of " << method()
                      << " threw an exception; its call ends UNKNOWN";
     status_ = absl::UnknownError("the handler threw an exception");
   }
+  runs_handler = before;
+  certainty_ = Certainty::kFinished;
+  over_ = true;
   if (!status_.ok()) return;
   if (!reply->IsInitialized()) {
     status_ = absl::InternalError(
@@ -139,35 +233,42 @@ void ServerCall::RunHandler() {
                      std::string(reply->GetTypeName()), " unset"));
     return;
   }
-  reply_ = reply;
   reply_bytes_ = reply->ByteSizeLong();
 }
 
+bool ServerCall::OnHandlerThread() { return runs_handler; }
+
 void ServerCall::OnDropped(ThreadPool::Drop why) {
-  queue_us_ = Microseconds(MonotonicTime::Now() - queued_at_);
+  SetDropped(why);
+  connection_->Complete(std::move(runners_share_));
+}
+
+void ServerCall::SetDropped(ThreadPool::Drop why) {
+  queue_us_ = NanosecondsBetween(ready_at_, MonotonicTime::Now()) / 1000;
   switch (why) {
     case ThreadPool::Drop::kExpired:
-      return Complete(absl::DeadlineExceededError(absl::StrCat(
-                          "the deadline passed in the server's queue, after ",
-                          absl::FormatDuration(absl::Microseconds(queue_us_)))),
-                      Certainty::kNotStarted);
+      return SetOutcome(
+          absl::DeadlineExceededError(absl::StrCat(
+              "the deadline passed in the server's queue, after ",
+              absl::FormatDuration(absl::Microseconds(queue_us_)))),
+          Certainty::kNotStarted);
     case ThreadPool::Drop::kFull:
       retry_after_ms_ = kRetryAfterMs;
-      return Complete(absl::ResourceExhaustedError(absl::StrCat(
-                          "the server's queue is full: ",
-                          connection_->environment().options.max_queued_calls,
-                          " calls wait")),
-                      Certainty::kNotStarted);
+      return SetOutcome(absl::ResourceExhaustedError(absl::StrCat(
+                            "the server's queue is full: ",
+                            connection_->environment().options.max_queued_calls,
+                            " calls wait")),
+                        Certainty::kNotStarted);
     case ThreadPool::Drop::kStopped:
-      return Complete(absl::UnavailableError("the server is stopping"),
-                      Certainty::kNotStarted);
+      return SetOutcome(absl::UnavailableError("the server is stopping"),
+                        Certainty::kNotStarted);
   }
 }
 
-void ServerCall::Complete(absl::Status status, Certainty certainty) {
+void ServerCall::SetOutcome(absl::Status status, Certainty certainty) {
   status_ = std::move(status);
   certainty_ = certainty;
-  connection_->Complete(std::move(pools_share_));
+  over_ = true;
 }
 
 }  // namespace tern

@@ -8,15 +8,16 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "google/protobuf/arena.h"
 #include "google/protobuf/message_lite.h"
 #include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/base/mutex.h"
 #include "tern/lib/base/submission_queue.h"
 #include "tern/lib/base/thread_pool.h"
 #include "tern/lib/call/ambient_call.h"
 #include "tern/lib/call/cancellation.h"
 #include "tern/lib/call/metadata.h"
 #include "tern/lib/net/connection.h"
+#include "tern/lib/net/event_loop.h"
 #include "tern/lib/wire/session.h"
 #include "tern/server/method_registry.h"
 #include "tern/server/server_context.h"
@@ -29,21 +30,25 @@ class ServerConnection;
 // One unary call at the server, from its header to its status. It is:
 //
 //   receiving   with the connection, until the request is complete;
-//   ready       about to be queued, once the driver's role is let go;
+//   ready       about to be queued, once the driver's role is let go, or to be
+//               run by this thread as an errand of its loop;
 //   queued      in the pool's queue;
-//   running     with a worker, which runs the handler;
+//   running     the handler runs;
 //   completed   back with the connection, to be answered.
 //
 // Held by shared_ptr: by its stream until it is answered, and by whoever has
 // it.
 class ServerCall final : public ServerContext,
                          public ThreadPool::Task,
+                         public net::EventLoop::Errand,
                          public net::Connection::Deferred,
+                         private CancellationSource,
                          public std::enable_shared_from_this<ServerCall> {
  public:
   ServerCall(std::shared_ptr<ServerConnection> connection,
-             const MethodRegistry::Entry& entry, const wire::CallHeader& header,
+             MethodRegistry::Entry* entry, const wire::CallHeader& header,
              MonotonicTime deadline);
+  ~ServerCall() override;
 
   // --- With the connection: the driver's role is held ------------------------
 
@@ -56,8 +61,16 @@ class ServerCall final : public ServerContext,
   // Takes the request: a short one is parsed at once, a long one by the worker.
   // Not OK: INVALID_ARGUMENT; it can't be parsed.
   absl::Status TakeRequest(wire::IncomingMessage& message);
-  // The request is complete: RunDeferred() will queue the call.
-  void SetReady() { state_.store(State::kReady); }
+  // The request is complete: it is to be run. On the loop's thread, that is as
+  // an errand; else RunDeferred() will queue the call.
+  void SetReady(MonotonicTime now) {
+    ready_at_ = now;
+    state_.store(State::kReady, std::memory_order_release);
+  }
+  // Where the method's handlers run.
+  RunTimes::Place ChoosePlace(MonotonicTime now) const;
+  // REQUIRES: loop thread.
+  void RunHere(net::EventLoop* loop, RunTimes::Place place);
   // Takes the call back, unrun, for ever. False when a worker has it or is
   // about to.
   bool TryWithdraw();
@@ -71,7 +84,9 @@ class ServerCall final : public ServerContext,
   std::optional<uint32_t> retry_after_ms() const { return retry_after_ms_; }
   uint64_t queue_us() const { return queue_us_; }
   uint64_t handler_us() const { return handler_us_; }
-  const google::protobuf::MessageLite* reply() const { return reply_; }
+  const google::protobuf::MessageLite& reply() const {
+    return *messages_.reply;
+  }
   size_t reply_bytes() const { return reply_bytes_; }
   const Metadata& sent_trailing_metadata() const { return trailing_metadata_; }
 
@@ -82,50 +97,67 @@ class ServerCall final : public ServerContext,
   void Run() override;
   void OnDropped(ThreadPool::Drop why) override;
 
+  // --- Errand: ready -> running -> completed ---------------------------------
+  bool StaysHere(bool last) override;
+  void RunErrand() override;
+  void OnErrandOver(bool on_loop) override;
+
   // --- ServerContext ---------------------------------------------------------
   std::string_view method() const override {
-    return entry_.handler->info.full_name;
+    return entry_->handler->info.full_name;
   }
   const std::string& peer() const override;
   const std::string& local() const override;
   Deadline deadline() const override { return ambient_.deadline; }
   bool cancelled() const override { return cancel_requested_.load(); }
-  Cancellation& cancellation() override { return *cancellation_; }
+  Cancellation& cancellation() override { return *ShareCancellation(); }
   const Metadata& metadata() const override { return metadata_; }
   Metadata& trailing_metadata() override { return trailing_metadata_; }
   const wire::TraceContext& trace() const override { return ambient_.trace; }
   const AmbientCall& ambient() const override { return ambient_; }
 
- private:
-  enum class State { kReceiving, kReady, kQueued, kWithdrawn };
+  // True on a thread that runs a handler now.
+  static bool OnHandlerThread();
 
+ private:
+  friend class CancelLater;
+  enum class State { kReceiving, kReady, kQueued, kRunning, kWithdrawn };
+
+  std::shared_ptr<Cancellation> ShareCancellation() override;
   absl::Status ParseRequest(std::string_view bytes);
+  // Each sets how the call ends. Execute is false when there was nothing to
+  // run.
+  bool Execute(MonotonicTime started_at);
   void RunHandler();
-  void Complete(absl::Status status, Certainty certainty);
+  void SetDropped(ThreadPool::Drop why);
+  void SetOutcome(absl::Status status, Certainty certainty);
 
   const std::shared_ptr<ServerConnection> connection_;
-  const MethodRegistry::Entry entry_;
+  MethodRegistry::Entry* const entry_;
   AmbientCall ambient_;
   Metadata metadata_;
 
   std::atomic<State> state_{State::kReceiving};
-  std::shared_ptr<ServerCall> pools_share_;  // While the pool has the call.
+  std::shared_ptr<ServerCall> runners_share_;  // The pool's, or the loop's.
   std::atomic<bool> cancel_requested_{false};
+  Mutex mutex_;
   // On its own: calls that the handler has made may keep it longer than this.
-  const std::shared_ptr<Cancellation> cancellation_ =
-      std::make_shared<Cancellation>();
+  std::shared_ptr<Cancellation> cancellation_ ABSL_GUARDED_BY(mutex_);
 
-  // The worker's while it has the call, else the connection's.
-  google::protobuf::Arena arena_;
-  google::protobuf::MessageLite* request_ = nullptr;  // In the arena.
-  google::protobuf::MessageLite* reply_ = nullptr;    // In the arena.
+  // Who runs it has these while he does, else the connection.
+  net::EventLoop* errand_loop_ = nullptr;
+  RunTimes::Place place_ = RunTimes::Place::kWorker;
+  bool over_ = false;  // It has an outcome.
+  CallMessages messages_;
+  bool parsed_ = false;
+  size_t request_bytes_ = 0;
   std::string unparsed_request_;
   Metadata trailing_metadata_;
   absl::Status status_;
   Certainty certainty_ = Certainty::kMaybeStarted;
   std::optional<uint32_t> retry_after_ms_;
   size_t reply_bytes_ = 0;
-  MonotonicTime queued_at_;
+  MonotonicTime ready_at_;
   uint64_t queue_us_ = 0;
   uint64_t handler_us_ = 0;
 };

@@ -6,6 +6,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "tern/lib/base/log.h"
+#include "tern/lib/base/recycling_allocator.h"
 #include "tern/lib/base/string_view.h"
 #include "tern/lib/call/call_error.h"
 #include "tern/server/server_options.h"
@@ -84,8 +85,12 @@ void ServerConnection::OnCall(wire::Stream& stream,
                               const wire::CallHeader& header,
                               wire::CallShape* /*shape*/) {
   role_.AssertHeld();
-  const MethodRegistry::Entry* entry =
-      environment_->registry.Find(header.method);
+  // Most calls are for the same method as the one before.
+  MethodRegistry::Entry* entry = last_method_;
+  if (entry == nullptr || entry->handler->info.full_name != header.method) {
+    entry = environment_->registry.Find(header.method);
+    last_method_ = entry;
+  }
   if (entry == nullptr) {
     const std::string_view service =
         header.method.substr(0, header.method.find('/'));
@@ -100,8 +105,9 @@ void ServerConnection::OnCall(wire::Stream& stream,
                            nullptr);
     return;
   }
-  auto call = std::make_shared<ServerCall>(
-      std::static_pointer_cast<ServerConnection>(shared_from_this()), *entry,
+  auto call = std::allocate_shared<ServerCall>(
+      RecyclingAllocator<ServerCall>(),
+      std::static_pointer_cast<ServerConnection>(shared_from_this()), entry,
       header, stream.deadline());
   call->stream = &stream;
   stream.user = call.get();
@@ -136,13 +142,21 @@ void ServerConnection::OnMessage(wire::Stream& stream,
 void ServerConnection::OnHalfClose(wire::Stream& stream) {
   role_.AssertHeld();
   ServerCall& call = CallOf(stream);
-  call.SetReady();
+  call.SetReady(session().now());
   if (held_back_.empty() &&
       session().unsent_bytes() <= environment_->options.max_unsent_bytes) {
-    Defer(call.self);
+    Dispatch(call);
   } else {
     held_back_.push_back(call.self);
   }
+}
+
+void ServerConnection::Dispatch(ServerCall& call) {
+  if (loop()->IsDrivenHere()) {
+    const RunTimes::Place place = call.ChoosePlace(session().now());
+    if (place != RunTimes::Place::kWorker) return call.RunHere(loop(), place);
+  }
+  Defer(call.self);
 }
 
 void ServerConnection::OnCancel(wire::Stream& stream, wire::CancelCause cause) {
@@ -183,7 +197,7 @@ void ServerConnection::OnTurnEnd() {
       session().unsent_bytes() > environment_->options.max_unsent_bytes / 2) {
     return;
   }
-  for (auto& call : held_back_) Defer(std::move(call));
+  for (const auto& call : held_back_) Dispatch(*call);
   held_back_.clear();
 }
 
@@ -205,7 +219,7 @@ void ServerConnection::Refuse(ServerCall& call, absl::StatusCode code,
 
 void ServerConnection::Answer(ServerCall& call) {
   const auto write = [&call](char* buffer) {
-    call.reply()->SerializeWithCachedSizesToArray(
+    call.reply().SerializeWithCachedSizesToArray(
         reinterpret_cast<uint8_t*>(buffer));
   };
   const wire::OutgoingMessage message = {.size = call.reply_bytes(),

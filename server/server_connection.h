@@ -60,6 +60,8 @@ class ServerConnection final : public net::Connection {
   void OnIdle() override;
   void OnDisconnected(wire::ErrorCode code, const std::string& reason) override;
 
+  // Has it run, here or by a worker.
+  void Dispatch(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // Answers a call that never ran.
   void Refuse(ServerCall& call, absl::StatusCode code, std::string_view message,
               std::optional<uint32_t> retry_after_ms = std::nullopt)
@@ -75,6 +77,7 @@ class ServerConnection final : public net::Connection {
   absl::AnyInvocable<void(ServerConnection*)> on_disconnected_;
 
   SubmissionQueue<ServerCall> completed_;
+  MethodRegistry::Entry* last_method_ ABSL_GUARDED_BY(role_) = nullptr;
   MemoryAccount memory_ ABSL_GUARDED_BY(role_);
   // Ready, but not to be run before the client has taken more of the answers.
   std::vector<std::shared_ptr<ServerCall>> held_back_ ABSL_GUARDED_BY(role_);

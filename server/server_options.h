@@ -12,6 +12,15 @@
 
 namespace tern {
 
+// Where handlers run.
+enum class HandlerThreads {
+  // Where their times say: the short ones on the thread that has read the
+  // request, without a hand-off, the others on workers. See ARCHITECTURE.md.
+  kAdaptive,
+  kWorkers,  // All on workers.
+  kLoops,    // All where the request was read, however long they take.
+};
+
 // Every limit has a default and a unit; 0 never means "unlimited" (Start()
 // refuses it).
 struct ServerOptions {
@@ -24,6 +33,7 @@ struct ServerOptions {
   // Threads that run handlers, which may block; -1: the larger of 8 and 4 per
   // core.
   int worker_threads = -1;
+  HandlerThreads handler_threads = HandlerThreads::kAdaptive;
   // Calls that wait for a worker. When full, the call with the latest deadline
   // is refused RESOURCE_EXHAUSTED, NOT_STARTED, with retry-after.
   size_t max_queued_calls = 1024;

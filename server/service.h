@@ -26,7 +26,7 @@ struct MethodHandler {
 };
 
 // The base of generated service classes. Its methods may be called from many
-// threads at once, and may block: each runs on a worker of the server's pool.
+// threads at once, and may block. Where they run: ARCHITECTURE.md, Handlers.
 class Service {
  public:
   virtual ~Service() = default;

@@ -9,11 +9,22 @@
 
 namespace tern {
 
+// Where a call's Cancellation comes from: made when somebody first asks, as
+// most calls are over before anybody does.
+class CancellationSource {
+ public:
+  // Thread-safe. Cancelled already when the call is.
+  virtual std::shared_ptr<Cancellation> ShareCancellation() = 0;
+
+ protected:
+  ~CancellationSource() = default;
+};
+
 // The call that the current thread is handling. A call made by the handler
 // inherits from it: what is left of its deadline, its cancellation, its trace.
 struct AmbientCall {
   Deadline deadline;
-  std::weak_ptr<Cancellation> cancellation;  // Gone once the call has ended.
+  CancellationSource* cancellation = nullptr;  // Null: never cancelled.
   wire::TraceContext trace;
 };
 

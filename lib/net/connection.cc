@@ -1,7 +1,12 @@
 #include "tern/lib/net/connection.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -24,6 +29,14 @@ constexpr absl::Duration kShutdownTimeout = absl::Seconds(1);
 // A connection without calls then gives back the memory that it kept for speed.
 constexpr absl::Duration kIdleTime = absl::Seconds(5);
 
+// Calls in a row that were alone on the connection, before their thread reads.
+constexpr int kLoneCalls = 4;
+// The loop reads again when there has been no such call for so long (or twice
+// that): until then nobody notices what the server says unasked.
+constexpr absl::Duration kReaderCheckTime = absl::Milliseconds(10);
+// What a calling thread reads into.
+constexpr size_t kCallerBufferBytes = size_t{64} << 10;
+
 std::string Describe(const char* what, int error) {
   return std::string(ToStd(ErrnoToStatus(error, what).message()));
 }
@@ -36,6 +49,7 @@ Connection::Connection(EventLoop* loop, FileDescriptor socket,
       options_(options),
       peer_(peer.ToString()),
       local_(LocalAddress(socket.get()).ToString()),
+      reading_fd_(socket.get()),
       timer_(loop, [this] { OnTimer(); }),
       socket_(std::move(socket)),
       session_(options.session, this, MonotonicTime::Now()) {}
@@ -74,6 +88,16 @@ void Connection::Abandon() {
 }
 
 void Connection::Drive() {
+  if (loop_->IsDrivenHere()) {
+    if (flush_share_ != nullptr) return;
+    flush_share_ = shared_from_this();
+    return loop_->FlushSoon(this);
+  }
+  if (role_.AcquireOrAnnounce()) DriveAndRelease();
+}
+
+void Connection::Flush() {
+  const std::shared_ptr<Connection> self = std::move(flush_share_);
   if (role_.AcquireOrAnnounce()) DriveAndRelease();
 }
 
@@ -81,7 +105,15 @@ void Connection::OnReady(uint32_t events) {
   // The last reference may be dropped on the way.
   const std::shared_ptr<Connection> self = shared_from_this();
   role_.Acquire();
-  if ((events & ~uint32_t{EPOLLOUT}) != 0) ReadInput();
+  if ((events & ~uint32_t{EPOLLOUT}) != 0) {
+    ReadInput(loop_->read_buffer(), loop_->now());
+  }
+  // When handlers are about to run here, what they answer is written with the
+  // rest.
+  if (loop_->has_errands() && deferred_.empty() && !broken_) {
+    Drive();
+    if (role_.TryRelease()) return;
+  }
   DriveAndRelease();
 }
 
@@ -104,11 +136,23 @@ void Connection::OnTimer() {
         now);
   }
   if (shut_down_ && now >= shut_down_at_ + kShutdownTimeout) broken_ = true;
+  if (now >= reader_check_at_) {
+    reader_check_at_ = now + kReaderCheckTime;
+    if (!std::exchange(called_since_check_, false) &&
+        reader_ == Reader::kNobody) {
+      reader_ = Reader::kLoop;
+      lone_calls_ = 0;
+    }
+    if (reader_ == Reader::kLoop) {
+      reader_check_at_ = MonotonicTime::InfiniteFuture();
+    }
+  }
   if (now >= idle_check_at_) {
     const bool idle = session_.open_streams() == 0;
     idle_check_at_ = idle ? MonotonicTime::InfiniteFuture() : now + kIdleTime;
     if (idle) {
       session_.ReleaseMemory();
+      std::vector<std::shared_ptr<Deferred>>().swap(deferred_);
       OnIdle();
     }
   }
@@ -117,7 +161,10 @@ void Connection::OnTimer() {
 
 void Connection::DriveAndRelease() {
   std::shared_ptr<Connection> registration;  // Dropped last.
-  std::vector<std::shared_ptr<Deferred>> deferred;
+  // In turns with deferred_, so that both keep their space. Taken while it is
+  // in use: what is deferred may drive another connection.
+  thread_local std::vector<std::shared_ptr<Deferred>> spare;
+  std::vector<std::shared_ptr<Deferred>> deferred = std::move(spare);
   bool tell_disconnected = false;
   wire::ErrorCode code = wire::ErrorCode::kNoError;
   std::string reason;
@@ -147,15 +194,17 @@ void Connection::DriveAndRelease() {
   }
   // Its last try has taken note of work, which is then nobody's.
   if (!released && !role_.Release()) PostUpdate();
-  for (const std::shared_ptr<Deferred>& item : deferred) item->RunDeferred();
+  for (std::shared_ptr<Deferred>& item : deferred) {
+    item->RunDeferred();
+    item.reset();
+  }
+  deferred.clear();
+  spare = std::move(deferred);
   if (tell_disconnected) OnDisconnected(code, reason);
 }
 
-void Connection::ReadInput() {
-  const std::span<char> buffer = loop_->read_buffer();
-  if (idle_check_at_.is_infinite()) {
-    idle_check_at_ = loop_->now() + kIdleTime;
-  }
+void Connection::ReadInput(std::span<char> buffer, MonotonicTime now) {
+  if (idle_check_at_.is_infinite()) idle_check_at_ = now + kIdleTime;
   for (int i = 0; i < kMaxReadsPerTurn && !broken_; ++i) {
     const IoResult result =
         ReadSome(socket_.get(), buffer.data(), buffer.size());
@@ -163,24 +212,100 @@ void Connection::ReadInput() {
       case IoResult::kOk:
         // After its end the session takes no more: what still comes is read
         // only to reach the peer's FIN.
-        session_.Receive(std::string_view(buffer.data(), result.bytes),
-                         loop_->now());
+        session_.Receive(std::string_view(buffer.data(), result.bytes), now);
         if (result.bytes < buffer.size()) return;
         break;
       case IoResult::kWouldBlock:
         return;
       case IoResult::kEndOfStream:
         broken_ = true;
-        session_.OnTransportClosed("the peer closed the connection",
-                                   loop_->now());
+        session_.OnTransportClosed("the peer closed the connection", now);
         return;
       case IoResult::kError:
         broken_ = true;
-        session_.OnTransportClosed(Describe("read", result.error),
-                                   loop_->now());
+        session_.OnTransportClosed(Describe("read", result.error), now);
         return;
     }
   }
+}
+
+// --- A caller that reads -----------------------------------------------------
+
+void Connection::DriveAndRead(absl::FunctionRef<bool()> over,
+                              MonotonicTime deadline) {
+  if (!role_.AcquireOrAnnounce()) return;
+  const bool read_here = MayReadHere();
+  DriveAndRelease();
+  if (!read_here) return;
+  thread_local const std::unique_ptr<char[]> buffer =
+      std::make_unique_for_overwrite<char[]>(kCallerBufferBytes);
+  bool reading = true;
+  while (reading) {
+    reader_waits_.store(true, std::memory_order_seq_cst);
+    const bool in_time = over() || WaitForInput(deadline);
+    reader_waits_.store(false, std::memory_order_relaxed);
+    role_.Acquire();
+    if (in_time)
+      ReadInput({buffer.get(), kCallerBufferBytes}, MonotonicTime::Now());
+    reading = in_time && !broken_ && !over();
+    if (!reading) StopReadingHere();
+    DriveAndRelease();
+  }
+}
+
+// Whether the calling thread, which has a call to send, becomes the reader.
+bool Connection::MayReadHere() {
+  called_since_check_ = true;
+  const bool alone = session_.open_streams() == 0 &&
+                     reader_ != Reader::kCaller && interest_ != 0 && !broken_ &&
+                     !session_.closed();
+  if (!alone) {
+    lone_calls_ = 0;
+    return false;
+  }
+  if (reader_ == Reader::kLoop && ++lone_calls_ < kLoneCalls) return false;
+  if (!reader_wake_.valid()) {
+    reader_wake_ = FileDescriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!reader_wake_.valid()) return false;
+  }
+  if (reader_ == Reader::kLoop) {
+    reader_check_at_ = MonotonicTime::Now() + kReaderCheckTime;
+  }
+  reader_ = Reader::kCaller;
+  return true;
+}
+
+// False when the deadline has passed.
+bool Connection::WaitForInput(MonotonicTime deadline) {
+  // Not closed while it has a reader: see UpdateLoop.
+  pollfd fds[] = {{.fd = reading_fd_, .events = POLLIN, .revents = 0},
+                  {.fd = reader_wake_.get(), .events = POLLIN, .revents = 0}};
+  timespec timeout = {};
+  if (!deadline.is_infinite()) {
+    const int64_t left = std::max<int64_t>(
+        0, deadline.nanoseconds() - MonotonicTime::Now().nanoseconds());
+    timeout = {.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
+  }
+  const int ready =
+      ppoll(fds, 2, deadline.is_infinite() ? nullptr : &timeout, nullptr);
+  if ((fds[1].revents & POLLIN) != 0) {
+    uint64_t count;
+    (void)!read(reader_wake_.get(), &count, sizeof(count));
+  }
+  return ready != 0;
+}
+
+void Connection::StopReadingHere() {
+  // Other calls have come meanwhile: the loop is better at many.
+  const bool alone = session_.open_streams() == 0 && !broken_;
+  reader_ = alone ? Reader::kNobody : Reader::kLoop;
+  if (!alone) lone_calls_ = 0;
+}
+
+void Connection::WakeReader() {
+  if (!reader_waits_.load(std::memory_order_seq_cst)) return;
+  const uint64_t one = 1;
+  (void)!write(reader_wake_.get(), &one, sizeof(one));
 }
 
 void Connection::WriteOutput() {
@@ -233,8 +358,13 @@ void Connection::UpdateInterest() {
   if (std::exchange(reading_paused_, pause) != pause) {
     session_.PauseReceiving(pause, MonotonicTime::Now());
   }
+  // Calls that no thread waits for here need the loop.
+  if (reader_ == Reader::kNobody && session_.open_streams() != 0) {
+    reader_ = Reader::kLoop;
+    lone_calls_ = 0;
+  }
   uint32_t next = EPOLLERR;  // Always told: 0 would mean "not registered".
-  if (!reading_paused_) next |= EPOLLIN;
+  if (!reading_paused_ && reader_ == Reader::kLoop) next |= EPOLLIN;
   if (write_blocked_) next |= EPOLLOUT;
   if (next == interest_) return;
   interest_ = next;
@@ -242,8 +372,8 @@ void Connection::UpdateInterest() {
 }
 
 MonotonicTime Connection::NextTimeout() const {
-  MonotonicTime next =
-      std::min({session_.NextTimeout(), NextHostTimeout(), idle_check_at_});
+  MonotonicTime next = std::min({session_.NextTimeout(), NextHostTimeout(),
+                                 idle_check_at_, reader_check_at_});
   if (write_blocked_) {
     next = std::min(next, write_blocked_since_ + options_.write_timeout);
   }
@@ -263,6 +393,9 @@ void Connection::UpdateLoop() {
     return;
   }
   if (broken_) {
+    // Its thread polls the socket, which another could be named like once this
+    // one is closed. It finds the end itself, or is told of its call's.
+    if (reader_ == Reader::kCaller) return;
     disconnected_ = true;
     timer_.Cancel();
     if (interest_ != 0) loop_->Unregister(socket_.get(), this);

@@ -1,13 +1,16 @@
 #ifndef TERN_LIB_NET_CONNECTION_H_
 #define TERN_LIB_NET_CONNECTION_H_
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 #include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/net/address.h"
@@ -41,7 +44,8 @@ struct ConnectionOptions {
 // functions and by calls in flight.
 class Connection : public std::enable_shared_from_this<Connection>,
                    public wire::SessionVisitor,
-                   private EventLoop::IoHandler {
+                   private EventLoop::IoHandler,
+                   private EventLoop::Flushable {
  public:
   // Something that a visitor's callback wants done after the role has been
   // let go: whatever runs code that is not ours, or takes other locks.
@@ -73,8 +77,20 @@ class Connection : public std::enable_shared_from_this<Connection>,
 
  protected:
   // Any thread: something is in a queue that TakeSubmissions() empties. The
-  // caller holds a share of this connection until it returns.
+  // caller holds a share of this connection until it returns. On the loop's
+  // thread it is done a little later, with what else comes in this turn; on
+  // others at once, if nobody else is at it.
   void Drive();
+
+  // Drive(), for a thread that then waits until `over`, for instance until a
+  // call has ended. While its call is the only one here, it reads what comes
+  // itself: that saves the loop's wake-up and its own. Returns when over() or
+  // `deadline` has come, or when the loop reads, and the caller waits to be
+  // told. `over` is called with the role and without.
+  // REQUIRES: a thread that may block.
+  void DriveAndRead(absl::FunctionRef<bool()> over, MonotonicTime deadline);
+  // Any thread: has a thread in DriveAndRead look whether its wait is over.
+  void WakeReader();
 
   // For whoever has acquired the role: drives until no work is announced any
   // more (or for some rounds: then the loop goes on), lets the role go, and
@@ -119,8 +135,13 @@ class Connection : public std::enable_shared_from_this<Connection>,
 
  private:
   void OnReady(uint32_t events) override;
+  void Flush() override;
   void OnTimer();
-  void ReadInput() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void ReadInput(std::span<char> buffer, MonotonicTime now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  bool MayReadHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  bool WaitForInput(MonotonicTime deadline);
+  void StopReadingHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void WriteOutput() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void UpdateInterest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void UpdateClosing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
@@ -133,9 +154,11 @@ class Connection : public std::enable_shared_from_this<Connection>,
   const ConnectionOptions options_;
   const std::string peer_;
   const std::string local_;
+  const int reading_fd_;  // socket_'s, for a thread that reads.
 
   // Loop thread.
   EventLoop::Timer timer_;
+  std::shared_ptr<Connection> flush_share_;  // While the loop is to Flush().
 
   FileDescriptor socket_ ABSL_GUARDED_BY(role_);
   wire::Session session_ ABSL_GUARDED_BY(role_);
@@ -143,6 +166,20 @@ class Connection : public std::enable_shared_from_this<Connection>,
   uint32_t interest_ ABSL_GUARDED_BY(role_) = 0;  // 0: not registered.
   std::shared_ptr<Connection> registration_ ABSL_GUARDED_BY(role_);
   bool reading_paused_ ABSL_GUARDED_BY(role_) = false;
+
+  // Who reads: the loop, or the thread of the one call that there is. Between
+  // two such calls nobody does, for a moment: asking epoll to watch and not to
+  // watch, for each call, would cost more than it saves.
+  enum class Reader { kLoop, kCaller, kNobody };
+  Reader reader_ ABSL_GUARDED_BY(role_) = Reader::kLoop;
+  int lone_calls_ ABSL_GUARDED_BY(role_) = 0;  // In a row, the loop reading.
+  // When the loop looks whether nobody has called for long, and reads again.
+  MonotonicTime reader_check_at_ ABSL_GUARDED_BY(role_) =
+      MonotonicTime::InfiniteFuture();
+  bool called_since_check_ ABSL_GUARDED_BY(role_) = false;
+  FileDescriptor reader_wake_;  // An eventfd; set before the first kCaller.
+  std::atomic<bool> reader_waits_{false};  // In poll, or about to be.
+
   bool write_blocked_ ABSL_GUARDED_BY(role_) = false;
   bool write_failed_ ABSL_GUARDED_BY(role_) = false;
   MonotonicTime write_blocked_since_ ABSL_GUARDED_BY(role_);

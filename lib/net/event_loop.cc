@@ -13,6 +13,7 @@
 
 #include "tern/lib/base/status_macros.h"
 #include "tern/lib/base/thread.h"
+#include "tern/lib/net/standby_drivers.h"
 
 namespace tern::net {
 namespace {
@@ -116,8 +117,10 @@ absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create(std::string name) {
   }
   std::unique_ptr<EventLoop> loop(
       new EventLoop(std::move(epoll), std::move(wake)));
-  absl::StatusOr<std::thread> thread =
-      StartThread(name, [loop = loop.get()] { loop->Run(); });
+  absl::StatusOr<std::thread> thread = StartThread(name, [loop = loop.get()] {
+    if (loop->Drive()) return;
+    loop->standby_.load(std::memory_order_relaxed)->StandBy();
+  });
   if (!thread.ok()) {
     loop->ended_.store(true, std::memory_order_release);
     return std::move(thread).status();
@@ -168,17 +171,28 @@ void EventLoop::PostAndWait(absl::AnyInvocable<void()> function) {
 }
 
 void EventLoop::Stop() {
+  RequestStop();
+  WaitUntilEnded();
+  Join();
+}
+
+void EventLoop::RequestStop() {
   TERN_CHECK(loop_of_this_thread != this)
       << "a loop can't wait for its own end";
-  std::thread thread;
   {
     MutexLock lock(mutex_);
     stopping_ = true;
-    thread.swap(thread_);  // Of several callers, one joins.
   }
   WakeUpIfSleeping();
+}
+
+void EventLoop::Join() {
+  std::thread thread;
+  {
+    MutexLock lock(mutex_);
+    thread.swap(thread_);  // Of several callers, one joins.
+  }
   if (thread.joinable()) thread.join();
-  WaitUntilEnded();
 }
 
 void EventLoop::WaitUntilEnded() {
@@ -230,30 +244,53 @@ bool EventLoop::OnLoopThread() const {
   return loop_of_this_thread == this || ended_.load(std::memory_order_acquire);
 }
 
+bool EventLoop::IsDrivenHere() const { return loop_of_this_thread == this; }
+
 bool EventLoop::OnAnyLoopThread() { return loop_of_this_thread != nullptr; }
 
-void EventLoop::Run() {
+void EventLoop::AddErrand(Errand* errand) {
+  TERN_DCHECK(OnLoopThread());
+  errand->next_ = nullptr;
+  (first_errand_ == nullptr ? first_errand_ : last_errand_->next_) = errand;
+  last_errand_ = errand;
+}
+
+void EventLoop::FlushSoon(Flushable* item) {
+  TERN_DCHECK(OnLoopThread());
+  to_flush_.push_back(item);
+}
+
+bool EventLoop::Drive() {
   loop_of_this_thread = this;
-  while (RunTurn()) {
+  now_ = MonotonicTime::Now();
+  while (!last_turn_) {
+    // What another driver has left of its turn comes first.
+    if (!Settle() || !CallHandlers()) return false;
+    RunTimers();
+    if (!Settle()) return false;
+    RunPosted();
+    if (!Settle()) return false;
+    if (!last_turn_) WaitForEvents(PrepareToSleep());
   }
-  CancelTimers();
-  loop_of_this_thread = nullptr;
+  End();
+  return true;
+}
+
+void EventLoop::End() {
+  while (!timers_.empty()) timers_.front().item->Cancel();
+  loop_of_this_thread = nullptr;  // So that no flush asks for another.
+  flushing_.swap(to_flush_);
+  for (Flushable* const item : flushing_) item->Flush();
+  flushing_.clear();
   MutexLock lock(mutex_);
   ended_.store(true, std::memory_order_release);
   ended_changed_.NotifyAll();
 }
 
-bool EventLoop::RunTurn() {
-  WaitForEvents(PrepareToSleep());
-  CallHandlers();
-  RunTimers();
-  return RunPosted();
-}
-
 MonotonicTime EventLoop::PrepareToSleep() {
   sleeping_.store(true, std::memory_order_relaxed);
   MutexLock lock(mutex_);
-  if (!posted_.empty() || stopping_) {
+  if (!posted_.empty() || stopping_ || !to_flush_.empty()) {
     sleeping_.store(false, std::memory_order_relaxed);
     return MonotonicTime();
   }
@@ -275,14 +312,50 @@ void EventLoop::WaitForEvents(MonotonicTime until) {
   now_ = MonotonicTime::Now();
 }
 
-void EventLoop::CallHandlers() {
+bool EventLoop::CallHandlers() {
   while (batch_next_ < batch_size_) {
     const epoll_event& event = batch_[batch_next_++];
     // Null: the wake-up, or a handler that was unregistered in this turn.
     if (event.data.ptr == nullptr) continue;
     static_cast<IoHandler*>(event.data.ptr)->OnReady(event.events);
+    if (!Settle()) return false;
   }
   batch_next_ = batch_size_ = 0;
+  return true;
+}
+
+bool EventLoop::Settle() {
+  // Flushes may add errands, and the other way round, but not without end: what
+  // then is left waits for the next turn.
+  constexpr int kMaxRounds = 4;
+  for (int i = 0; i < kMaxRounds; ++i) {
+    if (!RunErrands()) return false;
+    if (to_flush_.empty()) return true;
+    flushing_.swap(to_flush_);
+    for (Flushable* const item : flushing_) item->Flush();
+    flushing_.clear();
+  }
+  return RunErrands();
+}
+
+bool EventLoop::RunErrands() {
+  while (first_errand_ != nullptr) {
+    Errand* const errand = first_errand_;
+    first_errand_ = errand->next_;
+    if (!errand->StaysHere(/*last=*/first_errand_ == nullptr)) continue;
+    loop_of_this_thread = nullptr;
+    const LoopBaton::Mark mark = baton_.Lend();
+    StandbyDrivers* const standby = standby_.load(std::memory_order_relaxed);
+    if (standby != nullptr) standby->OnLent();
+    errand->RunErrand();
+    if (!baton_.Reclaim(mark)) {
+      errand->OnErrandOver(/*on_loop=*/false);
+      return false;
+    }
+    loop_of_this_thread = this;
+    errand->OnErrandOver(/*on_loop=*/true);
+  }
+  return true;
 }
 
 void EventLoop::RunTimers() {
@@ -298,27 +371,24 @@ void EventLoop::RunTimers() {
   }
 }
 
-bool EventLoop::RunPosted() {
-  bool last;
+void EventLoop::RunPosted() {
   {
     MutexLock lock(mutex_);
     running_.swap(posted_);
-    last = stopping_;  // Post() has accepted nothing since.
+    last_turn_ = stopping_;  // Post() has accepted nothing since.
   }
   for (absl::AnyInvocable<void()>& function : running_) {
     function();
     function = nullptr;  // What it holds is not kept until the last has run.
   }
   running_.clear();
-  return !last;
 }
 
-void EventLoop::CancelTimers() {
-  while (!timers_.empty()) timers_.front().item->Cancel();
-}
+EventLoopGroup::EventLoopGroup() = default;
+EventLoopGroup::~EventLoopGroup() { Stop(); }
 
 absl::StatusOr<std::unique_ptr<EventLoopGroup>> EventLoopGroup::Create(
-    int count, std::string name) {
+    int count, std::string name, int max_standby_drivers) {
   if (count < 0) {
     return absl::InvalidArgumentError("a group of " + std::to_string(count) +
                                       " event loops");
@@ -329,7 +399,21 @@ absl::StatusOr<std::unique_ptr<EventLoopGroup>> EventLoopGroup::Create(
     TERN_ASSIGN_OR_RETURN(auto loop, EventLoop::Create(ThreadName(name, i)));
     group->loops_.push_back(std::move(loop));
   }
+  if (max_standby_drivers > 0) {
+    std::vector<EventLoop*> loops;
+    for (const auto& loop : group->loops_) loops.push_back(loop.get());
+    TERN_ASSIGN_OR_RETURN(
+        group->standby_,
+        StandbyDrivers::Create(std::move(loops), max_standby_drivers));
+  }
   return group;
+}
+
+void EventLoopGroup::Stop() {
+  for (const auto& loop : loops_) loop->RequestStop();
+  for (const auto& loop : loops_) loop->WaitUntilEnded();
+  if (standby_ != nullptr) standby_->Stop();
+  for (const auto& loop : loops_) loop->Join();
 }
 
 EventLoop* EventLoopGroup::Next() {

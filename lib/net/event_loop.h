@@ -21,17 +21,27 @@
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/base/mutex.h"
+#include "tern/lib/net/loop_baton.h"
 #include "tern/lib/net/socket.h"
 
 namespace tern::net {
 
-// An epoll loop on a thread of its own: file descriptors, timers and posted
-// functions, each called on the loop's thread, one at a time.
+class StandbyDrivers;
+
+// An epoll loop: file descriptors, timers and posted functions, each called on
+// the loop's thread, one at a time.
 //
 // A turn: wait; read the clock once (now()); call the handlers that are ready;
 // run the timers that are due; run what was posted before. What a callback
 // posts or sets to be due at once waits for the next turn, so that nobody
 // starves the others. Handlers must not block.
+//
+// What may block is an Errand: it runs on the loop's thread too, right behind
+// the callback that added it, but with the loop on loan (LoopBaton). When it
+// stalls, a thread of StandbyDrivers becomes the loop's thread and goes on
+// where it was; "the loop's thread" is whoever drives the loop at the time.
+// Between errands a turn's state is all in the loop, nothing on the stack: that
+// is what makes it possible to go on elsewhere.
 //
 // Outlives its timers, and every thread that may still call it.
 class EventLoop {
@@ -44,6 +54,33 @@ class EventLoop {
     virtual ~IoHandler() = default;
     // REQUIRES: loop thread. `events` is epoll's mask.
     virtual void OnReady(uint32_t events) = 0;
+  };
+
+  // Work that may stall. Outlives its run.
+  class Errand {
+   public:
+    virtual ~Errand() = default;
+    // On the loop's thread, first; `last`: no other errand waits. False: it has
+    // gone elsewhere, and is not to be run.
+    virtual bool StaysHere(bool /*last*/) { return true; }
+    // Without the loop: OnLoopThread() is false, blocking is allowed.
+    virtual void RunErrand() = 0;
+    // Right after it. On the loop's thread when `on_loop`; else the loop was
+    // taken away meanwhile, and has gone on without this thread.
+    virtual void OnErrandOver(bool on_loop) = 0;
+
+   private:
+    friend class EventLoop;
+    Errand* next_ = nullptr;
+  };
+
+  // Has something to do once for all that happens in a while, such as to write
+  // many answers at once.
+  class Flushable {
+   public:
+    virtual ~Flushable() = default;
+    // REQUIRES: loop thread.
+    virtual void Flush() = 0;
   };
 
   // A timer that its owner embeds. Loop thread only, the destructor included
@@ -100,6 +137,15 @@ class EventLoop {
   // descriptors are left to their owners.
   void Stop();
 
+  // REQUIRES: loop thread. Runs `errand` when the callback that is running has
+  // returned, behind those that were added before.
+  void AddErrand(Errand* errand);
+  // REQUIRES: loop thread. Whether an errand waits.
+  bool has_errands() const { return first_errand_ != nullptr; }
+  // REQUIRES: loop thread, and `item` is not waiting for its flush. Calls
+  // Flush() once the callbacks that are running, and the errands, have.
+  void FlushSoon(Flushable* item);
+
   // Level-triggered. Register and Unregister: REQUIRES: loop thread. Modify:
   // any thread, while registered. `events` is a mask of EPOLLIN, EPOLLOUT;
   // errors and hang-ups are always told. Unregister before closing `fd`.
@@ -123,30 +169,40 @@ class EventLoop {
   // True on the loop's thread. Also true on every thread once that one has
   // ended (Stop() has returned), so that owners can be torn down anywhere.
   bool OnLoopThread() const;
+  // True on the thread that drives the loop now.
+  bool IsDrivenHere() const;
   // True on the thread of any EventLoop: blocking there would stall
   // connections.
   static bool OnAnyLoopThread();
 
  private:
+  friend class EventLoopGroup;
+  friend class StandbyDrivers;
   // Ready descriptors taken by one wait.
   static constexpr size_t kMaxEvents = 256;
   using TimerHeap = DeadlineHeap<Timer, &Timer::place_>;
   using Functions = std::vector<absl::AnyInvocable<void()>>;
 
   EventLoop(FileDescriptor epoll, FileDescriptor wake);
-  void Run();
-  // One turn; false when it was the last.
-  bool RunTurn();
+  // Drives until the loop has stopped or was taken away; true for the former.
+  bool Drive();
+  // One turn, or what another driver has left of it.
+  void RunTurn();
   // When to wake at the latest; a later Post() wakes us.
   MonotonicTime PrepareToSleep();
   // Fills batch_. Returns at `until` at the latest, but may be early.
   void WaitForEvents(MonotonicTime until);
-  void CallHandlers();
+  // These three are false when the loop was taken away.
+  [[nodiscard]] bool CallHandlers();
+  [[nodiscard]] bool RunErrands();
+  [[nodiscard]] bool Settle();  // Errands, then flushes.
   void RunTimers();
-  bool RunPosted();
-  void CancelTimers();
+  void RunPosted();
+  void End();
   void WakeUpIfSleeping();
+  void RequestStop();
   void WaitUntilEnded();
+  void Join();
 
   // Constant after construction.
   const FileDescriptor epoll_;
@@ -160,6 +216,15 @@ class EventLoop {
   size_t batch_size_ = 0;
   size_t batch_next_ = 0;  // Of batch_: not yet delivered.
   Functions running_;  // Swapped with posted_, so that both keep their space.
+  bool last_turn_ = false;
+  Errand* first_errand_ = nullptr;
+  Errand* last_errand_ = nullptr;
+  std::vector<Flushable*> to_flush_;
+  std::vector<Flushable*> flushing_;  // Swapped with to_flush_.
+
+  LoopBaton baton_;
+  // Set before the first errand is added.
+  std::atomic<StandbyDrivers*> standby_{nullptr};
 
   // The loop waits, or is about to, and nobody has woken it yet.
   std::atomic<bool> sleeping_{false};
@@ -177,17 +242,22 @@ class EventLoop {
 class EventLoopGroup {
  public:
   // count 0: one per core that this process may run on. The threads are named
-  // "<name>-<index>".
+  // "<name>-<index>". With max_standby_drivers above 0, errands that stall hold
+  // up nobody but themselves: see StandbyDrivers.
   static absl::StatusOr<std::unique_ptr<EventLoopGroup>> Create(
-      int count, std::string name);
+      int count, std::string name, int max_standby_drivers = 0);
+  ~EventLoopGroup();
+  // Stops all the loops, and waits for errands that still run.
+  void Stop();
   EventLoop* Next();
   EventLoop* at(size_t index) { return loops_.at(index).get(); }
   size_t size() const { return loops_.size(); }
 
  private:
-  EventLoopGroup() = default;
+  EventLoopGroup();
 
   std::vector<std::unique_ptr<EventLoop>> loops_;  // Constant after Create().
+  std::unique_ptr<StandbyDrivers> standby_;        // Likewise.
   std::atomic<size_t> next_{0};
 };
 

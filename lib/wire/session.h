@@ -223,6 +223,8 @@ class Session {
   // Ends the connection now: GOAWAY, every stream told, OnClosed.
   void Close(ErrorCode code, std::string_view reason);
 
+  // The time that the session was last told.
+  MonotonicTime now() const { return now_; }
   const Hello& local_hello() const { return options_.hello; }
   // The defaults until the peer's has come.
   const Hello& peer_hello() const { return peer_hello_; }

@@ -49,8 +49,8 @@ TEST_F(ChannelTest, MayBeDestroyedInsideACallback) {
   Tester::Stub stub(*channel);
   Event other_over;
   absl::Status other;
-  stub.Other(Message(), {}, [&](const absl::StatusOr<Message>& reply) {
-    other = reply.status();
+  stub.Other(Message(), {}, [&](absl::StatusOr<Message> reply) {
+    other = std::move(reply).status();
     other_over.Notify();
   });
   ASSERT_TRUE(holdup_.WaitForEntered());

@@ -165,11 +165,10 @@ TEST_F(MalformedServerTest, ThatNeverTakesTheWholeRequest) {
   request.set_payload(std::string(1 << 20, 'x'));
   Event done;
   absl::Status status;
-  Tester::Stub(*channel).Call(request, {},
-                              [&](const absl::StatusOr<Message>& reply) {
-                                status = reply.status();
-                                done.Notify();
-                              });
+  Tester::Stub(*channel).Call(request, {}, [&](absl::StatusOr<Message> reply) {
+    status = std::move(reply).status();
+    done.Notify();
+  });
   for (int i = 0; i < 4; ++i) {
     RawConnection server = listener_.Accept();
     server.Send(GreetingBytes());

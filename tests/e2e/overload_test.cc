@@ -35,12 +35,11 @@ TEST_F(OverloadTest, AFullQueueRefusesTheCallThatCanWaitLongest) {
   const auto channel = Connect();
   std::vector<std::shared_ptr<PendingCall>> served = {
       KeepTheWorkerBusy(*channel)};
-  for (const char* text : {"first", "second"}) {
-    served.push_back(StartCall(*channel, text));
-  }
+  served.push_back(StartCall(*channel, "first"));
+  served.push_back(StartCall(*channel, "second", {.timeout = absl::Hours(1)}));
   // One past the limit.
   const absl::Status refused =
-      CallStatus(*channel, "third", {.timeout = absl::Hours(1)});
+      CallStatus(*channel, "third", {.timeout = absl::Hours(2)});
   EXPECT_TRUE(Failed(refused, StatusCode::kResourceExhausted,
                      Certainty::kNotStarted, CallPhase::kQueue));
   EXPECT_GT(CallError::From(refused)->retry_after, absl::ZeroDuration());

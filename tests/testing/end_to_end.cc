@@ -87,7 +87,7 @@ absl::StatusOr<Message> PendingCall::Wait() {
     return absl::InternalError("the test has lost its patience");
   }
   MutexLock lock(mutex_);
-  return result_;
+  return std::move(result_);
 }
 
 std::shared_ptr<PendingCall> StartCall(Channel& channel, std::string_view text,

@@ -107,16 +107,13 @@ TEST_F(ConnectionTest, IsDisconnectedOnce) {
 }
 
 TEST_F(ConnectionTest, CanBeAbandonedOnceItsLoopHasStopped) {
-  Start(Make());
   const auto never_started = std::make_shared<TestConnection>(
       loop_.get(), FileDescriptor(dup(peer_.get())), &events_, options_);
-  const auto connection = std::make_shared<TestConnection>(
-      loop_.get(), FileDescriptor(dup(peer_.get())), &events_, options_);
+  const auto connection = Make();
   Start(connection);
   loop_->Stop();
   connection->Abandon();
   EXPECT_EQ(events_.disconnected.Take(), "abandoned");
-  peer_.Close();
 }
 
 // Whoever announces work that its turn finds already done, and again, has the

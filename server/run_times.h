@@ -1,0 +1,93 @@
+#ifndef TERN_SERVER_RUN_TIMES_H_
+#define TERN_SERVER_RUN_TIMES_H_
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+
+#include "tern/lib/base/monotonic_time.h"
+
+namespace tern {
+
+// How long the handlers of one method have taken of late, and so where the next
+// is to run: on the thread that has read its request, which saves two hand-offs
+// and their wake-ups (some 10 us together), or on a worker, which keeps that
+// thread free.
+//
+// Thread-safe. Written to only when there is news: in the steady state all
+// threads share one cache line that nobody changes.
+class RunTimes {
+ public:
+  enum class Place {
+    kHere,
+    kHereIfLast,  // Of the requests that were read together.
+    kWorker,
+  };
+
+  // Up to here a hand-off costs more than the handler.
+  static constexpr int64_t kTinyNs = 5'000;
+  // Above it, even one request is too long to let connections wait.
+  static constexpr int64_t kShortNs = 100'000;
+  // From here on a handler has held up its loop: StandbyDrivers.
+  static constexpr int64_t kStallNs = 1'000'000;
+
+  Place Choose(MonotonicTime now) const {
+    const int64_t estimate = estimate_ns_.load(std::memory_order_relaxed);
+    if (estimate > kShortNs) return Place::kWorker;
+    if (now.nanoseconds() < not_here_before_.load(std::memory_order_relaxed)) {
+      return Place::kWorker;
+    }
+    return estimate <= kTinyNs ? Place::kHere : Place::kHereIfLast;
+  }
+
+  // A handler has run on a worker for so long.
+  void OnWorkerRun(int64_t run_ns) { Learn(run_ns); }
+
+  // A handler has run where its request was read. One that stalls sends the
+  // method to the workers for a while, which grows with each such stall: a
+  // handler that is mostly short and sometimes blocks is worth little here.
+  void OnRunHere(int64_t run_ns, MonotonicTime now) {
+    const int64_t estimate = estimate_ns_.load(std::memory_order_relaxed);
+    if (run_ns <= kShortNs && run_ns <= 2 * estimate + kTinyNs / 2 &&
+        estimate <= 2 * run_ns + kTinyNs / 2) {
+      return;
+    }
+    if (run_ns >= kStallNs) return OnStall(now);
+    Learn(run_ns);
+  }
+
+ private:
+  // The first penalty is as short as a thread's time slice: on a busy machine
+  // the stall may only have been that somebody else had the processor.
+  static constexpr int64_t kFirstPenaltyNs = 10'000'000;
+  static constexpr int64_t kMaxPenaltyNs = 10'000'000'000;
+
+  // A moving average over some four runs. Runs that are learned at the same
+  // moment may overwrite each other: it is an estimate.
+  void Learn(int64_t run_ns) {
+    const int64_t estimate = estimate_ns_.load(std::memory_order_relaxed);
+    estimate_ns_.store(estimate + (run_ns - estimate) / 4,
+                       std::memory_order_relaxed);
+  }
+
+  void OnStall(MonotonicTime now) {
+    const int64_t last = penalty_ns_.load(std::memory_order_relaxed);
+    const int64_t until = not_here_before_.load(std::memory_order_relaxed);
+    // Good behaviour for as long again as the penalty is rewarded.
+    const bool again = now.nanoseconds() < until + std::max(last, kStallNs);
+    const int64_t penalty =
+        again ? std::min(4 * last, kMaxPenaltyNs) : kFirstPenaltyNs;
+    penalty_ns_.store(penalty, std::memory_order_relaxed);
+    not_here_before_.store(now.nanoseconds() + penalty,
+                           std::memory_order_relaxed);
+  }
+
+  // Begins long: a method shows on the workers that it is short.
+  std::atomic<int64_t> estimate_ns_{1'000'000};
+  std::atomic<int64_t> not_here_before_{0};
+  std::atomic<int64_t> penalty_ns_{0};
+};
+
+}  // namespace tern
+
+#endif  // TERN_SERVER_RUN_TIMES_H_
