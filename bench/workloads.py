@@ -65,6 +65,7 @@ CALLS = Metric("calls_per_s", "calls/s", higher_is_better=True)
 P50 = Metric("p50_us", "p50 us")
 P99 = Metric("p99_us", "p99 us")
 P999 = Metric("p999_us", "p99.9 us")
+MOST = Metric("max_us", "most us")
 SERVER_CPU = Metric("server_cpu_us", "server CPU us")
 MEGABYTES = Metric("megabytes_per_s", "MB/s each way", higher_is_better=True)
 USER_INSTRUCTIONS = Metric("user_instructions", "user instr.")
@@ -102,7 +103,7 @@ def _blocked(count, title):
         "HOL",
         f"echo beside {title} 50 ms calls on the same connection",
         {"mode": "async", "blocked": count},
-        (P99, P50, CALLS),
+        (P99, P50, MOST, CALLS),
         without=("raw",) if count else (),
         least_seconds=1,
     )
