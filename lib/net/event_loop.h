@@ -228,6 +228,8 @@ class EventLoop {
 
   // The loop waits, or is about to, and nobody has woken it yet.
   std::atomic<bool> sleeping_{false};
+  // posted_ or stopping_ has changed: without it, a turn need not lock mutex_.
+  std::atomic<bool> has_posted_{false};
   std::atomic<bool> ended_{false};  // The thread is (as good as) gone.
 
   Mutex mutex_;
