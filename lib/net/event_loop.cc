@@ -263,9 +263,10 @@ void EventLoop::FlushSoon(Flushable* item) {
 bool EventLoop::Drive() {
   loop_of_this_thread = this;
   now_ = MonotonicTime::Now();
+  // What another driver has left of its turn comes first, be it the last.
+  if (!Settle()) return false;
   while (!last_turn_) {
-    // What another driver has left of its turn comes first.
-    if (!Settle() || !CallHandlers()) return false;
+    if (!CallHandlers()) return false;
     RunTimers();
     if (!Settle()) return false;
     RunPosted();
