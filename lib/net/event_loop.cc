@@ -343,10 +343,13 @@ bool EventLoop::RunErrands() {
   while (first_errand_ != nullptr) {
     Errand* const errand = first_errand_;
     first_errand_ = errand->next_;
-    if (!errand->StaysHere(/*last=*/first_errand_ == nullptr)) continue;
+    StandbyDrivers* const standby = standby_.load(std::memory_order_relaxed);
+    const bool may_stall = standby == nullptr || standby->CoverAllLoops();
+    if (!errand->StaysHere(/*last=*/first_errand_ == nullptr, may_stall)) {
+      continue;
+    }
     loop_of_this_thread = nullptr;
     const LoopBaton::Mark mark = baton_.Lend();
-    StandbyDrivers* const standby = standby_.load(std::memory_order_relaxed);
     if (standby != nullptr) standby->OnLent();
     errand->RunErrand();
     if (!baton_.Reclaim(mark)) {

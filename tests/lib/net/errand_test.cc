@@ -32,11 +32,15 @@ class FunctionErrand final : public EventLoop::Errand {
   explicit FunctionErrand(absl::AnyInvocable<void()> run)
       : run_(std::move(run)) {}
 
-  absl::AnyInvocable<bool(bool)> stays_here = [](bool) { return true; };
+  absl::AnyInvocable<bool(bool, bool)> stays_here = [](bool, bool) {
+    return true;
+  };
   // Where it was over: on the loop's thread?
   Slot<bool> over;
 
-  bool StaysHere(bool last) override { return stays_here(last); }
+  bool StaysHere(bool last, bool may_stall) override {
+    return stays_here(last, may_stall);
+  }
   void RunErrand() override { run_(); }
   void OnErrandOver(bool on_loop) override { over.Put(on_loop); }
 
@@ -122,7 +126,7 @@ TEST_F(ErrandTest, RunsWithoutTheLoop) {
     EXPECT_FALSE(loop_->IsDrivenHere());
     EXPECT_FALSE(EventLoop::OnAnyLoopThread());
   });
-  errand.stays_here = [&](bool) {
+  errand.stays_here = [&](bool, bool) {
     EXPECT_TRUE(loop_->OnLoopThread());
     return true;
   };
@@ -134,11 +138,11 @@ TEST_F(ErrandTest, RunsWithoutTheLoop) {
 TEST_F(ErrandTest, KnowsWhetherOthersWait) {
   const auto first = ErrandThatNotes("first");
   const auto second = ErrandThatNotes("second");
-  first->stays_here = [&](bool last) {
+  first->stays_here = [&](bool last, bool) {
     Note(last ? "last" : "not last");
     return true;
   };
-  second->stays_here = [&](bool last) {
+  second->stays_here = [&](bool last, bool) {
     Note(last ? "last" : "not last");
     return true;
   };
@@ -153,7 +157,7 @@ TEST_F(ErrandTest, KnowsWhetherOthersWait) {
 TEST_F(ErrandTest, ThatGoesElsewhereIsNotRun) {
   auto leaves = ErrandThatNotes("left");
   const auto stays = ErrandThatNotes("stayed");
-  leaves->stays_here = [&](bool) {
+  leaves->stays_here = [&](bool, bool) {
     loop_->Post([owned = std::move(leaves)] {});
     return false;
   };
@@ -415,6 +419,64 @@ TEST_F(StandbyTest, AsManyErrandsMayStallAsThreadsStandBy) {
   }
 }
 
+// Above that, an errand is told that it must not stall; until another one is
+// over, whose thread then stands by.
+TEST_F(StandbyTest, NoErrandMayStallWhileNobodyStandsBy) {
+  Create(1, 2);
+  Stall stalls[2];
+  Slot<bool> may_stall;
+  for (Stall& stall : stalls) {
+    stall.errand.stays_here = [&](bool, bool may) {
+      may_stall.Put(may);
+      return true;
+    };
+    AddAndWait(&stall);
+    EXPECT_TRUE(may_stall.Take());
+  }
+  FunctionErrand third([] {});
+  third.stays_here = [&](bool, bool may) {
+    may_stall.Put(may);
+    return may;
+  };
+  Add(&third);
+  EXPECT_FALSE(may_stall.Take());
+  EXPECT_TRUE(third.over.empty());
+  stalls[0].LetGo();
+  stalls[0].errand.over.Take();
+  do {
+    Add(&third);
+  } while (!may_stall.Take());
+  EXPECT_TRUE(third.over.Take());
+  stalls[1].LetGo();
+  stalls[1].errand.over.Take();
+}
+
+// One thread that stands by is no cover for two loops that are lent at once.
+TEST_F(StandbyTest, NoErrandMayStallWhileFewerStandByThanThereAreLoops) {
+  Create(2, 1);
+  Slot<bool> may_stall;
+  FunctionErrand errand([] {});
+  errand.stays_here = [&](bool, bool may) {
+    may_stall.Put(may);
+    return may;
+  };
+  Add(&errand);
+  EXPECT_FALSE(may_stall.Take());
+}
+
+// Without anybody to wake it, the watcher sleeps; the next loan wakes it.
+TEST_F(StandbyTest, WatcherRestsAndIsWoken) {
+  Create(1, 2);
+  for (int i = 0; i < 3; ++i) {
+    while (!group_->standby()->resting()) std::this_thread::yield();
+    Stall stall;
+    AddAndWait(&stall);
+    loop_->PostAndWait([] {});  // It has been taken.
+    stall.LetGo();
+    EXPECT_FALSE(stall.errand.over.Take());
+  }
+}
+
 // The loops of a group share those who stand by.
 TEST_F(StandbyTest, EveryLoopOfAGroupIsTakenOver) {
   constexpr int kLoops = 3;
@@ -483,6 +545,161 @@ TEST_F(StandbyTest, StopLeavesNoErrandBehindOneThatStalls) {
   EXPECT_FALSE(stall.errand.over.Take());
   EXPECT_FALSE(second.over.empty());
   EXPECT_FALSE(flushed.empty());
+}
+
+// ---- Many of everything
+
+// Handlers whose errands are short or stall, each until its loop has been taken
+// over: counted exactly, and never two at once on one loop.
+class TakeoverStress : public StandbyTest {
+ protected:
+  static constexpr int kLoops = 2;
+  static constexpr int kPairsPerLoop = 40;
+  static constexpr int kBytesPerPair = 60;
+  static constexpr int kAll = kLoops * kPairsPerLoop * kBytesPerPair;
+
+  // The loop's part of the test: not atomic, its drivers have it in turns.
+  struct Domain {
+    EventLoop* loop = nullptr;
+    std::mt19937 random;
+    std::unique_ptr<EventLoop::Timer> timer;
+    int errands_until_stall = 1;
+    int handled = 0;
+    int flushes_wanted = 0;
+    int flushed = 0;
+    std::atomic<int> inside{0};
+
+    // On the loop's thread.
+    void Enter() {
+      EXPECT_TRUE(loop->IsDrivenHere());
+      EXPECT_EQ(inside.fetch_add(1), 0);
+    }
+    void Leave() { EXPECT_EQ(inside.fetch_sub(1), 1); }
+    void OnTimer() {  // Always set.
+      Enter();
+      timer->Set(loop->now() + absl::Microseconds(300));
+      Leave();
+    }
+  };
+
+  // What one byte brings about.
+  class ByteErrand final : public EventLoop::Errand,
+                           public EventLoop::Flushable {
+   public:
+    ByteErrand(TakeoverStress* test, Domain* domain)
+        : test_(test), domain_(domain) {}
+    bool StaysHere(bool, bool may_stall) override {
+      stalls_ = may_stall && --domain_->errands_until_stall <= 0;
+      if (stalls_) domain_->errands_until_stall = domain_->random() % 80;
+      return true;
+    }
+    void RunErrand() override {
+      EXPECT_FALSE(domain_->loop->OnLoopThread());
+      if (stalls_) domain_->loop->PostAndWait([] {});
+      test_->runs_.fetch_add(1);
+    }
+    void OnErrandOver(bool on_loop) override {
+      EXPECT_EQ(on_loop, domain_->loop->IsDrivenHere());
+      if (stalls_) {
+        EXPECT_FALSE(on_loop);
+        test_->stalled_.fetch_add(1);
+      }
+      if (on_loop) {
+        domain_->Enter();
+        ++domain_->flushes_wanted;
+        domain_->loop->FlushSoon(this);
+        return domain_->Leave();
+      }
+      const bool posted = domain_->loop->Post([this] {
+        domain_->Enter();
+        ++domain_->flushes_wanted;
+        domain_->loop->FlushSoon(this);
+        domain_->Leave();
+      });
+      EXPECT_TRUE(posted);
+    }
+    void Flush() override {
+      domain_->Enter();
+      ++domain_->flushed;
+      domain_->Leave();
+      if (test_->over_.fetch_add(1) + 1 == kAll) test_->done_.Put(true);
+      delete this;
+    }
+
+   private:
+    TakeoverStress* const test_;
+    Domain* const domain_;
+    bool stalls_ = false;
+  };
+
+  void OnByte(Domain* domain, const Pair& pair) {
+    domain->Enter();
+    char byte;
+    if (ReadSome(pair.ours.get(), &byte, 1).bytes == 1) {
+      ++domain->handled;
+      domain->loop->AddErrand(new ByteErrand(this, domain));
+    } else {
+      ADD_FAILURE() << "a handler was called for nothing";
+    }
+    domain->Leave();
+  }
+
+  std::atomic<int> runs_{0};
+  std::atomic<int> over_{0};
+  std::atomic<int> stalled_{0};
+  Slot<bool> done_;
+};
+
+TEST_F(TakeoverStress, LosesAndRepeatsNothing) {
+  Create(kLoops, /*max_standby_drivers=*/20);
+  std::vector<std::unique_ptr<Domain>> domains;
+  std::vector<Pair> pairs(kLoops * kPairsPerLoop);
+  std::vector<std::unique_ptr<FunctionHandler>> handlers;
+  for (int l = 0; l < kLoops; ++l) {
+    domains.push_back(std::make_unique<Domain>());
+    Domain* const domain = domains.back().get();
+    domain->loop = group_->at(l);
+    domain->random.seed(static_cast<unsigned>(l));
+    domain->loop->PostAndWait([&] {
+      for (int i = 0; i < kPairsPerLoop; ++i) {
+        const Pair& pair = pairs[l * kPairsPerLoop + i];
+        handlers.push_back(std::make_unique<FunctionHandler>(
+            [this, domain, &pair](uint32_t) { OnByte(domain, pair); }));
+        EXPECT_TRUE(
+            domain->loop
+                ->Register(pair.ours.get(), EPOLLIN, handlers.back().get())
+                .ok());
+      }
+    });
+    domain->loop->PostAndWait([domain] {
+      domain->timer = std::make_unique<EventLoop::Timer>(
+          domain->loop, [domain] { domain->OnTimer(); });
+      domain->timer->Set(domain->loop->now());
+    });
+  }
+  std::vector<std::thread> writers;
+  for (int l = 0; l < kLoops; ++l) {
+    writers.emplace_back([&, l] {
+      for (int byte = 0; byte < kBytesPerPair; ++byte) {
+        for (int i = 0; i < kPairsPerLoop; ++i) {
+          pairs[l * kPairsPerLoop + i].MakeReadable();
+        }
+        std::this_thread::yield();
+      }
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  done_.Take();
+  group_->Stop();
+  EXPECT_EQ(runs_, kAll);
+  EXPECT_EQ(over_, kAll);
+  for (const auto& domain : domains) {
+    EXPECT_EQ(domain->handled, kAll / kLoops);
+    EXPECT_EQ(domain->flushes_wanted, kAll / kLoops);
+    EXPECT_EQ(domain->flushed, kAll / kLoops);
+  }
+  EXPECT_GE(stalled_, kLoops);
+  RecordProperty("stalled", stalled_);
 }
 
 }  // namespace
