@@ -265,9 +265,10 @@ void EventLoop::FlushSoon(Flushable* item) {
 bool EventLoop::Drive() {
   loop_of_this_thread = this;
   now_ = MonotonicTime::Now();
+  // What another driver has left of its turn comes first, be it the last.
+  if (!Settle()) return false;
   while (!last_turn_) {
-    // What another driver has left of its turn comes first.
-    if (!Settle() || !CallHandlers()) return false;
+    if (!CallHandlers()) return false;
     RunTimers();
     if (!Settle()) return false;
     RunPosted();
@@ -343,10 +344,13 @@ bool EventLoop::RunErrands() {
   while (first_errand_ != nullptr) {
     Errand* const errand = first_errand_;
     first_errand_ = errand->next_;
-    if (!errand->StaysHere(/*last=*/first_errand_ == nullptr)) continue;
+    StandbyDrivers* const standby = standby_.load(std::memory_order_relaxed);
+    const bool may_stall = standby == nullptr || standby->CoverAllLoops();
+    if (!errand->StaysHere(/*last=*/first_errand_ == nullptr, may_stall)) {
+      continue;
+    }
     loop_of_this_thread = nullptr;
     const LoopBaton::Mark mark = baton_.Lend();
-    StandbyDrivers* const standby = standby_.load(std::memory_order_relaxed);
     if (standby != nullptr) standby->OnLent();
     errand->RunErrand();
     if (!baton_.Reclaim(mark)) {
