@@ -9,8 +9,10 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 
+import hello
 import report
 import runner
 import targets
@@ -35,6 +37,7 @@ def parse_arguments():
                         " first (default: wherever the scheduler puts them)")
     parser.add_argument("--json", metavar="FILE", help="write every measurement there")
     parser.add_argument("--binaries", default="bazel-bin", help=argparse.SUPPRESS)
+    parser.add_argument("--actions", help=argparse.SUPPRESS)
     parser.add_argument("--list-targets", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
 
@@ -76,6 +79,14 @@ class Session:
             for peer in case.peers(self.options.peers):
                 values = self._measure(case, peer)
                 self.results.runs.setdefault(case.name, {}).setdefault(peer.name, []).append(values)
+
+    def measure_hello(self):
+        show_progress("HELLO")
+        try:
+            self.results.hello = hello.measure(
+                self.options.binaries, self.options.peers, self.options.actions)
+        except (OSError, subprocess.CalledProcessError) as error:
+            self.failures.append(f"HELLO: {str(error)[:200]}")
 
     def _measure(self, case, peer):
         seconds = max(self.options.seconds, case.least_seconds)
@@ -119,7 +130,10 @@ def describe_machine():
 def main():
     options = parse_arguments()
     if options.list_targets:
-        print("\n".join(sorted({t for peer in options.peers for t in peer.targets()})))
+        wanted = {t for peer in options.peers for t in peer.targets()}
+        if "HELLO" in options.workloads:
+            wanted |= set(hello.targets(options.peers))
+        print("\n".join(sorted(wanted)))
         return 0
 
     cases = chosen_cases(options)
@@ -127,6 +141,8 @@ def main():
     try:
         for _ in range(options.rounds):
             session.run_round(cases)
+        if "HELLO" in options.workloads:
+            session.measure_hello()
     except KeyboardInterrupt:
         print("\ninterrupted: this is what was measured until then", file=sys.stderr)
     show_progress("")
@@ -136,15 +152,19 @@ def main():
     print(f"{describe_machine()}; {options.rounds} rounds of {options.seconds:g} s{pinned};"
           " median (least..most) of the rounds")
     report.print_results(results, cases)
+    if results.hello:
+        report.print_hello(results.hello)
     verdicts = report.verdicts(results, options.workloads)
     if any(peer.name == "tern" for peer in options.peers):
         report.print_verdicts(verdicts)
-    noise = report.noise(results, cases, session.machines, BOUNDS) if session.machines else []
-    if noise:
-        print("\nDo not believe this without a second look: the machine was not quiet.")
-        print("\n".join(f"  {sentence}" for sentence in noise))
-    else:
-        print("\nThe machine was quiet: steal, other processes and spread within bounds.")
+    noise = []
+    if session.machines:
+        noise = report.noise(results, cases, session.machines, BOUNDS)
+        if noise:
+            print("\nDo not believe this without a second look: the machine was not quiet.")
+            print("\n".join(f"  {sentence}" for sentence in noise))
+        else:
+            print("\nThe machine was quiet: steal, other processes and spread within bounds.")
     if session.failures:
         print("\nMeasurements that failed:")
         print("\n".join(f"  {failure}" for failure in session.failures))
@@ -156,6 +176,7 @@ def main():
                 "seconds": options.seconds,
                 "rounds": options.rounds,
                 "runs": results.runs,
+                "hello": results.hello,
                 "verdicts": [{"target": t, "value": v, "met": m} for t, v, m in verdicts],
                 "noise": noise,
                 "failures": session.failures,

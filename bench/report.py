@@ -2,6 +2,7 @@
 
 import statistics
 
+import hello
 import targets
 import workloads
 
@@ -57,6 +58,14 @@ def print_results(results, cases):
         _print_columns(rows)
 
 
+def print_hello(figures):
+    print("\nHELLO: examples/hello's server at rest, and its counterpart")
+    rows = [[""] + list(hello.METRICS.values())]
+    for peer, values in figures.items():
+        rows.append([peer] + [number(values.get(key)) for key in hello.METRICS])
+    _print_columns(rows)
+
+
 def print_verdicts(verdicts):
     print("\nWhat Tern wants to reach (ratios are medians of the rounds' ratios):")
     rows = []
@@ -102,4 +111,4 @@ def verdicts(results, chosen_workloads):
 
 
 def workload_names():
-    return list(dict.fromkeys(case.workload for case in workloads.CASES))
+    return list(dict.fromkeys(case.workload for case in workloads.CASES)) + ["HELLO"]

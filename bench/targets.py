@@ -9,10 +9,11 @@ import workloads
 
 
 class Results:
-    """{case: {peer: [a dict of metrics, or None, for each round]}}"""
+    """{case: {peer: [a dict of metrics, or None, for each round]}}, and {peer: metrics} of HELLO."""
 
     def __init__(self, runs):
         self.runs = runs
+        self.hello = {}
 
     def values(self, case, peer, metric):
         rounds = self.runs.get(case, {}).get(peer, [])
@@ -101,6 +102,20 @@ def _blocked(count):
     return lambda r: r.ratio(f"HOL{count}", "p99_us", "tern", "tern", other_case="HOL0")
 
 
+def _hello(metric):
+    return lambda r: r.hello.get("tern", {}).get(metric)
+
+
+def _hello_threads(results):
+    threads = results.hello.get("tern", {}).get("threads")
+    return None if threads is None else threads - workloads.WORKERS
+
+
+def _hello_build(results):
+    tern, grpc = (results.hello.get(p, {}).get("build_s") for p in ("tern", "grpc-sync"))
+    return tern / grpc if tern and grpc else None
+
+
 _ge, _le = operator.ge, operator.le
 _WORKERS = workloads.WORKERS
 
@@ -124,4 +139,9 @@ TARGETS = [
     Target("W8", "CPU per call, dearest of cheapest", _le, 1.25, _scattering),
     Target("W9", "p99, of p50", _le, 3,
            lambda r: r.ratio("W9", "p99_us", "tern", "tern", other_metric="p50_us")),
+    Target("HELLO", "stripped MB", _le, 3, _hello("stripped_mb")),
+    Target("HELLO", "shared libraries", _le, 7, _hello("shared_libraries")),
+    Target("HELLO", "resident MB", _le, 5, _hello("resident_mb")),
+    Target("HELLO", "threads beyond the workers", _le, 4, _hello_threads),
+    Target("HELLO", "compile and link, of gRPC", _le, 0.5, _hello_build),
 ]

@@ -40,6 +40,8 @@ PEERS = [
     Peer("raw", "raw", ("inline",)),
     Peer("raw-fresh", "raw", ("fresh",), (("variant", "fresh"),), only=("W1", "W2", "W3"),
          comes_with="raw", competes=False),
+    Peer("raw-headers", "raw", ("headers",), (("variant", "headers"),),
+         only=("W1", "W2", "W3"), comes_with="raw", competes=False),
     _raw("cores", "cores"),
     _raw("cores-2", "cores", loops=2),
     _raw("pool", "pool"),
@@ -65,6 +67,7 @@ CALLS = Metric("calls_per_s", "calls/s", higher_is_better=True)
 P50 = Metric("p50_us", "p50 us")
 P99 = Metric("p99_us", "p99 us")
 P999 = Metric("p999_us", "p99.9 us")
+MOST = Metric("max_us", "most us")
 SERVER_CPU = Metric("server_cpu_us", "server CPU us")
 MEGABYTES = Metric("megabytes_per_s", "MB/s each way", higher_is_better=True)
 USER_INSTRUCTIONS = Metric("user_instructions", "user instr.")
@@ -102,7 +105,7 @@ def _blocked(count, title):
         "HOL",
         f"echo beside {title} 50 ms calls on the same connection",
         {"mode": "async", "blocked": count},
-        (P99, P50, CALLS),
+        (P99, P50, MOST, CALLS),
         without=("raw",) if count else (),
         least_seconds=1,
     )
@@ -129,7 +132,7 @@ CASES = [
          {"mode": "async", "outstanding": 64}, (CALLS, P50, P99, SERVER_CPU)),
     Case("W2t", "W2", "1 connection, 64 blocking threads",
          {"mode": "blocking", "threads": 64}, (CALLS, P50, P99, SERVER_CPU),
-         without=("raw", "raw-fresh", "capnp")),
+         without=("raw", "raw-fresh", "raw-headers", "capnp")),
     Case("W3", "W3", "1 connection, 256 outstanding",
          {"mode": "async", "outstanding": 256}, (CALLS, P50, P99, SERVER_CPU)),
     Case("W4", "W4", "128 connections, 1 outstanding each",
