@@ -56,7 +56,7 @@ Connection::Connection(EventLoop* loop, FileDescriptor socket,
       reading_fd_(socket.get()),
       timer_(loop, [this] { OnTimer(); }),
       socket_(std::move(socket)),
-      session_(options.session, this, MonotonicTime::Now()) {}
+      session_(&options_.session, this, MonotonicTime::Now()) {}
 
 Connection::~Connection() = default;
 
