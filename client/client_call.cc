@@ -33,6 +33,7 @@ ClientCall::ClientCall(
       options_(options),
       deadline_(deadline),
       started_at_(now),
+      waited_for_(completion == nullptr),
       request_(request, request_size),
       reply_(reply),
       completion_(std::move(completion)) {

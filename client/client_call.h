@@ -50,6 +50,7 @@ class ClientCall final : public net::Connection::Deferred,
   // --- Constant --------------------------------------------------------------
   std::string_view method() const { return method_.full_name; }
   MonotonicTime deadline() const { return deadline_.time(); }
+  bool is_waited_for() const { return waited_for_; }
   bool wait_for_ready() const { return options_.wait_for_ready; }
   MonotonicTime started_at() const { return started_at_; }
   std::string_view request() const { return request_.view(); }
@@ -85,7 +86,8 @@ class ClientCall final : public net::Connection::Deferred,
   // The same from a status that came over `connection`.
   bool EndWith(const wire::StatusHeader& status, CallPhase phase,
                const ClientConnection& connection);
-  // Tells whoever started the call. Without locks, and without the role.
+  // Tells whoever started the call. Without locks; and without the role, unless
+  // is_waited_for(): then no code of the user's runs in here.
   // `on_loop`: this is the channel's I/O thread, outside the user's code.
   void Deliver(bool on_loop = false);
 
@@ -112,6 +114,7 @@ class ClientCall final : public net::Connection::Deferred,
   const CallOptions options_;
   const Deadline deadline_;
   const MonotonicTime started_at_;
+  const bool waited_for_;
   const RequestBytes request_;
   google::protobuf::MessageLite* const reply_;
   wire::TraceContext trace_;

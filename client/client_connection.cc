@@ -237,7 +237,17 @@ void ClientConnection::EndUnstarted(const std::shared_ptr<ClientCall>& call,
                                     .peer = peer(),
                                     .local = local(),
                                     .retry_after = std::nullopt})) {
-    Defer(call);
+    Deliver(call);
+  }
+}
+
+// Who waits is woken at once: the calls that he and others make next then come
+// while this thread still has the role, and leave with one system call.
+void ClientConnection::Deliver(std::shared_ptr<ClientCall> call) {
+  if (call->is_waited_for()) {
+    call->Deliver();
+  } else {
+    Defer(std::move(call));
   }
 }
 
@@ -272,7 +282,7 @@ void ClientConnection::OnEnd(wire::Stream& stream,
   }
   if (given.code == absl::StatusCode::kOk && !call->reply_malformed()) {
     if (call->EndWith(given, CallPhase::kReceive, *this)) {
-      Defer(std::move(call));
+      Deliver(std::move(call));
     }
     return;
   }
@@ -295,7 +305,7 @@ void ClientConnection::OnEnd(wire::Stream& stream,
   }
   status.message = message;
   if (call->EndWith(status, PhaseOf(cause, status.certainty), *this)) {
-    Defer(std::move(call));
+    Deliver(std::move(call));
   }
 }
 

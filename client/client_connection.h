@@ -73,6 +73,8 @@ class ClientConnection final : public net::Connection {
   // protocol's defaults do.
   bool StartStream(const std::shared_ptr<ClientCall>& call, MonotonicTime now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void Deliver(std::shared_ptr<ClientCall> call)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void StartPending() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void EndUnstarted(const std::shared_ptr<ClientCall>& call,
                     absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);

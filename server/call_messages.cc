@@ -1,5 +1,6 @@
 #include "tern/server/call_messages.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace tern {
@@ -10,6 +11,7 @@ CallMessages CallMessagesCache::Take(const MethodHandler& handler) {
     if (!kept_.empty()) {
       messages = std::move(kept_.back());
       kept_.pop_back();
+      kept_bytes_ -= messages.bytes;
     }
     mutex_.Unlock();
     if (messages.request != nullptr) return messages;
@@ -21,10 +23,15 @@ CallMessages CallMessagesCache::Take(const MethodHandler& handler) {
 }
 
 void CallMessagesCache::GiveBack(CallMessages messages, size_t bytes) {
+  messages.bytes = std::max(messages.bytes, bytes);
   if (bytes > kMaxBytes || ++messages.uses > kMaxUses) return;
   messages.reply->Clear();  // Parsing clears the request.
   if (!mutex_.TryLock()) return;
-  if (kept_.size() < kMaxKept) kept_.push_back(std::move(messages));
+  if (kept_.size() < kMaxKept &&
+      kept_bytes_ + messages.bytes <= kMaxKeptBytes) {
+    kept_bytes_ += messages.bytes;
+    kept_.push_back(std::move(messages));
+  }
   mutex_.Unlock();
 }
 

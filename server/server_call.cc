@@ -55,7 +55,7 @@ ServerCall::ServerCall(std::shared_ptr<ServerConnection> connection,
 ServerCall::~ServerCall() {
   if (messages_.request == nullptr) return;
   entry_->messages.GiveBack(std::move(messages_),
-                            std::max(request_bytes_, reply_bytes_));
+                            request_bytes_ + reply_bytes_);
 }
 
 const std::string& ServerCall::peer() const { return connection_->peer(); }

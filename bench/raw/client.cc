@@ -1,6 +1,7 @@
 // The client on bare sockets: a blocking caller writes and reads; many
 // outstanding calls go through one epoll loop, one read and one write for each
 // connection and turn. --variant=fresh: a new message for each reply.
+// --variant=headers: see server.cc.
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -17,6 +18,8 @@
 #include "bench/load/load.h"
 #include "bench/load/process.h"
 #include "bench/raw/frame_stream.h"
+#include "tern/call.pb.h"
+#include "tern/status.pb.h"
 
 namespace tern::bench {
 namespace {
@@ -81,7 +84,9 @@ class RawConnection final : public Connection {
 class RawPeer final : public Peer {
  public:
   explicit RawPeer(const PeerOptions& options)
-      : options_(options), fresh_messages_(options.variant == "fresh") {
+      : options_(options),
+        fresh_messages_(options.variant == "fresh"),
+        with_headers_(options.variant == "headers") {
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) DieOfErrno("epoll_create1");
     request_.set_body(std::string(options.bytes, 'x'));
@@ -109,6 +114,15 @@ class RawPeer final : public Peer {
   const Payload& request() const { return request_; }
   Payload& reply() { return reply_; }
   bool fresh_messages() const { return fresh_messages_; }
+  bool with_headers() const { return with_headers_; }
+  const wire::v1::CallHeader& NextHeader() {
+    header_.set_method("tern.bench.Echo/Call");
+    header_.set_timeout_us(30'000'000);
+    header_.mutable_request_id()->set_client(42);
+    header_.mutable_request_id()->set_sequence(++sequence_);
+    return header_;
+  }
+  wire::v1::Status& status() { return status_; }
 
   void Watch(RawConnection* connection) {
     epoll_event event = {.events = EPOLLIN, .data = {.ptr = connection}};
@@ -128,6 +142,10 @@ class RawPeer final : public Peer {
 
   const PeerOptions options_;
   const bool fresh_messages_;
+  const bool with_headers_;
+  wire::v1::CallHeader header_;
+  wire::v1::Status status_;
+  uint64_t sequence_ = 0;
   int epoll_;
   Payload request_;
   Payload reply_;  // Of whichever call; its memory is reused.
@@ -155,12 +173,21 @@ void RawConnection::Start(Completion* done) {
   peer_.FlushLater(this);
 }
 
-void RawConnection::Send(uint32_t id) { stream_.Append(id, peer_.request()); }
+void RawConnection::Send(uint32_t id) {
+  if (peer_.with_headers()) {
+    stream_.Append(id, peer_.NextHeader(), peer_.request());
+  } else {
+    stream_.Append(id, peer_.request());
+  }
+}
 
 bool RawConnection::TakeReply(uint32_t* id) {
   const char* body;
   size_t size;
   if (!stream_.Next(id, &body, &size)) return false;
+  if (peer_.with_headers() && !TakeHeader(peer_.status(), &body, &size)) {
+    Die("a header that does not parse");
+  }
   if (peer_.fresh_messages()) {
     Payload reply;
     Parse(body, size, reply);

@@ -64,6 +64,38 @@ void FrameStream::Append(uint32_t id,
   out_.Added(kHeaderBytes + size);
 }
 
+void FrameStream::Append(uint32_t id,
+                         const google::protobuf::MessageLite& header,
+                         const google::protobuf::MessageLite& message) {
+  const size_t header_size = header.ByteSizeLong();
+  const size_t message_size = message.ByteSizeLong();
+  const size_t size = 4 + header_size + message_size;
+  const uint32_t head[3] = {static_cast<uint32_t>(size), id,
+                            static_cast<uint32_t>(header_size)};
+  char* const at = out_.Room(kHeaderBytes + size);
+  std::memcpy(at, head, sizeof(head));
+  uint8_t* const end = header.SerializeWithCachedSizesToArray(
+      reinterpret_cast<uint8_t*>(at + sizeof(head)));
+  message.SerializeWithCachedSizesToArray(end);
+  out_.Added(kHeaderBytes + size);
+}
+
+bool TakeHeader(google::protobuf::MessageLite& header, const char** body,
+                size_t* size) {
+  uint32_t header_size;
+  if (*size < sizeof(header_size)) return false;
+  std::memcpy(&header_size, *body, sizeof(header_size));
+  *body += sizeof(header_size);
+  *size -= sizeof(header_size);
+  if (header_size > *size ||
+      !header.ParseFromArray(*body, static_cast<int>(header_size))) {
+    return false;
+  }
+  *body += header_size;
+  *size -= header_size;
+  return true;
+}
+
 bool FrameStream::Write(int flags) {
   const ssize_t sent =
       send(fd_, out_.data(), out_.size(), flags | MSG_NOSIGNAL);

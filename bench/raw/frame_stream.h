@@ -46,6 +46,9 @@ class FrameStream {
 
   // Appends a frame to what is to be sent.
   void Append(uint32_t id, const google::protobuf::MessageLite& message);
+  // With a header message before the message, whose length takes four bytes.
+  void Append(uint32_t id, const google::protobuf::MessageLite& header,
+              const google::protobuf::MessageLite& message);
   size_t unsent() const { return out_.size(); }
   // One system call. False when the socket took less (flags: MSG_DONTWAIT).
   bool Write(int flags);
@@ -61,6 +64,10 @@ class FrameStream {
   Bytes in_;
   Bytes out_;
 };
+
+// Parses the header of such a body, and takes it off. False when it can't.
+bool TakeHeader(google::protobuf::MessageLite& header, const char** body,
+                size_t* size);
 
 // Both block; failures end the process.
 int ListenOnLoopback(uint16_t* port);

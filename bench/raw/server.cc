@@ -4,6 +4,9 @@
 //   cores   such a thread for each core, connections dealt out
 //   fresh   inline, with new messages for each call, as an RPC system must have
 //           that lets its user keep them
+//   headers inline, and with each message goes what an RPC carries beside it, in
+//           the generated classes of proto/tern: method, timeout and id of a
+//           call, the status of a reply; the method is looked up
 //   pool    two such threads; of what one has read it answers the last request
 //           itself and hands the others to the other thread
 
@@ -16,21 +19,26 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "bench/echo.pb.h"
 #include "bench/load/process.h"
 #include "bench/raw/frame_stream.h"
 #include "bench/raw/pool.h"
+#include "tern/call.pb.h"
+#include "tern/status.pb.h"
 
 namespace tern::bench {
 namespace {
 
 constexpr int kEvents = 256;
 
+enum class Messages { kReused, kFresh, kWithHeaders };
+
 class Loop {
  public:
-  explicit Loop(bool fresh_messages) : fresh_messages_(fresh_messages) {
+  explicit Loop(Messages messages) : messages_(messages) {
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0) DieOfErrno("epoll_create1");
   }
@@ -65,12 +73,23 @@ class Loop {
       const char* body;
       size_t size;
       while (stream.Next(&id, &body, &size)) {
-        if (fresh_messages_) {
-          Payload request;
-          Payload reply;
-          Answer(stream, id, {body, size}, request, reply);
-        } else {
-          Answer(stream, id, {body, size}, request_, reply_);
+        switch (messages_) {
+          case Messages::kReused:
+            Parse(body, size, request_);
+            Echo(request_, reply_);
+            stream.Append(id, reply_);
+            break;
+          case Messages::kFresh: {
+            Payload request;
+            Payload reply;
+            Parse(body, size, request);
+            Echo(request, reply);
+            stream.Append(id, reply);
+            break;
+          }
+          case Messages::kWithHeaders:
+            AnswerWithHeaders(stream, id, body, size);
+            break;
         }
       }
     }
@@ -86,19 +105,34 @@ class Loop {
     return true;
   }
 
-  static void Answer(FrameStream& stream, uint32_t id, std::string_view bytes,
-                     Payload& request, Payload& reply) {
-    if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+  static void Parse(const char* body, size_t size, Payload& request) {
+    if (!request.ParseFromArray(body, static_cast<int>(size))) {
       Die("a request that does not parse");
     }
+  }
+  static void Echo(const Payload& request, Payload& reply) {
     reply.set_body(request.body());
-    stream.Append(id, reply);
   }
 
-  const bool fresh_messages_;
+  void AnswerWithHeaders(FrameStream& stream, uint32_t id, const char* body,
+                         size_t size) {
+    if (!TakeHeader(header_, &body, &size)) Die("a header that does not parse");
+    const auto method = methods_.find(header_.method());
+    if (method == methods_.end()) Die("no method " + header_.method());
+    Parse(body, size, request_);
+    method->second(request_, reply_);
+    status_.Clear();
+    stream.Append(id, status_, reply_);
+  }
+
+  const Messages messages_;
   int epoll_;
   Payload request_;  // Reused: their memory is.
   Payload reply_;
+  wire::v1::CallHeader header_;
+  wire::v1::Status status_;
+  const std::unordered_map<std::string, void (*)(const Payload&, Payload&)>
+      methods_ = {{"tern.bench.Echo/Call", Echo}};
 };
 
 // Accepts, and deals connections out to what has an Add(fd).
@@ -117,10 +151,10 @@ template <typename Worker>
   _exit(0);  // The threads use what a return would destroy.
 }
 
-void ServeWithLoops(size_t count, bool fresh_messages = false) {
+void ServeWithLoops(size_t count, Messages messages = Messages::kReused) {
   std::vector<std::unique_ptr<Loop>> loops;
   for (size_t i = 0; i < count; ++i) {
-    loops.push_back(std::make_unique<Loop>(fresh_messages));
+    loops.push_back(std::make_unique<Loop>(messages));
     std::thread([loop = loops.back().get()] { loop->Run(); }).detach();
   }
   Serve(loops);
@@ -145,12 +179,14 @@ int main(int argc, char** argv) {
   if (shape == "inline") {
     tern::bench::ServeWithLoops(1);
   } else if (shape == "fresh") {
-    tern::bench::ServeWithLoops(1, /*fresh_messages=*/true);
+    tern::bench::ServeWithLoops(1, tern::bench::Messages::kFresh);
+  } else if (shape == "headers") {
+    tern::bench::ServeWithLoops(1, tern::bench::Messages::kWithHeaders);
   } else if (shape == "cores") {
     tern::bench::ServeWithLoops(std::thread::hardware_concurrency());
   } else if (shape == "pool") {
     tern::bench::ServeWithPool();
   } else {
-    tern::bench::Die("inline, fresh, cores or pool, not " + shape);
+    tern::bench::Die("inline, fresh, headers, cores or pool, not " + shape);
   }
 }

@@ -18,7 +18,7 @@ template <typename T>
 class RecyclingAllocator {
  public:
   using value_type = T;
-  static constexpr size_t kMaxKept = 256;
+  static constexpr size_t kMaxKept = 1024;
 
   RecyclingAllocator() = default;
   template <typename U>

@@ -1,6 +1,7 @@
 #ifndef TERN_LIB_WIRE_CALL_HEADER_H_
 #define TERN_LIB_WIRE_CALL_HEADER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -52,7 +53,9 @@ struct CallHeader {
 // INVALID_ARGUMENT or RESOURCE_EXHAUSTED, with the reason.
 absl::Status ParseCallHeader(std::string_view block,
                              const MetadataLimits& limits, CallHeader* header);
-void AppendCallHeader(const CallHeader& header, std::string* out);
+size_t CallHeaderSize(const CallHeader& header);
+// `out` has room for that many bytes.
+void WriteCallHeader(const CallHeader& header, char* out);
 
 struct ResponseHeader {
   std::vector<MetadataEntryView> metadata = {};

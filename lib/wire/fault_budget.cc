@@ -20,7 +20,8 @@ bool FaultBudget::Spend(MonotonicTime now) {
 }
 
 void RapidCancelDetector::Roll(MonotonicTime now) {
-  if (now - window_start_ < absl::Seconds(1)) return;
+  constexpr int64_t kWindowNanoseconds = 1'000'000'000;
+  if (now < window_start_.After(kWindowNanoseconds)) return;
   window_start_ = now;
   calls_ = cancels_ = 0;
 }

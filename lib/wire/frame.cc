@@ -7,14 +7,11 @@ constexpr uint8_t kMessageFlags = kFlagEndMessage | kFlagLength |
                                   kFlagAttachment | kFlagCompressed |
                                   kFlagChecksum;
 
-// One row of PROTOCOL.md's table of types.
+// One row of PROTOCOL.md's table of types, for one direction.
 struct Rule {
-  enum Where { kConnection, kStream, kEither } where;
-  enum Block { kNone, kAllowed, kRequired } block;
-  bool from_client;
-  bool from_server;
-  uint8_t client_flags;
-  uint8_t server_flags;
+  enum Where : uint8_t { kNowhere, kConnection, kStream, kEither } where;
+  enum Block : uint8_t { kNone, kAllowed, kRequired } block;
+  uint8_t flags;
   uint32_t min_payload;
   uint32_t max_payload;
 };
@@ -23,32 +20,52 @@ constexpr uint32_t kAnyLength = 0xffffffff;
 constexpr uint32_t kMaxHelloBytes = 1024;
 constexpr uint32_t kMaxReasonBytes = 256;
 
-constexpr Rule kRules[] = {
-    {Rule::kConnection, Rule::kNone, false, false, 0, 0, 0, 0},  // Type 0.
-    // HELLO
-    {Rule::kConnection, Rule::kNone, true, true, 0, 0, 0, kMaxHelloBytes},
+constexpr Rule kNever = {Rule::kNowhere, Rule::kNone, 0, 0, 0};
+constexpr Rule kHello = {Rule::kConnection, Rule::kNone, 0, 0, kMaxHelloBytes};
+constexpr Rule kCancel = {Rule::kStream, Rule::kAllowed, kFlagChecksum, 0, 0};
+constexpr Rule kWindow = {Rule::kEither, Rule::kNone, kFlagChecksum, 4, 4};
+constexpr Rule kPing = {Rule::kConnection, Rule::kNone,
+                        kFlagAck | kFlagChecksum, 8, 8};
+constexpr Rule kGoAway = {Rule::kConnection, Rule::kNone, kFlagChecksum, 8,
+                          8 + kMaxReasonBytes};
+
+constexpr Rule kFromClient[] = {
+    kNever,
+    kHello,
     // HEADERS: a client's must say which method.
-    {Rule::kStream, Rule::kAllowed, true, true, kMessageFlags | kFlagEndStream,
-     kMessageFlags, 0, kAnyLength},
-    // DATA
-    {Rule::kStream, Rule::kNone, true, true, kMessageFlags | kFlagEndStream,
-     kMessageFlags, 0, kAnyLength},
-    // STATUS
-    {Rule::kStream, Rule::kAllowed, false, true, 0, kMessageFlags, 0,
+    {Rule::kStream, Rule::kRequired, kMessageFlags | kFlagEndStream, 0,
      kAnyLength},
-    // CANCEL
-    {Rule::kStream, Rule::kAllowed, true, true, kFlagChecksum, kFlagChecksum, 0,
-     0},
-    // WINDOW
-    {Rule::kEither, Rule::kNone, true, true, kFlagChecksum, kFlagChecksum, 4,
-     4},
-    // PING
-    {Rule::kConnection, Rule::kNone, true, true, kFlagAck | kFlagChecksum,
-     kFlagAck | kFlagChecksum, 8, 8},
-    // GOAWAY
-    {Rule::kConnection, Rule::kNone, true, true, kFlagChecksum, kFlagChecksum,
-     8, 8 + kMaxReasonBytes},
+    // DATA
+    {Rule::kStream, Rule::kNone, kMessageFlags | kFlagEndStream, 0, kAnyLength},
+    kNever,  // STATUS
+    kCancel,
+    kWindow,
+    kPing,
+    kGoAway,
 };
+constexpr Rule kFromServer[] = {
+    kNever,
+    kHello,
+    // HEADERS
+    {Rule::kStream, Rule::kAllowed, kMessageFlags, 0, kAnyLength},
+    // DATA
+    {Rule::kStream, Rule::kNone, kMessageFlags, 0, kAnyLength},
+    // STATUS
+    {Rule::kStream, Rule::kAllowed, kMessageFlags, 0, kAnyLength},
+    kCancel,
+    kWindow,
+    kPing,
+    kGoAway,
+};
+
+// What most frames are: true only of a good one that carries a message (or part
+// of one) behind a header block, without a checksum.
+bool IsPlain(const FrameHeader& header, const Rule& rule) {
+  return rule.block != Rule::kNone && rule.max_payload == kAnyLength &&
+         (header.flags & ~(rule.flags & ~kFlagChecksum)) == 0 &&
+         header.stream != 0 && header.header_length <= header.length &&
+         (header.header_length != 0 || rule.block == Rule::kAllowed);
+}
 
 }  // namespace
 
@@ -78,42 +95,17 @@ std::string_view ToString(ErrorCode code) {
   return "an unknown error";
 }
 
-FrameHeader DecodeFrameHeader(const char* bytes) {
-  const auto* u = reinterpret_cast<const unsigned char*>(bytes);
-  return {.length = LoadBigEndian32(bytes),
-          .stream = LoadBigEndian32(bytes + 4),
-          .type = u[8],
-          .flags = u[9],
-          .header_length = static_cast<uint16_t>(u[10] << 8 | u[11])};
-}
-
-void EncodeFrameHeader(const FrameHeader& header, char* bytes) {
-  StoreBigEndian32(header.length, bytes);
-  StoreBigEndian32(header.stream, bytes + 4);
-  bytes[8] = static_cast<char>(header.type);
-  bytes[9] = static_cast<char>(header.flags);
-  bytes[10] = static_cast<char>(header.header_length >> 8);
-  bytes[11] = static_cast<char>(header.header_length);
-}
-
-bool IsKnownType(uint8_t type) {
-  return type >= static_cast<uint8_t>(FrameType::kHello) &&
-         type <= static_cast<uint8_t>(FrameType::kGoAway);
-}
-
 const char* CheckFrameHeader(const FrameHeader& header, bool from_client,
                              bool checksum_allowed) {
-  const Rule& rule = kRules[header.type];
-  if (!(from_client ? rule.from_client : rule.from_server)) {
+  const Rule& rule = (from_client ? kFromClient : kFromServer)[header.type];
+  if (IsPlain(header, rule)) return nullptr;
+  if (rule.where == Rule::kNowhere) {
     return "frame of a type that this side may not send";
   }
-  const uint8_t allowed =
-      (from_client ? rule.client_flags : rule.server_flags) | kOptionalFlags;
-  if ((header.flags & ~allowed) != 0) {
+  if ((header.flags & ~(rule.flags | kOptionalFlags)) != 0) {
     return "flag that the frame's type does not have";
   }
-  const bool checksum = (header.flags & kFlagChecksum) != 0 &&
-                        header.type != static_cast<uint8_t>(FrameType::kHello);
+  const bool checksum = (header.flags & kFlagChecksum) != 0;
   if (checksum && !checksum_allowed) {
     return "checksum without the feature";
   }
@@ -135,8 +127,7 @@ const char* CheckFrameHeader(const FrameHeader& header, bool from_client,
   if (payload < rule.min_payload || payload > rule.max_payload) {
     return "payload of a size that the frame's type does not have";
   }
-  if (from_client && header.header_length == 0 &&
-      header.type == static_cast<uint8_t>(FrameType::kHeaders)) {
+  if (rule.block == Rule::kRequired && header.header_length == 0) {
     return "HEADERS without a header block";
   }
   return nullptr;

@@ -1,8 +1,10 @@
 #ifndef TERN_LIB_WIRE_FRAME_H_
 #define TERN_LIB_WIRE_FRAME_H_
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace tern::wire {
@@ -76,26 +78,51 @@ struct FrameHeader {
   uint16_t header_length = 0;
 };
 
-// `bytes` holds at least kFrameHeaderBytes.
-FrameHeader DecodeFrameHeader(const char* bytes);
-void EncodeFrameHeader(const FrameHeader& header, char* bytes);
-
+// Network byte order. With shifts and ors GCC 12 makes 60 instructions of a
+// frame's header.
+inline constexpr bool kSwap = std::endian::native == std::endian::little;
+inline uint16_t LoadBigEndian16(const char* bytes) {
+  uint16_t value;
+  std::memcpy(&value, bytes, sizeof(value));
+  return kSwap ? __builtin_bswap16(value) : value;
+}
 inline uint32_t LoadBigEndian32(const char* bytes) {
-  const auto* u = reinterpret_cast<const unsigned char*>(bytes);
-  return uint32_t{u[0]} << 24 | uint32_t{u[1]} << 16 | uint32_t{u[2]} << 8 |
-         uint32_t{u[3]};
+  uint32_t value;
+  std::memcpy(&value, bytes, sizeof(value));
+  return kSwap ? __builtin_bswap32(value) : value;
+}
+inline void StoreBigEndian16(uint16_t value, char* bytes) {
+  if (kSwap) value = __builtin_bswap16(value);
+  std::memcpy(bytes, &value, sizeof(value));
 }
 inline void StoreBigEndian32(uint32_t value, char* bytes) {
-  bytes[0] = static_cast<char>(value >> 24);
-  bytes[1] = static_cast<char>(value >> 16);
-  bytes[2] = static_cast<char>(value >> 8);
-  bytes[3] = static_cast<char>(value);
+  if (kSwap) value = __builtin_bswap32(value);
+  std::memcpy(bytes, &value, sizeof(value));
+}
+
+// `bytes` holds at least kFrameHeaderBytes.
+inline FrameHeader DecodeFrameHeader(const char* bytes) {
+  return {.length = LoadBigEndian32(bytes),
+          .stream = LoadBigEndian32(bytes + 4),
+          .type = static_cast<uint8_t>(bytes[8]),
+          .flags = static_cast<uint8_t>(bytes[9]),
+          .header_length = LoadBigEndian16(bytes + 10)};
+}
+inline void EncodeFrameHeader(const FrameHeader& header, char* bytes) {
+  StoreBigEndian32(header.length, bytes);
+  StoreBigEndian32(header.stream, bytes + 4);
+  bytes[8] = static_cast<char>(header.type);
+  bytes[9] = static_cast<char>(header.flags);
+  StoreBigEndian16(header.header_length, bytes + 10);
 }
 
 // What section 4's tables say of a type. Returns nullptr when `header` is one
 // that `from_client` may send; else the reason why it is a PROTOCOL_ERROR. Not
 // for types that are unknown: see IsKnownType.
-bool IsKnownType(uint8_t type);
+inline bool IsKnownType(uint8_t type) {
+  return type >= static_cast<uint8_t>(FrameType::kHello) &&
+         type <= static_cast<uint8_t>(FrameType::kGoAway);
+}
 const char* CheckFrameHeader(const FrameHeader& header, bool from_client,
                              bool checksum_allowed);
 

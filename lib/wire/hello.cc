@@ -108,21 +108,23 @@ absl::StatusOr<Hello> ParseHello(std::string_view payload) {
 }
 
 void AppendHello(const Hello& hello, std::string* out) {
-  AppendVarintField(1, hello.min_version, out);
-  AppendVarintField(2, hello.max_version, out);
-  if (hello.features != 0) AppendVarintField(3, hello.features, out);
-  AppendVarintField(4, hello.max_frame_bytes, out);
-  AppendVarintField(5, hello.max_message_bytes, out);
-  AppendVarintField(6, hello.stream_window_bytes, out);
-  AppendVarintField(7, hello.connection_window_bytes, out);
-  AppendVarintField(8, hello.max_concurrent_calls, out);
-  AppendVarintField(9, hello.min_ping_interval_ms, out);
-  AppendVarintField(10, hello.metadata.max_bytes, out);
-  AppendVarintField(11, hello.metadata.max_entries, out);
-  if (!hello.instance_id.empty()) {
-    AppendBytesField(12, hello.instance_id, out);
-  }
-  if (!hello.agent.empty()) AppendBytesField(13, hello.agent, out);
+  AppendFields(
+      [&](auto& fields) {
+        fields.Varint(1, hello.min_version);
+        fields.Varint(2, hello.max_version);
+        if (hello.features != 0) fields.Varint(3, hello.features);
+        fields.Varint(4, hello.max_frame_bytes);
+        fields.Varint(5, hello.max_message_bytes);
+        fields.Varint(6, hello.stream_window_bytes);
+        fields.Varint(7, hello.connection_window_bytes);
+        fields.Varint(8, hello.max_concurrent_calls);
+        fields.Varint(9, hello.min_ping_interval_ms);
+        fields.Varint(10, hello.metadata.max_bytes);
+        fields.Varint(11, hello.metadata.max_entries);
+        if (!hello.instance_id.empty()) fields.Bytes(12, hello.instance_id);
+        if (!hello.agent.empty()) fields.Bytes(13, hello.agent);
+      },
+      out);
 }
 
 }  // namespace tern::wire

@@ -42,12 +42,29 @@ class MetadataChecker {
   uint32_t entries_ = 0;
 };
 
-// The reader stands on a field of type MetadataEntry. Malformed:
-// INVALID_ARGUMENT.
-absl::Status ReadMetadataEntry(FieldReader& reader, MetadataChecker& checker,
-                               std::vector<MetadataEntryView>* entries);
-void AppendMetadataField(uint32_t field, const MetadataEntryView& entry,
-                         std::string* out);
+absl::Status MalformedMetadata();
+// `bytes`: a MetadataEntry. Malformed: INVALID_ARGUMENT.
+absl::Status ParseMetadataEntry(std::string_view bytes,
+                                MetadataChecker& checker,
+                                std::vector<MetadataEntryView>* entries);
+// The same for the field that the reader stands on.
+inline absl::Status ReadMetadataEntry(FieldReader& reader,
+                                      MetadataChecker& checker,
+                                      std::vector<MetadataEntryView>* entries) {
+  const std::string_view bytes = reader.bytes();
+  if (!reader.ok()) return MalformedMetadata();
+  return ParseMetadataEntry(bytes, checker, entries);
+}
+template <typename Fields>
+void PutMetadata(uint32_t field, const std::vector<MetadataEntryView>& entries,
+                 Fields& fields) {
+  for (const MetadataEntryView& entry : entries) {
+    fields.Message(field, [&](auto& inner) {
+      inner.Bytes(1, entry.key);
+      if (!entry.value.empty()) inner.Bytes(2, entry.value);
+    });
+  }
+}
 
 // True for text that is well-formed UTF-8 (no overlong forms, no surrogates).
 bool IsUtf8(std::string_view text);

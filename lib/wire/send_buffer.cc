@@ -10,13 +10,6 @@ constexpr size_t kFirstCapacityBytes = 1024;
 
 }  // namespace
 
-char* SendBuffer::Append(size_t size) {
-  if (capacity_ - end_ < size) Grow(size);
-  char* position = data_.get() + end_;
-  end_ += size;
-  return position;
-}
-
 void SendBuffer::Append(std::string_view bytes) {
   if (bytes.empty()) return;
   std::memcpy(Append(bytes.size()), bytes.data(), bytes.size());

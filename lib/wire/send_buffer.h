@@ -15,7 +15,12 @@ class SendBuffer {
  public:
   // Room for `size` bytes at the end, to be written by the caller before the
   // next call; valid until then.
-  char* Append(size_t size);
+  char* Append(size_t size) {
+    if (capacity_ - end_ < size) Grow(size);
+    char* position = data_.get() + end_;
+    end_ += size;
+    return position;
+  }
   void Append(std::string_view bytes);
 
   // The bytes not yet taken.

@@ -24,6 +24,7 @@ Session::Session(const SessionOptions& options, SessionVisitor* visitor,
       started_at_(now),
       last_receive_(now),
       receive_window_(options.hello.connection_window_bytes) {
+  NotePeerLimits();
   if (is_client()) AppendGreeting();
 }
 
@@ -31,22 +32,16 @@ Session::~Session() = default;
 
 // --- Streams ----------------------------------------------------------------
 
-Stream* Session::Find(StreamId id) const {
-  const auto found = streams_.find(id);
-  return found == streams_.end() ? nullptr : found->second.get();
-}
-
 Stream* Session::Open(StreamId id, MonotonicTime deadline) {
   // A peer that has said nothing since the last calls began still owes that.
   if (streams_.empty() && last_receive_ >= busy_since_) busy_since_ = now_;
-  auto stream = std::make_unique<Stream>();
-  stream->id_ = id;
+  Stream* const stream = streams_.Add(id);
   stream->deadline_ = deadline;
   stream->opened_at_ = now_;
   stream->send_window_ = peer_hello_.stream_window_bytes;
   stream->receive_window_ = options_.hello.stream_window_bytes;
   earliest_deadline_ = std::min(earliest_deadline_, deadline);
-  return (streams_[id] = std::move(stream)).get();
+  return stream;
 }
 
 void Session::Remove(Stream& stream) {
@@ -54,10 +49,7 @@ void Session::Remove(Stream& stream) {
   DropAssembly(stream);
   stream.wire_ended_ = true;
   if (std::exchange(stream.ready_, false)) std::erase(ready_, stream.id_);
-  const auto found = streams_.find(stream.id_);
-  TERN_CHECK(found != streams_.end());
-  erased_.push_back(std::move(found->second));
-  streams_.erase(found);
+  streams_.Remove(&stream);
 }
 
 void Session::Erase(Stream& stream) {
@@ -191,17 +183,17 @@ void Session::ExpireStreams() {
   if (now_ < earliest_deadline_) return;
   std::vector<StreamId> due;
   earliest_deadline_ = MonotonicTime::InfiniteFuture();
-  for (const auto& [id, stream] : streams_) {
-    if (stream->cancel_told_ || stream->wire_ended_) continue;
-    if (stream->deadline_ <= now_) {
-      due.push_back(id);
+  streams_.ForEach([&](const Stream& stream) {
+    if (stream.cancel_told_ || stream.wire_ended_) return;
+    if (stream.deadline_ <= now_) {
+      due.push_back(stream.id_);
     } else {
-      earliest_deadline_ = std::min(earliest_deadline_, stream->deadline_);
+      earliest_deadline_ = std::min(earliest_deadline_, stream.deadline_);
     }
-  }
+  });
   std::sort(due.begin(), due.end());
   for (StreamId id : due) {
-    Stream* stream = Find(id);
+    Stream* stream = streams_.Find(id);
     if (stream == nullptr) continue;
     if (is_client()) {
       Cancel(stream, absl::StatusCode::kDeadlineExceeded, "deadline exceeded");
@@ -239,10 +231,9 @@ Session::StartBlock Session::CanStart() const {
 bool Session::AboveAnnouncedCalls(StreamId id) const {
   constexpr StreamId kFirstCalls = 2 * 100 - 1;
   if (id <= kFirstCalls) return false;
-  const auto open = std::count_if(
-      streams_.begin(), streams_.end(),
-      [](const auto& entry) { return !entry.second->wire_ended_; });
-  return static_cast<uint64_t>(open) >= options_.hello.max_concurrent_calls;
+  size_t open = 0;
+  streams_.ForEach([&](const Stream& stream) { open += !stream.wire_ended_; });
+  return open >= options_.hello.max_concurrent_calls;
 }
 
 void Session::Drain(std::string_view reason, MonotonicTime now) {
@@ -319,12 +310,8 @@ void Session::CloseWith(ErrorCode code, std::string_view reason,
 // `sent`: bytes of the connection from there on never reach the peer.
 void Session::EndAllStreams(absl::StatusCode code, std::string_view reason,
                             bool nothing_started, uint64_t sent) {
-  std::vector<StreamId> ids;
-  ids.reserve(streams_.size());
-  for (const auto& [id, stream] : streams_) ids.push_back(id);
-  std::sort(ids.begin(), ids.end());
-  for (StreamId id : ids) {
-    Stream* stream = Find(id);
+  for (StreamId id : streams_.Ids()) {
+    Stream* stream = streams_.Find(id);
     if (stream == nullptr) continue;
     if (!is_client()) {
       TellCancelled(*stream, CancelCause::kConnection);
@@ -342,26 +329,17 @@ void Session::EndAllStreams(absl::StatusCode code, std::string_view reason,
 }
 
 void Session::ForEachStream(absl::FunctionRef<void(Stream&)> function) {
-  std::vector<StreamId> ids;
-  ids.reserve(streams_.size());
-  for (const auto& [id, stream] : streams_) ids.push_back(id);
-  std::sort(ids.begin(), ids.end());
-  for (StreamId id : ids) {
-    Stream* stream = Find(id);
+  for (StreamId id : streams_.Ids()) {
+    Stream* stream = streams_.Find(id);
     if (stream != nullptr && !stream->host_done_) function(*stream);
   }
 }
 
 // Client: GOAWAY says that these have not been started and will not be.
 void Session::EndExcludedStreams(std::string_view reason) {
-  std::vector<StreamId> ids;
-  for (const auto& [id, stream] : streams_) {
-    if (id > goaway_last_) ids.push_back(id);
-  }
-  std::sort(ids.begin(), ids.end());
-  for (StreamId id : ids) {
-    Stream* stream = Find(id);
-    if (stream == nullptr || closed_) continue;
+  for (StreamId id : streams_.Ids()) {
+    Stream* stream = streams_.Find(id);
+    if (id <= goaway_last_ || stream == nullptr || closed_) continue;
     EndClientStream(*stream,
                     {.code = absl::StatusCode::kUnavailable,
                      .message = reason,
@@ -373,11 +351,9 @@ void Session::EndExcludedStreams(std::string_view reason) {
 void Session::ReleaseMemory() {
   out_.ReleaseIfEmpty();
   if (entries_ != 0) return;
-  erased_ = decltype(erased_)();
-  if (streams_.empty()) {
-    streams_ = decltype(streams_)();
-    ready_ = decltype(ready_)();
-  }
+  streams_.Reclaim();
+  streams_.ReleaseMemory();
+  if (ready_.empty()) ready_ = decltype(ready_)();
 }
 
 }  // namespace tern::wire

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/base/attributes.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -20,6 +20,7 @@
 #include "tern/lib/wire/send_buffer.h"
 #include "tern/lib/wire/status_header.h"
 #include "tern/lib/wire/stream.h"
+#include "tern/lib/wire/stream_table.h"
 
 namespace tern::wire {
 
@@ -256,12 +257,12 @@ class Session {
     kFlush,    // What is in out_.
     kNothing,  // Nobody reads it.
   };
-  // An entry from the host. The outermost one frees the streams that earlier
+  // An entry from the host. The outermost one reclaims the streams that earlier
   // ones have ended.
   class Entry {
    public:
     explicit Entry(Session* session) : session_(session) {
-      if (session_->entries_++ == 0) session_->erased_.clear();
+      if (session_->entries_++ == 0) session_->streams_.Reclaim();
     }
     ~Entry() { --session_->entries_; }
     Entry(const Entry&) = delete;
@@ -281,9 +282,18 @@ class Session {
   std::string_view ReceivePreface(std::string_view bytes);
   std::string_view ReceiveRest(std::string_view bytes);
   bool CheckHeader(const FrameHeader& header);
+  bool RefuseFrame(std::string_view why);  // False, as are the next ones'.
+  bool RefuseLength(uint32_t length);
+  bool RefuseType(uint8_t type);
+  bool RefuseStreamId(StreamId id);
+  bool RefusePayload(size_t bytes, int64_t left, StreamId stream);
+  std::string_view CheckChecksum(std::string_view bytes);
   void ReceiveFrame(const FrameHeader& header, std::string_view bytes);
   void ReceiveHello(const Frame& frame);
   void ReceiveClientHeaders(const Frame& frame);
+  void ReceiveSecondHeaders(StreamId id);
+  void RefuseExcessCall(StreamId id);
+  void RefuseUnsupportedCall(StreamId id, const CallHeader& header);
   void ReceiveServerHeaders(const Frame& frame);
   void ReceiveData(const Frame& frame);
   void ReceiveStatus(const Frame& frame);
@@ -295,9 +305,20 @@ class Session {
   bool ChargeStreamWindow(Stream& stream, size_t bytes);
   Stream* FindForFrame(const Frame& frame);
   void ReceivePayload(Stream& stream, const Frame& frame);
+  bool ReceiveChunk(Stream& stream, Chunk chunk);
   void ReceiveFirstChunk(Stream& stream, const Chunk& chunk);
   void ReceiveLaterChunk(Stream& stream, const Chunk& chunk);
-  bool CheckEmptyChunk(Stream& stream, const Chunk& chunk);
+  bool MayBegin(Stream& stream, size_t length);
+  void FailSecondMessage(Stream& stream);
+  void FailLongMessage(Stream& stream, size_t length);
+  void FailWithoutMemory(Stream& stream, size_t length);
+  void FailStatus(Stream& stream, std::string_view why);
+  bool CheckEmptyChunk(Stream& stream, bool empty);
+  // Whether any number of messages may come on it.
+  bool ReceivesStream(const Stream& stream) const {
+    return is_client() ? stream.shape_.server_streaming
+                       : stream.shape_.client_streaming;
+  }
   static void AppendToAssembly(Stream::Assembly& assembly,
                                std::string_view bytes);
   void StartAssembly(Stream& stream, const Chunk& chunk);
@@ -308,11 +329,14 @@ class Session {
   bool Fault(const char* what);
 
   // session_send.cc
+  // Returns where the header block is to be written, and the payload behind it.
   char* AppendFrame(FrameType type, uint8_t flags, StreamId stream,
-                    std::string_view block, size_t payload_bytes);
+                    size_t block_bytes, size_t payload_bytes);
   // Writes the checksum of the last frame, whose payload is there by then.
-  void SealFrame();
-  size_t ChecksumBytes() const;
+  void SealFrame() {
+    if (unsealed_bytes_ != 0) WriteChecksum();
+  }
+  void WriteChecksum();
   void AppendWindow(StreamId stream, uint32_t increment);
   void AppendGoAway(StreamId last, ErrorCode code, std::string_view reason);
   void AppendPing(uint64_t payload, bool ack);
@@ -321,9 +345,8 @@ class Session {
   bool FitsOneFrame(const Stream& stream, size_t block_bytes,
                     const OutgoingMessage& message) const;
   void AppendGreeting();  // Preface and HELLO.
-  void AppendMessageFrame(FrameType type, Stream& stream,
-                          std::string_view block,
-                          const OutgoingMessage& message, uint8_t flags);
+  char* AppendMessageFrame(FrameType type, Stream& stream, size_t block_bytes,
+                           const OutgoingMessage& message, uint8_t flags);
   void QueueMessage(Stream& stream, const OutgoingMessage& message,
                     bool end_stream);
   Stream::SendQueue& QueueOf(Stream& stream);
@@ -334,14 +357,21 @@ class Session {
   // Client: what makes up the request is in out_.
   void NoteRequestEnd(Stream& stream);
   void Pump();
-  size_t MaxHeaderBlock() const;
-  absl::Status CheckBlock(std::string_view block) const;
+  void NotePeerLimits();
+  absl::Status BlockTooLong(size_t bytes) const;
   absl::Status CheckMetadata(
       const std::vector<MetadataEntryView>& metadata) const;
-  absl::Status CheckOutgoing(const OutgoingMessage& message) const;
+  bool Allows(const OutgoingMessage& message) const {
+    return message.size <= peer_hello_.max_message_bytes;
+  }
+  absl::Status MessageTooLong(const OutgoingMessage& message) const;
+  ABSL_ATTRIBUTE_NOINLINE absl::Status FinishChecked(
+      Stream& stream, const StatusHeader& given,
+      const OutgoingMessage* message);
+  void SendEnd(Stream& stream, const StatusHeader& status,
+               const OutgoingMessage* message);
 
   // session.cc
-  Stream* Find(StreamId id) const;
   Stream* Open(StreamId id, MonotonicTime deadline);
   // Out of the table; the object lives until the next entry, so that callers
   // up the stack can see that it is gone.
@@ -394,7 +424,10 @@ class Session {
   int64_t unreturned_bytes_ = 0;  // Credit owed to it.
   size_t assembling_bytes_ = 0;
 
-  // Sending.
+  // Sending. What the peer's HELLO sets:
+  uint32_t checksum_bytes_ = 0;   // Behind each frame.
+  uint32_t max_block_bytes_ = 0;  // Of a header block ...
+  uint32_t max_body_bytes_ = 0;   // ... and, with payload, of a frame of ours.
   SendBuffer out_;
   // How many of out_'s last bytes are a frame whose checksum is missing.
   size_t unsealed_bytes_ = 0;
@@ -403,9 +436,8 @@ class Session {
   std::vector<StreamId> ready_;  // Streams with something to send, in turn.
 
   // Streams.
-  absl::flat_hash_map<StreamId, std::unique_ptr<Stream>> streams_;
-  std::vector<std::unique_ptr<Stream>> erased_;  // Freed at the next entry.
-  int entries_ = 0;                              // On the stack.
+  StreamTable streams_;
+  int entries_ = 0;          // On the stack.
   StreamId highest_id_ = 0;  // Of those that the client has opened.
   StreamId next_id_ = 1;     // Client.
   // No stream's deadline is earlier.

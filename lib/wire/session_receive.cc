@@ -17,13 +17,139 @@ namespace tern::wire {
 // The part of a message that one frame carries, prefixes taken off.
 struct Session::Chunk {
   std::string_view bytes;
-  bool has_length = false;
+  uint8_t flags = 0;  // The frame's.
   uint32_t length = 0;
-  bool has_attachment = false;
   uint32_t attachment_bytes = 0;
-  bool compressed = false;
-  bool end_message = false;
+
+  bool has_length() const { return (flags & kFlagLength) != 0; }
+  bool has_attachment() const { return (flags & kFlagAttachment) != 0; }
+  bool compressed() const { return (flags & kFlagCompressed) != 0; }
+  bool end_message() const { return (flags & kFlagEndMessage) != 0; }
 };
+
+// --- Small steps of every frame, inline --------------------------------------
+
+// What a header alone shows: before anything is held for the frame.
+inline bool Session::CheckHeader(const FrameHeader& header) {
+  if (header.length > options_.hello.max_frame_bytes) {
+    return RefuseLength(header.length);
+  }
+  if (!has_peer_hello_ &&
+      header.type != static_cast<uint8_t>(FrameType::kHello)) {
+    return RefuseFrame("frame before HELLO");
+  }
+  if (!IsKnownType(header.type)) {
+    return (header.type & kOptionalTypeBit) != 0 || RefuseType(header.type);
+  }
+  const char* error =
+      CheckFrameHeader(header, /*from_client=*/!is_client(),
+                       (options_.hello.features & kFeatureChecksum) != 0);
+  if (error != nullptr) return RefuseFrame(error);
+  if (header.stream != 0 &&
+      (header.stream % 2 == 0 || header.stream > kMaxStreamId)) {
+    return RefuseStreamId(header.stream);
+  }
+  return true;
+}
+
+inline bool Session::ChargeConnectionWindow(size_t bytes) {
+  const auto size = static_cast<int64_t>(bytes);
+  if (size > receive_window_ && size != 0) {
+    return RefusePayload(bytes, receive_window_, /*stream=*/0);
+  }
+  receive_window_ -= size;
+  // Always given back at once: memory is bounded by the streams' windows, the
+  // message limit and the host's budget, so one slow stream cannot use up what
+  // the others need.
+  unreturned_bytes_ += size;
+  if (size != 0 &&
+      unreturned_bytes_ >= options_.hello.connection_window_bytes / 2) {
+    AppendWindow(0, static_cast<uint32_t>(unreturned_bytes_));
+    receive_window_ += unreturned_bytes_;
+    unreturned_bytes_ = 0;
+  }
+  return true;
+}
+
+inline bool Session::ChargeStreamWindow(Stream& stream, size_t bytes) {
+  const auto size = static_cast<int64_t>(bytes);
+  if (size > stream.receive_window_ && size != 0) {
+    return RefusePayload(bytes, stream.receive_window_, stream.id_);
+  }
+  stream.receive_window_ -= size;
+  return true;
+}
+
+// Whether a message of `length` bytes may begin; else the stream has been
+// ended.
+inline bool Session::MayBegin(Stream& stream, size_t length) {
+  if (stream.messages_received_ > 0 && !ReceivesStream(stream)) {
+    FailSecondMessage(stream);
+    return false;
+  }
+  if (length > options_.hello.max_message_bytes) {
+    FailLongMessage(stream, length);
+    return false;
+  }
+  return true;
+}
+
+inline void Session::DeliverMessage(Stream& stream, std::string_view bytes,
+                                    uint32_t attachment_bytes,
+                                    std::string* storage) {
+  ++stream.messages_received_;
+  if (ReceivesStream(stream)) {
+    stream.unconsumed_bytes_ += static_cast<int64_t>(bytes.size());
+  }
+  IncomingMessage message = {
+      .bytes = bytes.substr(0, bytes.size() - attachment_bytes),
+      .attachment = bytes.substr(bytes.size() - attachment_bytes),
+      .storage = storage};
+  visitor_->OnMessage(stream, message);
+}
+
+// `bytes`: all of the frame.
+inline void Session::ReceiveFrame(const FrameHeader& header,
+                                  std::string_view bytes) {
+  streams_.Reclaim();
+  if (!IsKnownType(header.type)) {
+    Fault("optional frames of unknown type");
+    return;
+  }
+  if ((header.flags & kFlagChecksum) != 0) {
+    bytes = CheckChecksum(bytes);
+    if (closed_) return;
+  }
+  bytes.remove_prefix(kFrameHeaderBytes);
+  Frame frame = {.header = header,
+                 .block = {bytes.data(), header.header_length},
+                 .payload = bytes};
+  frame.payload.remove_prefix(header.header_length);
+  switch (static_cast<FrameType>(header.type)) {
+    case FrameType::kHello:
+      return ReceiveHello(frame);
+    case FrameType::kHeaders:
+      if (!ChargeConnectionWindow(frame.payload.size())) return;
+      return is_client() ? ReceiveServerHeaders(frame)
+                         : ReceiveClientHeaders(frame);
+    case FrameType::kData:
+      if (!ChargeConnectionWindow(frame.payload.size())) return;
+      return ReceiveData(frame);
+    case FrameType::kStatus:
+      if (!ChargeConnectionWindow(frame.payload.size())) return;
+      return ReceiveStatus(frame);
+    case FrameType::kCancel:
+      return ReceiveCancel(frame);
+    case FrameType::kWindow:
+      return ReceiveWindow(frame);
+    case FrameType::kPing:
+      return ReceivePing(frame);
+    case FrameType::kGoAway:
+      return ReceiveGoAway(frame);
+  }
+}
+
+// --- Frames ------------------------------------------------------------------
 
 void Session::Receive(std::string_view bytes, MonotonicTime now) {
   const Entry entry(this);
@@ -92,79 +218,36 @@ std::string_view Session::ReceiveRest(std::string_view bytes) {
   return bytes;
 }
 
-// What a header alone shows: before anything is held for the frame.
-bool Session::CheckHeader(const FrameHeader& header) {
-  const auto protocol_error = [this](std::string_view reason) {
-    Close(ErrorCode::kProtocolError, reason);
-    return false;
-  };
-  if (header.length > options_.hello.max_frame_bytes) {
-    Close(ErrorCode::kFrameTooLarge,
-          absl::StrCat("frame of ", header.length,
-                       " bytes exceeds the announced limit of ",
-                       options_.hello.max_frame_bytes, " bytes"));
-    return false;
-  }
-  if (!has_peer_hello_ &&
-      header.type != static_cast<uint8_t>(FrameType::kHello)) {
-    return protocol_error("frame before HELLO");
-  }
-  if (!IsKnownType(header.type)) {
-    if ((header.type & kOptionalTypeBit) != 0) return true;
-    return protocol_error(absl::StrCat("frame of unknown type ", header.type));
-  }
-  const char* error =
-      CheckFrameHeader(header, /*from_client=*/!is_client(),
-                       (options_.hello.features & kFeatureChecksum) != 0);
-  if (error != nullptr) return protocol_error(error);
-  if (header.stream != 0 &&
-      (header.stream % 2 == 0 || header.stream > kMaxStreamId)) {
-    return protocol_error(
-        absl::StrCat("stream id ", header.stream, " is none of a client's"));
-  }
-  return true;
+// Functions of their own, as are others below that make a text: else it costs
+// its caller some twenty instructions even when there is nothing to say.
+bool Session::RefuseFrame(std::string_view why) {
+  Close(ErrorCode::kProtocolError, why);
+  return false;
 }
 
-// `bytes`: all of the frame.
-void Session::ReceiveFrame(const FrameHeader& header, std::string_view bytes) {
-  erased_.clear();
-  if (!IsKnownType(header.type)) {
-    Fault("optional frames of unknown type");
-    return;
+bool Session::RefuseLength(uint32_t length) {
+  Close(ErrorCode::kFrameTooLarge,
+        absl::StrCat("frame of ", length,
+                     " bytes exceeds the announced limit of ",
+                     options_.hello.max_frame_bytes, " bytes"));
+  return false;
+}
+
+bool Session::RefuseType(uint8_t type) {
+  return RefuseFrame(absl::StrCat("frame of unknown type ", type));
+}
+
+bool Session::RefuseStreamId(StreamId id) {
+  return RefuseFrame(absl::StrCat("stream id ", id, " is none of a client's"));
+}
+
+// Returns what stands before the checksum.
+std::string_view Session::CheckChecksum(std::string_view bytes) {
+  const size_t size = bytes.size() - kChecksumBytes;
+  if (LoadBigEndian32(bytes.data() + size) != Crc32c(bytes.substr(0, size))) {
+    Close(ErrorCode::kDataCorrupt, "a frame's checksum is wrong");
   }
-  if ((header.flags & kFlagChecksum) != 0) {
-    const size_t size = bytes.size() - kChecksumBytes;
-    if (LoadBigEndian32(bytes.data() + size) != Crc32c(bytes.substr(0, size))) {
-      return Close(ErrorCode::kDataCorrupt, "a frame's checksum is wrong");
-    }
-    bytes.remove_suffix(kChecksumBytes);
-  }
-  const std::string_view body = bytes.substr(kFrameHeaderBytes);
-  const Frame frame = {.header = header,
-                       .block = body.substr(0, header.header_length),
-                       .payload = body.substr(header.header_length)};
-  switch (static_cast<FrameType>(header.type)) {
-    case FrameType::kHello:
-      return ReceiveHello(frame);
-    case FrameType::kHeaders:
-      if (!ChargeConnectionWindow(frame.payload.size())) return;
-      return is_client() ? ReceiveServerHeaders(frame)
-                         : ReceiveClientHeaders(frame);
-    case FrameType::kData:
-      if (!ChargeConnectionWindow(frame.payload.size())) return;
-      return ReceiveData(frame);
-    case FrameType::kStatus:
-      if (!ChargeConnectionWindow(frame.payload.size())) return;
-      return ReceiveStatus(frame);
-    case FrameType::kCancel:
-      return ReceiveCancel(frame);
-    case FrameType::kWindow:
-      return ReceiveWindow(frame);
-    case FrameType::kPing:
-      return ReceivePing(frame);
-    case FrameType::kGoAway:
-      return ReceiveGoAway(frame);
-  }
+  return bytes.substr(0, size);
 }
 
 void Session::ReceiveHello(const Frame& frame) {
@@ -192,70 +275,32 @@ void Session::ReceiveHello(const Frame& frame) {
   const int64_t more =
       hello->stream_window_bytes - peer_hello_.stream_window_bytes;
   peer_hello_ = *std::move(hello);
-  for (auto& [id, stream] : streams_) {
-    stream->send_window_ += more;
-    if (stream->send_queue_ != nullptr) MakeReady(*stream);
+  NotePeerLimits();
+  for (StreamId id : streams_.Ids()) {
+    Stream& stream = *streams_.Find(id);
+    stream.send_window_ += more;
+    if (stream.send_queue_ != nullptr) MakeReady(stream);
   }
   visitor_->OnHello(peer_hello_);
 }
 
-bool Session::ChargeConnectionWindow(size_t bytes) {
-  if (bytes == 0) return true;
-  if (static_cast<int64_t>(bytes) > receive_window_) {
-    Close(ErrorCode::kFlowControlError,
-          absl::StrCat("payload of ", bytes, " bytes with ", receive_window_,
-                       " left in the connection's window"));
-    return false;
-  }
-  receive_window_ -= static_cast<int64_t>(bytes);
-  // Always given back at once: memory is bounded by the streams' windows, the
-  // message limit and the host's budget, so one slow stream cannot use up what
-  // the others need.
-  unreturned_bytes_ += static_cast<int64_t>(bytes);
-  if (unreturned_bytes_ >= options_.hello.connection_window_bytes / 2) {
-    AppendWindow(0, static_cast<uint32_t>(unreturned_bytes_));
-    receive_window_ += unreturned_bytes_;
-    unreturned_bytes_ = 0;
-  }
-  return true;
-}
-
-bool Session::ChargeStreamWindow(Stream& stream, size_t bytes) {
-  if (static_cast<int64_t>(bytes) > stream.receive_window_ && bytes != 0) {
-    Close(ErrorCode::kFlowControlError,
-          absl::StrCat("payload of ", bytes, " bytes with ",
-                       stream.receive_window_, " left in the window of stream ",
-                       stream.id_));
-    return false;
-  }
-  stream.receive_window_ -= static_cast<int64_t>(bytes);
-  return true;
+bool Session::RefusePayload(size_t bytes, int64_t left, StreamId stream) {
+  Close(ErrorCode::kFlowControlError,
+        stream == 0 ? absl::StrCat("payload of ", bytes, " bytes with ", left,
+                                   " left in the connection's window")
+                    : absl::StrCat("payload of ", bytes, " bytes with ", left,
+                                   " left in the window of stream ", stream));
+  return false;
 }
 
 void Session::ReceiveClientHeaders(const Frame& frame) {
   const StreamId id = frame.header.stream;
-  if (id <= highest_id_) {
-    Stream* stream = Find(id);
-    if (stream == nullptr || stream->wire_ended_) {
-      return Close(ErrorCode::kProtocolError,
-                   absl::StrCat("HEADERS reuse stream id ", id));
-    }
-    return FailStream(*stream, absl::StatusCode::kInternal,
-                      "second HEADERS on one stream");
-  }
+  if (id <= highest_id_) return ReceiveSecondHeaders(id);
   highest_id_ = id;
   rapid_cancels_.OnCall(now_);
-  if (drain_ == DrainPhase::kFinal) {
-    RefuseCall(id, absl::StatusCode::kUnavailable, "the server is draining");
-    if (drain_acknowledged_) Fault("calls after GOAWAY");
-    return;
-  }
-  if (streams_.size() >= options_.hello.max_concurrent_calls) {
-    RefuseCall(id, absl::StatusCode::kUnavailable,
-               absl::StrCat("the connection has ", streams_.size(),
-                            " calls, the server's limit"));
-    if (AboveAnnouncedCalls(id)) Fault("calls above the announced number");
-    return;
+  if (drain_ == DrainPhase::kFinal ||
+      streams_.size() >= options_.hello.max_concurrent_calls) {
+    return RefuseExcessCall(id);
   }
   CallHeader header;
   absl::Status status =
@@ -265,29 +310,60 @@ void Session::ReceiveClientHeaders(const Frame& frame) {
     Fault("malformed call headers");
     return;
   }
-  if (const uint64_t missing =
-          header.required_features & ~options_.hello.features;
-      missing != 0 || header.codec != 0) {
-    return RefuseCall(
-        id, absl::StatusCode::kUnimplemented,
-        missing != 0
-            ? absl::StrCat("the call requires features that this server lacks "
-                           "(bits 0x",
-                           absl::Hex(missing), "; it has 0x",
-                           absl::Hex(options_.hello.features), ")")
-            : absl::StrCat("codec ", header.codec,
-                           " is unknown; accepted: 0 (protobuf)"));
+  if ((header.required_features & ~options_.hello.features) != 0 ||
+      header.codec != 0) {
+    return RefuseUnsupportedCall(id, header);
   }
   if (header.timeout_us == 0) {
     return RefuseCall(id, absl::StatusCode::kDeadlineExceeded,
                       "the deadline had passed when the call arrived");
   }
-  const uint64_t most = std::numeric_limits<int64_t>::max();
-  Stream* stream = Open(id, now_ + absl::Microseconds(static_cast<int64_t>(
-                                       std::min(header.timeout_us, most))));
+  constexpr uint64_t kMaxMicroseconds =
+      std::numeric_limits<int64_t>::max() / 1000;
+  const MonotonicTime deadline =
+      header.timeout_us > kMaxMicroseconds
+          ? MonotonicTime::InfiniteFuture()
+          : now_.After(static_cast<int64_t>(header.timeout_us) * 1000);
+  Stream* stream = Open(id, deadline);
   visitor_->OnCall(*stream, header, &stream->shape_);
   if (Gone(*stream)) return;  // The host may have refused it.
   ReceivePayload(*stream, frame);
+}
+
+void Session::ReceiveSecondHeaders(StreamId id) {
+  Stream* stream = streams_.Find(id);
+  if (stream == nullptr || stream->wire_ended_) {
+    return Close(ErrorCode::kProtocolError,
+                 absl::StrCat("HEADERS reuse stream id ", id));
+  }
+  FailStream(*stream, absl::StatusCode::kInternal,
+             "second HEADERS on one stream");
+}
+
+// A call that the client should not have begun, or could not know that.
+void Session::RefuseExcessCall(StreamId id) {
+  if (drain_ == DrainPhase::kFinal) {
+    RefuseCall(id, absl::StatusCode::kUnavailable, "the server is draining");
+    if (drain_acknowledged_) Fault("calls after GOAWAY");
+    return;
+  }
+  RefuseCall(id, absl::StatusCode::kUnavailable,
+             absl::StrCat("the connection has ", streams_.size(),
+                          " calls, the server's limit"));
+  if (AboveAnnouncedCalls(id)) Fault("calls above the announced number");
+}
+
+void Session::RefuseUnsupportedCall(StreamId id, const CallHeader& header) {
+  const uint64_t missing = header.required_features & ~options_.hello.features;
+  RefuseCall(
+      id, absl::StatusCode::kUnimplemented,
+      missing != 0
+          ? absl::StrCat("the call requires features that this server lacks "
+                         "(bits 0x",
+                         absl::Hex(missing), "; it has 0x",
+                         absl::Hex(options_.hello.features), ")")
+          : absl::StrCat("codec ", header.codec,
+                         " is unknown; accepted: 0 (protobuf)"));
 }
 
 // The open stream that a frame is for; nullptr when there is nothing to do,
@@ -295,11 +371,11 @@ void Session::ReceiveClientHeaders(const Frame& frame) {
 Stream* Session::FindForFrame(const Frame& frame) {
   const StreamId id = frame.header.stream;
   if (id > highest_id_) {
-    Close(ErrorCode::kProtocolError,
-          absl::StrCat("frame on stream ", id, ", which was never opened"));
+    RefuseFrame(
+        absl::StrCat("frame on stream ", id, ", which was never opened"));
     return nullptr;
   }
-  Stream* stream = Find(id);
+  Stream* stream = streams_.Find(id);
   if (stream == nullptr || stream->wire_ended_) return nullptr;
   return stream;
 }
@@ -331,17 +407,11 @@ void Session::ReceiveData(const Frame& frame) {
 
 void Session::ReceivePayload(Stream& stream, const Frame& frame) {
   const uint8_t flags = frame.header.flags;
+  constexpr uint8_t kMessageFlags =
+      kFlagEndMessage | kFlagLength | kFlagAttachment | kFlagCompressed;
+  const bool carries_message =
+      (flags & kMessageFlags) != 0 || !frame.payload.empty();
   const bool end_stream = !is_client() && (flags & kFlagEndStream) != 0;
-  const bool is_data =
-      frame.header.type == static_cast<uint8_t>(FrameType::kData);
-  Chunk chunk = {.bytes = frame.payload,
-                 .has_length = (flags & kFlagLength) != 0,
-                 .has_attachment = (flags & kFlagAttachment) != 0,
-                 .compressed = (flags & kFlagCompressed) != 0,
-                 .end_message = (flags & kFlagEndMessage) != 0};
-  const bool carries_message = chunk.end_message || chunk.has_length ||
-                               chunk.has_attachment || chunk.compressed ||
-                               !chunk.bytes.empty();
   if (!ChargeStreamWindow(stream, frame.payload.size())) return;
   // The host is done with the call, and its answer waits for windows.
   if (stream.host_done_) return;
@@ -349,66 +419,68 @@ void Session::ReceivePayload(Stream& stream, const Frame& frame) {
     return FailStream(stream, absl::StatusCode::kInternal,
                       "payload after END_STREAM");
   }
-  if (end_stream && !chunk.end_message &&
+  if (end_stream && (flags & kFlagEndMessage) == 0 &&
       (carries_message || stream.assembly_ != nullptr)) {
     return FailStream(stream, absl::StatusCode::kInternal,
                       "END_STREAM inside a message");
   }
-  if (carries_message) {
-    for (const auto& [present, value] :
-         {std::pair(chunk.has_length, &chunk.length),
-          std::pair(chunk.has_attachment, &chunk.attachment_bytes)}) {
-      if (!present) continue;
-      if (chunk.bytes.size() < 4) {
-        return FailStream(stream, absl::StatusCode::kInternal,
-                          "payload shorter than its prefixes");
-      }
-      *value = LoadBigEndian32(chunk.bytes.data());
-      chunk.bytes.remove_prefix(4);
+  if ((flags & kMessageFlags) == kFlagEndMessage &&
+      stream.assembly_ == nullptr) {
+    // Nearly all messages: whole, and without prefixes.
+    stream.empty_chunk_ = false;
+    if (MayBegin(stream, frame.payload.size())) {
+      DeliverMessage(stream, frame.payload, 0, nullptr);
     }
-    if (!CheckEmptyChunk(stream, chunk)) return;
-    if (stream.assembly_ == nullptr) {
-      ReceiveFirstChunk(stream, chunk);
-    } else {
-      ReceiveLaterChunk(stream, chunk);
-    }
-  } else if (is_data && !end_stream) {
-    if (!CheckEmptyChunk(stream, chunk)) return;
+  } else if (carries_message) {
+    if (!ReceiveChunk(stream, {.bytes = frame.payload, .flags = flags})) return;
+  } else if (!end_stream &&
+             frame.header.type == static_cast<uint8_t>(FrameType::kData)) {
+    if (!CheckEmptyChunk(stream, /*empty=*/true)) return;
     Fault("short chunks");
   }
   if (end_stream && !Gone(stream)) OnPeerHalfClosed(stream);
+}
+
+// `chunk`: with its prefixes. False when it was not even looked at, for a fault
+// that has been dealt with.
+bool Session::ReceiveChunk(Stream& stream, Chunk chunk) {
+  for (const auto& [present, value] :
+       {std::pair(chunk.has_length(), &chunk.length),
+        std::pair(chunk.has_attachment(), &chunk.attachment_bytes)}) {
+    if (!present) continue;
+    if (chunk.bytes.size() < 4) {
+      FailStream(stream, absl::StatusCode::kInternal,
+                 "payload shorter than its prefixes");
+      return false;
+    }
+    *value = LoadBigEndian32(chunk.bytes.data());
+    chunk.bytes.remove_prefix(4);
+  }
+  if (!CheckEmptyChunk(stream, chunk.bytes.empty() && !chunk.end_message())) {
+    return false;
+  }
+  if (stream.assembly_ == nullptr) {
+    ReceiveFirstChunk(stream, chunk);
+  } else {
+    ReceiveLaterChunk(stream, chunk);
+  }
+  return true;
 }
 
 void Session::ReceiveFirstChunk(Stream& stream, const Chunk& chunk) {
   const auto fail = [&](const char* what) {
     FailStream(stream, absl::StatusCode::kInternal, what);
   };
-  if (chunk.compressed) return fail("compressed message without negotiation");
-  if (!chunk.has_length && !chunk.end_message) {
+  if (chunk.compressed()) return fail("compressed message without negotiation");
+  if (!chunk.has_length() && !chunk.end_message()) {
     return fail("first chunk of a message without LENGTH");
   }
-  const size_t length = chunk.has_length ? chunk.length : chunk.bytes.size();
-  const bool streaming = is_client() ? stream.shape_.server_streaming
-                                     : stream.shape_.client_streaming;
-  if (!streaming && stream.messages_received_ > 0) {
-    return FailStream(stream,
-                      is_client() ? absl::StatusCode::kInternal
-                                  : absl::StatusCode::kUnimplemented,
-                      is_client() ? "a second message in a unary response"
-                                  : "a second message in a unary request");
-  }
-  if (length > options_.hello.max_message_bytes) {
-    return FailStream(
-        stream, absl::StatusCode::kResourceExhausted,
-        absl::StrCat(is_client() ? "response of " : "request of ", length,
-                     " bytes exceeds the ", is_client() ? "client" : "server",
-                     "'s limit of ", options_.hello.max_message_bytes,
-                     " bytes"));
-  }
+  const size_t length = chunk.has_length() ? chunk.length : chunk.bytes.size();
+  if (!MayBegin(stream, length)) return;
   if (chunk.attachment_bytes > length) {
     return fail("attachment longer than its message");
   }
-  if (chunk.end_message) {
+  if (chunk.end_message()) {
     if (chunk.bytes.size() != length) return fail("message not as LENGTH says");
     return DeliverMessage(stream, chunk.bytes, chunk.attachment_bytes, nullptr);
   }
@@ -418,13 +490,30 @@ void Session::ReceiveFirstChunk(Stream& stream, const Chunk& chunk) {
   if (Gone(stream)) return;
   accepted = accepted && visitor_->OnMessageChunk(stream, chunk.bytes.size());
   if (Gone(stream)) return;
-  if (!accepted) {
-    return FailStream(
-        stream, absl::StatusCode::kResourceExhausted,
-        absl::StrCat("no memory for a message of ", length, " bytes"),
-        /*peer_at_fault=*/false);
-  }
+  if (!accepted) return FailWithoutMemory(stream, length);
   StartAssembly(stream, chunk);
+}
+
+void Session::FailSecondMessage(Stream& stream) {
+  FailStream(stream,
+             is_client() ? absl::StatusCode::kInternal
+                         : absl::StatusCode::kUnimplemented,
+             is_client() ? "a second message in a unary response"
+                         : "a second message in a unary request");
+}
+
+void Session::FailLongMessage(Stream& stream, size_t length) {
+  FailStream(
+      stream, absl::StatusCode::kResourceExhausted,
+      absl::StrCat(is_client() ? "response of " : "request of ", length,
+                   " bytes exceeds the ", is_client() ? "client" : "server",
+                   "'s limit of ", options_.hello.max_message_bytes, " bytes"));
+}
+
+void Session::FailWithoutMemory(Stream& stream, size_t length) {
+  FailStream(stream, absl::StatusCode::kResourceExhausted,
+             absl::StrCat("no memory for a message of ", length, " bytes"),
+             /*peer_at_fault=*/false);
 }
 
 // Memory grows with what has come, up to LENGTH, and not with what was
@@ -459,25 +548,21 @@ void Session::StartAssembly(Stream& stream, const Chunk& chunk) {
 
 void Session::ReceiveLaterChunk(Stream& stream, const Chunk& chunk) {
   Stream::Assembly& assembly = *stream.assembly_;
-  if (chunk.has_length || chunk.has_attachment || chunk.compressed) {
+  if (chunk.has_length() || chunk.has_attachment() || chunk.compressed()) {
     return FailStream(stream, absl::StatusCode::kInternal,
                       "a message begins inside another");
   }
   const size_t size = assembly.bytes.size() + chunk.bytes.size();
-  if (size > assembly.length || (chunk.end_message && size < assembly.length)) {
+  if (size > assembly.length ||
+      (chunk.end_message() && size < assembly.length)) {
     return FailStream(stream, absl::StatusCode::kInternal,
                       "message not as LENGTH says");
   }
   const bool accepted = visitor_->OnMessageChunk(stream, chunk.bytes.size());
   if (Gone(stream)) return;
-  if (!accepted) {
-    return FailStream(
-        stream, absl::StatusCode::kResourceExhausted,
-        absl::StrCat("no memory for a message of ", assembly.length, " bytes"),
-        /*peer_at_fault=*/false);
-  }
+  if (!accepted) return FailWithoutMemory(stream, assembly.length);
   AppendToAssembly(assembly, chunk.bytes);
-  if (!chunk.end_message) {
+  if (!chunk.end_message()) {
     if (chunk.bytes.size() < kMinChunkBytes) Fault("short chunks");
     return;
   }
@@ -487,24 +572,10 @@ void Session::ReceiveLaterChunk(Stream& stream, const Chunk& chunk) {
 }
 
 // One empty chunk that ends nothing is a waste, two in a row are meant.
-bool Session::CheckEmptyChunk(Stream& stream, const Chunk& chunk) {
-  const bool empty = chunk.bytes.empty() && !chunk.end_message;
+bool Session::CheckEmptyChunk(Stream& stream, bool empty) {
   if (!std::exchange(stream.empty_chunk_, empty) || !empty) return true;
   Close(ErrorCode::kAbuse, "empty chunks");
   return false;
-}
-
-void Session::DeliverMessage(Stream& stream, std::string_view bytes,
-                             uint32_t attachment_bytes, std::string* storage) {
-  ++stream.messages_received_;
-  const bool streaming = is_client() ? stream.shape_.server_streaming
-                                     : stream.shape_.client_streaming;
-  if (streaming) stream.unconsumed_bytes_ += static_cast<int64_t>(bytes.size());
-  IncomingMessage message = {
-      .bytes = bytes.substr(0, bytes.size() - attachment_bytes),
-      .attachment = bytes.substr(bytes.size() - attachment_bytes),
-      .storage = storage};
-  visitor_->OnMessage(stream, message);
 }
 
 void Session::OnPeerHalfClosed(Stream& stream) {
@@ -522,24 +593,27 @@ void Session::ReceiveStatus(const Frame& frame) {
   StatusHeader status;
   absl::Status parsed =
       ParseStatusHeader(frame.block, options_.hello.metadata, &status);
-  if (parsed.ok()) {
-    stream->status_received_ = true;
-    ReceivePayload(*stream, frame);
-    if (Gone(*stream)) return;
-    // An error may come at any time: what it cuts short is not delivered.
-    if (stream->assembly_ != nullptr && status.code == absl::StatusCode::kOk) {
-      parsed = absl::InternalError("STATUS inside a message");
-    } else if (status.code == absl::StatusCode::kOk &&
-               !stream->shape_.server_streaming &&
-               stream->messages_received_ == 0) {
-      parsed = absl::InternalError("unary response without a message");
+  if (!parsed.ok()) return FailStatus(*stream, ToStd(parsed.message()));
+  stream->status_received_ = true;
+  ReceivePayload(*stream, frame);
+  if (Gone(*stream)) return;
+  // An error may come at any time: what it cuts short is not delivered.
+  if (status.code == absl::StatusCode::kOk) {
+    if (stream->assembly_ != nullptr) {
+      return FailStatus(*stream, "STATUS inside a message");
+    }
+    if (stream->messages_received_ == 0 && !ReceivesStream(*stream)) {
+      return FailStatus(*stream, "unary response without a message");
     }
   }
-  if (parsed.ok()) return EndClientStream(*stream, status, EndCause::kPeer);
-  const std::string message(ToStd(parsed.message()));
-  StatusHeader fault = {.code = absl::StatusCode::kInternal,
-                        .message = message};
-  EndClientStream(*stream, fault, EndCause::kFault);
+  EndClientStream(*stream, status, EndCause::kPeer);
+}
+
+void Session::FailStatus(Stream& stream, std::string_view why) {
+  const std::string message(why);
+  EndClientStream(stream,
+                  {.code = absl::StatusCode::kInternal, .message = message},
+                  EndCause::kFault);
   Fault("malformed statuses");
 }
 

@@ -42,7 +42,7 @@ void Session::Pump() {
   while (!closed_ && !ready_.empty() && out_.size() < kOutputTargetBytes) {
     const StreamId id = ready_.front();
     ready_.erase(ready_.begin());
-    Stream* stream = Find(id);
+    Stream* stream = streams_.Find(id);
     if (stream == nullptr) continue;
     stream->ready_ = false;
     if (stream->send_queue_ == nullptr) continue;
@@ -61,12 +61,12 @@ void Session::MakeReady(Stream& stream) {
 
 // --- Frames -----------------------------------------------------------------
 
-// Returns where the payload is to be written.
 char* Session::AppendFrame(FrameType type, uint8_t flags, StreamId stream,
-                           std::string_view block, size_t payload_bytes) {
+                           size_t block_bytes, size_t payload_bytes) {
   SealFrame();
-  const size_t checksum_bytes = type == FrameType::kHello ? 0 : ChecksumBytes();
-  const size_t length = block.size() + payload_bytes + checksum_bytes;
+  // The peer's HELLO, which turns checksums on, comes after our own.
+  const size_t checksum_bytes = checksum_bytes_;
+  const size_t length = block_bytes + payload_bytes + checksum_bytes;
   char* frame = out_.Append(kFrameHeaderBytes + length);
   if (checksum_bytes != 0) {
     flags |= kFlagChecksum;
@@ -76,22 +76,12 @@ char* Session::AppendFrame(FrameType type, uint8_t flags, StreamId stream,
                      .stream = stream,
                      .type = static_cast<uint8_t>(type),
                      .flags = flags,
-                     .header_length = static_cast<uint16_t>(block.size())},
+                     .header_length = static_cast<uint16_t>(block_bytes)},
                     frame);
-  if (!block.empty()) {
-    std::memcpy(frame + kFrameHeaderBytes, block.data(), block.size());
-  }
-  return frame + kFrameHeaderBytes + block.size();
+  return frame + kFrameHeaderBytes;
 }
 
-size_t Session::ChecksumBytes() const {
-  const bool both =
-      (options_.hello.features & peer_hello_.features & kFeatureChecksum) != 0;
-  return both ? kChecksumBytes : 0;
-}
-
-void Session::SealFrame() {
-  if (unsealed_bytes_ == 0) return;
+void Session::WriteChecksum() {
   const size_t size = std::exchange(unsealed_bytes_, 0) - kChecksumBytes;
   char* frame = out_.Tail(size + kChecksumBytes);
   StoreBigEndian32(Crc32c({frame, size}), frame + size);
@@ -101,13 +91,12 @@ void Session::AppendGreeting() {
   out_.Append(kPreface);
   std::string& payload = Scratch();
   AppendHello(options_.hello, &payload);
-  std::memcpy(AppendFrame(FrameType::kHello, 0, 0, {}, payload.size()),
+  std::memcpy(AppendFrame(FrameType::kHello, 0, 0, 0, payload.size()),
               payload.data(), payload.size());
 }
 
 void Session::AppendWindow(StreamId stream, uint32_t increment) {
-  StoreBigEndian32(increment,
-                   AppendFrame(FrameType::kWindow, 0, stream, {}, 4));
+  StoreBigEndian32(increment, AppendFrame(FrameType::kWindow, 0, stream, 0, 4));
 }
 
 void Session::AppendGoAway(StreamId last, ErrorCode code,
@@ -116,42 +105,45 @@ void Session::AppendGoAway(StreamId last, ErrorCode code,
   if (reason.size() > kMaxReasonBytes)
     reason = reason.substr(0, kMaxReasonBytes);
   while (!IsUtf8(reason)) reason.remove_suffix(1);
-  char* payload = AppendFrame(FrameType::kGoAway, 0, 0, {}, 8 + reason.size());
+  char* payload = AppendFrame(FrameType::kGoAway, 0, 0, 0, 8 + reason.size());
   StoreBigEndian32(last, payload);
   StoreBigEndian32(static_cast<uint32_t>(code), payload + 4);
   std::copy(reason.begin(), reason.end(), payload + 8);
 }
 
 void Session::AppendPing(uint64_t value, bool ack) {
-  char* payload = AppendFrame(FrameType::kPing, ack ? kFlagAck : 0, 0, {}, 8);
+  char* payload = AppendFrame(FrameType::kPing, ack ? kFlagAck : 0, 0, 0, 8);
   StoreBigEndian32(static_cast<uint32_t>(value >> 32), payload);
   StoreBigEndian32(static_cast<uint32_t>(value), payload + 4);
 }
 
 void Session::AppendStatusFrame(StreamId stream, FrameType type,
                                 const StatusHeader& status) {
-  std::string& block = Scratch();
-  AppendStatusHeader(status, MaxHeaderBlock(), &block);
-  AppendFrame(type, 0, stream, block, 0);
+  const StatusBlock block(status, max_block_bytes_);
+  block.Write(AppendFrame(type, 0, stream, block.size(), 0));
 }
 
-// What fits a header block of the protocol, and a frame of the peer's.
-size_t Session::MaxHeaderBlock() const {
-  return std::min<size_t>(kMaxHeaderBlockBytes,
-                          peer_hello_.max_frame_bytes - ChecksumBytes());
+// What the peer's HELLO (or its default) means for our frames.
+void Session::NotePeerLimits() {
+  const bool checksums =
+      (options_.hello.features & peer_hello_.features & kFeatureChecksum) != 0;
+  checksum_bytes_ = checksums ? kChecksumBytes : 0;
+  max_block_bytes_ = std::min<uint32_t>(
+      kMaxHeaderBlockBytes, peer_hello_.max_frame_bytes - checksum_bytes_);
+  max_body_bytes_ = std::min(peer_hello_.max_frame_bytes, kMaxChunkFrameBytes) -
+                    checksum_bytes_;
 }
 
-absl::Status Session::CheckBlock(std::string_view block) const {
-  if (block.size() <= MaxHeaderBlock()) return absl::OkStatus();
+absl::Status Session::BlockTooLong(size_t bytes) const {
   return absl::ResourceExhaustedError(
-      absl::StrCat("header block of ", block.size(),
-                   " bytes exceeds the limit of ", MaxHeaderBlock(), " bytes"));
+      absl::StrCat("header block of ", bytes, " bytes exceeds the limit of ",
+                   max_block_bytes_, " bytes"));
 }
 
 absl::Status Session::CheckMetadata(
     const std::vector<MetadataEntryView>& metadata) const {
-  MetadataChecker checker(peer_hello_.metadata);
   absl::Status status;
+  MetadataChecker checker(peer_hello_.metadata);
   for (const auto& [key, value] : metadata) {
     status.Update(checker.Add(key, value));
   }
@@ -160,8 +152,7 @@ absl::Status Session::CheckMetadata(
 
 // --- Messages ---------------------------------------------------------------
 
-absl::Status Session::CheckOutgoing(const OutgoingMessage& message) const {
-  if (message.size <= peer_hello_.max_message_bytes) return absl::OkStatus();
+absl::Status Session::MessageTooLong(const OutgoingMessage& message) const {
   return absl::ResourceExhaustedError(
       absl::StrCat(is_client() ? "request of " : "response of ", message.size,
                    " bytes exceeds the ", is_client() ? "server" : "client",
@@ -172,26 +163,27 @@ bool Session::FitsOneFrame(const Stream& stream, size_t block_bytes,
                            const OutgoingMessage& message) const {
   const size_t payload = message.size + (message.attachment_bytes != 0 ? 4 : 0);
   return stream.send_queue_ == nullptr &&
-         block_bytes + payload + ChecksumBytes() <=
-             std::min(peer_hello_.max_frame_bytes, kMaxChunkFrameBytes) &&
+         block_bytes + payload <= max_body_bytes_ &&
          static_cast<int64_t>(payload) <=
              std::min(stream.send_window_, send_window_);
 }
 
-void Session::AppendMessageFrame(FrameType type, Stream& stream,
-                                 std::string_view block,
-                                 const OutgoingMessage& message,
-                                 uint8_t flags) {
+char* Session::AppendMessageFrame(FrameType type, Stream& stream,
+                                  size_t block_bytes,
+                                  const OutgoingMessage& message,
+                                  uint8_t flags) {
   const size_t prefix = message.attachment_bytes != 0 ? 4 : 0;
-  char* payload =
+  char* const block =
       AppendFrame(type, flags | kFlagEndMessage | MessageFlags(message),
-                  stream.id_, block, prefix + message.size);
+                  stream.id_, block_bytes, prefix + message.size);
+  char* const payload = block + block_bytes;
   if (prefix != 0) StoreBigEndian32(message.attachment_bytes, payload);
   message.write(payload + prefix);
   const auto bytes = static_cast<int64_t>(prefix + message.size);
   stream.send_window_ -= bytes;
   send_window_ -= bytes;
   ++payload_frames_sent_;
+  return block;
 }
 
 Stream::SendQueue& Session::QueueOf(Stream& stream) {
@@ -242,11 +234,8 @@ bool Session::SendChunk(Stream& stream) {
   const size_t attachment_prefix =
       first && message.attachment_bytes != 0 ? 4 : 0;
   const auto left = static_cast<int64_t>(message.size - message.sent);
-  const int64_t frame_room =
-      std::min(peer_hello_.max_frame_bytes, kMaxChunkFrameBytes) -
-      static_cast<int64_t>(ChecksumBytes());
   const int64_t room =
-      std::min({frame_room, stream.send_window_, send_window_});
+      std::min({int64_t{max_body_bytes_}, stream.send_window_, send_window_});
 
   int64_t prefix = static_cast<int64_t>(attachment_prefix);
   int64_t size = left;
@@ -268,7 +257,7 @@ bool Session::SendChunk(Stream& stream) {
                         (first && message.compressed ? kFlagCompressed : 0) |
                         (last ? kFlagEndMessage : 0) |
                         (last && message.end_stream ? kFlagEndStream : 0);
-  char* payload = AppendFrame(FrameType::kData, flags, stream.id_, {},
+  char* payload = AppendFrame(FrameType::kData, flags, stream.id_, 0,
                               static_cast<size_t>(prefix + size));
   if (with_length) {
     StoreBigEndian32(static_cast<uint32_t>(message.size), payload);
@@ -301,10 +290,12 @@ void Session::FlushQueueEnd(Stream& stream) {
   const std::unique_ptr<Stream::SendQueue> queue =
       std::move(stream.send_queue_);
   if (queue->half_close) {
-    AppendFrame(FrameType::kData, kFlagEndStream, stream.id_, {}, 0);
+    AppendFrame(FrameType::kData, kFlagEndStream, stream.id_, 0, 0);
   }
   if (queue->finish) {
-    AppendFrame(FrameType::kStatus, 0, stream.id_, queue->status_block, 0);
+    const std::string& block = queue->status_block;
+    block.copy(AppendFrame(FrameType::kStatus, 0, stream.id_, block.size(), 0),
+               block.size());
     return Erase(stream);
   }
   if (stream.send_ended_) NoteRequestEnd(stream);
@@ -317,13 +308,11 @@ absl::Status Session::SendMessage(Stream* stream,
   if (closed_ || stream->wire_ended_ || stream->send_ended_) {
     return absl::OkStatus();
   }
-  if (absl::Status status = CheckOutgoing(message); !status.ok()) {
-    return status;
-  }
+  if (!Allows(message)) return MessageTooLong(message);
   half_close &= is_client();
   stream->send_ended_ = half_close;
   if (FitsOneFrame(*stream, 0, message)) {
-    AppendMessageFrame(FrameType::kData, *stream, {}, message,
+    AppendMessageFrame(FrameType::kData, *stream, 0, message,
                        half_close ? kFlagEndStream : 0);
     if (half_close) NoteRequestEnd(*stream);
   } else {
@@ -342,7 +331,7 @@ void Session::HalfClose(Stream* stream) {
     stream->send_queue_->half_close = true;
     MakeReady(*stream);
   } else {
-    AppendFrame(FrameType::kData, kFlagEndStream, stream->id_, {}, 0);
+    AppendFrame(FrameType::kData, kFlagEndStream, stream->id_, 0, 0);
     NoteRequestEnd(*stream);
   }
 }
@@ -372,13 +361,10 @@ absl::Status Session::Start(CallHeader& header, CallShape shape,
     return absl::DeadlineExceededError(
         "the deadline had passed before the call");
   }
-  if (message != nullptr) {
-    if (absl::Status status = CheckOutgoing(*message); !status.ok()) {
-      return status;
-    }
-  }
-  if (absl::Status status = CheckMetadata(header.metadata); !status.ok()) {
-    return status;
+  if (message != nullptr && !Allows(*message)) return MessageTooLong(*message);
+  if (!header.metadata.empty()) {
+    absl::Status status = CheckMetadata(header.metadata);
+    if (!status.ok()) return status;
   }
   // Rounded up: a call that has any time left says so.
   const int64_t left_ns = deadline.is_infinite()
@@ -386,9 +372,8 @@ absl::Status Session::Start(CallHeader& header, CallShape shape,
                               : deadline.nanoseconds() - now.nanoseconds();
   header.timeout_us =
       static_cast<uint64_t>(left_ns / 1000 + (left_ns % 1000 != 0));
-  std::string& block = Scratch();
-  AppendCallHeader(header, &block);
-  if (absl::Status status = CheckBlock(block); !status.ok()) return status;
+  const size_t block_bytes = CallHeaderSize(header);
+  if (block_bytes > max_block_bytes_) return BlockTooLong(block_bytes);
 
   Stream* stream = Open(next_id_, deadline);
   highest_id_ = next_id_;
@@ -397,12 +382,15 @@ absl::Status Session::Start(CallHeader& header, CallShape shape,
   stream->user = user;
   stream->send_ended_ = half_close;
   const uint8_t end = half_close ? kFlagEndStream : 0;
-  if (message == nullptr) {
-    AppendFrame(FrameType::kHeaders, end, stream->id_, block, 0);
-  } else if (FitsOneFrame(*stream, block.size(), *message)) {
-    AppendMessageFrame(FrameType::kHeaders, *stream, block, *message, end);
-  } else {
-    AppendFrame(FrameType::kHeaders, 0, stream->id_, block, 0);
+  const bool fits =
+      message != nullptr && FitsOneFrame(*stream, block_bytes, *message);
+  WriteCallHeader(header,
+                  fits ? AppendMessageFrame(FrameType::kHeaders, *stream,
+                                            block_bytes, *message, end)
+                       : AppendFrame(FrameType::kHeaders,
+                                     message == nullptr ? end : uint8_t{0},
+                                     stream->id_, block_bytes, 0));
+  if (message != nullptr && !fits) {
     QueueMessage(*stream, *message, half_close);
   }
   if (shape.client_streaming ||
@@ -445,8 +433,9 @@ absl::Status Session::SendResponseHeader(Stream* stream,
   }
   std::string& block = Scratch();
   AppendResponseHeader(header, &block);
-  if (absl::Status status = CheckBlock(block); !status.ok()) return status;
-  AppendFrame(FrameType::kHeaders, 0, stream->id_, block, 0);
+  if (block.size() > max_block_bytes_) return BlockTooLong(block.size());
+  block.copy(AppendFrame(FrameType::kHeaders, 0, stream->id_, block.size(), 0),
+             block.size());
   return absl::OkStatus();
 }
 
@@ -460,63 +449,71 @@ absl::Status Session::Finish(Stream* stream, const StatusHeader& given,
   }
   DropAssembly(*stream);
   stream->send_ended_ = true;
-  absl::Status checked =
-      message == nullptr ? absl::OkStatus() : CheckOutgoing(*message);
+  if ((message == nullptr || Allows(*message)) &&
+      given.trailing_metadata.empty()) {
+    SendEnd(*stream, given, message);
+    return absl::OkStatus();
+  }
+  return FinishChecked(*stream, given, message);
+}
+
+// Puts another status in the place of what the client does not allow.
+absl::Status Session::FinishChecked(Stream& stream, const StatusHeader& given,
+                                    const OutgoingMessage* message) {
+  absl::Status checked = message == nullptr || Allows(*message)
+                             ? absl::OkStatus()
+                             : MessageTooLong(*message);
   const absl::Status metadata = CheckMetadata(given.trailing_metadata);
-  StatusHeader replaced;
-  const StatusHeader* status = &given;
-  const auto replace = [&](absl::StatusCode code, std::string_view why,
-                           Certainty certainty) {
-    replaced = {.code = code, .message = why, .certainty = certainty};
-    status = &replaced;
-    message = nullptr;
-  };
-  // An error that is too large loses its metadata and stays the same error.
+  StatusHeader status = given;
   if (!metadata.ok() && given.code != absl::StatusCode::kOk) {
-    replaced = given;
-    replaced.trailing_metadata.clear();
-    replaced.truncated = true;
-    status = &replaced;
+    // An error that is too large loses its metadata and stays the same error.
+    status.trailing_metadata.clear();
+    status.truncated = true;
   } else {
     checked.Update(metadata);
   }
   const std::string why(ToStd(checked.message()));
-  if (!checked.ok()) replace(checked.code(), why, Certainty::kFinished);
-
-  std::string& block = Scratch();
-  AppendStatusHeader(*status, MaxHeaderBlock(), &block);
-  const bool waits = message == nullptr
-                         ? stream->send_queue_ != nullptr
-                         : !FitsOneFrame(*stream, block.size(), *message);
-  if (!waits) {
-    if (message == nullptr) {
-      AppendFrame(FrameType::kStatus, 0, stream->id_, block, 0);
-    } else {
-      AppendMessageFrame(FrameType::kStatus, *stream, block, *message, 0);
-    }
-    Erase(*stream);
-    return checked;
+  if (!checked.ok()) {
+    status = {.code = checked.code(),
+              .message = why,
+              .certainty = Certainty::kFinished};
+    message = nullptr;
   }
-  if (stream->cancel_told_) {
-    // After the deadline nothing waits for windows any more.
-    if (status->code == absl::StatusCode::kOk) {
-      replace(absl::StatusCode::kDeadlineExceeded,
-              "the response could not be sent in time",
-              Certainty::kMaybeStarted);
-    }
-    AppendStatusFrame(stream->id_, FrameType::kStatus, *status);
-    Erase(*stream);
-    return checked;
-  }
-  if (message != nullptr) {
-    const std::string saved = block;  // `write` may use the scratch.
-    QueueMessage(*stream, *message, /*end_stream=*/false);
-    block = saved;
-  }
-  Stream::SendQueue& queue = QueueOf(*stream);
-  queue.finish = true;
-  queue.status_block = block;
+  SendEnd(stream, status, message);
   return checked;
+}
+
+// STATUS, and the message before it; now, or behind what waits for windows.
+void Session::SendEnd(Stream& stream, const StatusHeader& status,
+                      const OutgoingMessage* message) {
+  const StatusBlock block(status, max_block_bytes_);
+  const bool waits = message == nullptr
+                         ? stream.send_queue_ != nullptr
+                         : !FitsOneFrame(stream, block.size(), *message);
+  if (!waits) {
+    block.Write(
+        message == nullptr
+            ? AppendFrame(FrameType::kStatus, 0, stream.id_, block.size(), 0)
+            : AppendMessageFrame(FrameType::kStatus, stream, block.size(),
+                                 *message, 0));
+    return Erase(stream);
+  }
+  if (stream.cancel_told_) {
+    // After the deadline nothing waits for windows any more.
+    AppendStatusFrame(
+        stream.id_, FrameType::kStatus,
+        status.code != absl::StatusCode::kOk
+            ? status
+            : StatusHeader{
+                  .code = absl::StatusCode::kDeadlineExceeded,
+                  .message = "the response could not be sent in time"});
+    return Erase(stream);
+  }
+  if (message != nullptr) QueueMessage(stream, *message, /*end_stream=*/false);
+  Stream::SendQueue& queue = QueueOf(stream);
+  queue.finish = true;
+  queue.status_block.resize(block.size());
+  block.Write(queue.status_block.data());
 }
 
 }  // namespace tern::wire

@@ -19,6 +19,12 @@ bool ReadDetail(std::string_view bytes, DetailView* detail) {
   return reader.ok() && IsUtf8(detail->type_url);
 }
 
+absl::Status TooLong(std::string_view block) {
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "status of ", block.size(), " bytes exceeds the protocol's limit of ",
+      kMaxHeaderBlockBytes, " bytes"));
+}
+
 absl::StatusCode ToCode(uint64_t code) {
   return code <= 16 ? static_cast<absl::StatusCode>(code)
                     : absl::StatusCode::kUnknown;
@@ -51,111 +57,66 @@ std::string ReplaceInvalidUtf8(std::string_view text) {
   return valid;
 }
 
-// What a status is written with when not all of it fits.
-struct Parts {
-  std::string_view message;
-  bool details = true;
-  bool trailing_metadata = true;
-  bool truncated = false;
-};
-
-// In the order of the fields' numbers, as protobuf's own code does it.
-void AppendParts(const StatusHeader& header, const Parts& parts,
-                 std::string* out) {
-  if (header.code != absl::StatusCode::kOk) {
-    AppendVarintField(1, static_cast<uint64_t>(header.code), out);
-  }
-  if (!parts.message.empty()) AppendBytesField(2, parts.message, out);
-  if (parts.details) {
-    std::string any;
-    for (const DetailView& detail : header.details) {
-      any.clear();
-      if (!detail.type_url.empty()) AppendBytesField(1, detail.type_url, &any);
-      if (!detail.value.empty()) AppendBytesField(2, detail.value, &any);
-      AppendBytesField(3, any, out);
-    }
-  }
-  if (header.certainty != Certainty::kMaybeStarted) {
-    AppendVarintField(4, static_cast<uint64_t>(header.certainty), out);
-  }
-  if (header.retry_after_ms) AppendVarintField(5, *header.retry_after_ms, out);
-  if (header.load_permille) AppendVarintField(6, *header.load_permille, out);
-  if (header.queue_us) AppendVarintField(7, *header.queue_us, out);
-  if (header.handler_us) AppendVarintField(8, *header.handler_us, out);
-  if (parts.trailing_metadata) {
-    for (const MetadataEntryView& entry : header.trailing_metadata) {
-      AppendMetadataField(9, entry, out);
-    }
-  }
-  if (parts.truncated) AppendVarintField(10, 1, out);
-}
-
-// Details that are not worth a try: too large, or not for the wire.
-bool DetailsFit(const StatusHeader& header, size_t max_bytes) {
-  size_t bytes = 0;
-  for (const DetailView& detail : header.details) {
-    if (!IsUtf8(detail.type_url)) return false;
-    bytes += detail.type_url.size() + detail.value.size();
-  }
-  return bytes <= max_bytes;
-}
-
 }  // namespace
 
 absl::Status ParseStatusHeader(std::string_view block,
                                const MetadataLimits& limits,
                                StatusHeader* header) {
-  if (block.size() > kMaxHeaderBlockBytes) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "status of ", block.size(), " bytes exceeds the protocol's limit of ",
-        kMaxHeaderBlockBytes, " bytes"));
-  }
+  if (block.size() > kMaxHeaderBlockBytes) return TooLong(block);
   FieldReader reader(block);
   MetadataChecker checker(limits);
   while (reader.Next()) {
-    if (reader.field() > 10) continue;
-    if (reader.field() != 3 && reader.field() != 9) reader.Singular();
-    switch (reader.field()) {
-      case 1:
+    switch (reader.tag()) {
+      case MakeTag(1, WireType::kVarint):
+        reader.Singular();
         header->code = ToCode(reader.varint());
         break;
-      case 2:
+      case MakeTag(2, WireType::kBytes):
+        reader.Singular();
         header->message = reader.bytes();
         break;
-      case 3: {
+      case MakeTag(3, WireType::kBytes): {
         DetailView detail;
         if (!ReadDetail(reader.bytes(), &detail)) reader.Fail();
         header->details.push_back(detail);
         break;
       }
-      case 4: {
+      case MakeTag(4, WireType::kVarint): {
+        reader.Singular();
         const uint64_t certainty = reader.varint();
         header->certainty = certainty <= 2 ? static_cast<Certainty>(certainty)
                                            : Certainty::kMaybeStarted;
         break;
       }
-      case 5:
+      case MakeTag(5, WireType::kVarint):
+        reader.Singular();
         header->retry_after_ms = reader.varint32();
         break;
-      case 6:
+      case MakeTag(6, WireType::kVarint):
+        reader.Singular();
         header->load_permille = reader.varint32();
         break;
-      case 7:
+      case MakeTag(7, WireType::kVarint):
+        reader.Singular();
         header->queue_us = reader.varint();
         break;
-      case 8:
+      case MakeTag(8, WireType::kVarint):
+        reader.Singular();
         header->handler_us = reader.varint();
         break;
-      case 9:
+      case MakeTag(9, WireType::kBytes):
         if (absl::Status status =
                 ReadMetadataEntry(reader, checker, &header->trailing_metadata);
             !status.ok()) {
           return status;
         }
         break;
-      case 10:
+      case MakeTag(10, WireType::kVarint):
+        reader.Singular();
         header->truncated = reader.varint() != 0;
         break;
+      default:
+        reader.Unknown(10);
     }
   }
   if (!reader.ok() || !IsUtf8(header->message)) {
@@ -164,37 +125,76 @@ absl::Status ParseStatusHeader(std::string_view block,
   return absl::OkStatus();
 }
 
-void AppendStatusHeader(const StatusHeader& header, size_t max_bytes,
-                        std::string* out) {
-  const size_t start = out->size();
-  const auto size_with = [&](const Parts& parts) {
-    out->resize(start);
-    AppendParts(header, parts, out);
-    return out->size() - start;
-  };
-  std::string replaced;
-  Parts parts = {.message = header.message, .truncated = header.truncated};
-  if (!IsUtf8(header.message)) {
-    replaced = ReplaceInvalidUtf8(header.message);
-    parts.message = replaced;
+// In the order of the fields' numbers, as protobuf's own code does it.
+template <typename Fields>
+void StatusBlock::Put(Fields& fields) const {
+  if (header_.code != absl::StatusCode::kOk) {
+    fields.Varint(1, static_cast<uint64_t>(header_.code));
   }
-  const auto fits = [&] {
-    return parts.message.size() <= max_bytes && size_with(parts) <= max_bytes;
-  };
-  parts.details = DetailsFit(header, max_bytes);
-  parts.truncated |= !parts.details;
-  if (fits()) return;
-  parts.truncated = true;
-  parts.details = false;
-  if (fits()) return;
-  parts.trailing_metadata = false;
-  if (fits()) return;
+  if (!message_.empty()) fields.Bytes(2, message_);
+  if (details_) {
+    for (const DetailView& detail : header_.details) {
+      fields.Message(3, [&](auto& any) {
+        if (!detail.type_url.empty()) any.Bytes(1, detail.type_url);
+        if (!detail.value.empty()) any.Bytes(2, detail.value);
+      });
+    }
+  }
+  if (header_.certainty != Certainty::kMaybeStarted) {
+    fields.Varint(4, static_cast<uint64_t>(header_.certainty));
+  }
+  if (header_.retry_after_ms) fields.Varint(5, *header_.retry_after_ms);
+  if (header_.load_permille) fields.Varint(6, *header_.load_permille);
+  if (header_.queue_us) fields.Varint(7, *header_.queue_us);
+  if (header_.handler_us) fields.Varint(8, *header_.handler_us);
+  if (trailing_metadata_) PutMetadata(9, header_.trailing_metadata, fields);
+  if (truncated_) fields.Varint(10, 1);
+}
+
+void StatusBlock::Write(char* out) const {
+  FieldWriter writer(out);
+  Put(writer);
+}
+
+size_t StatusBlock::Measure() const {
+  FieldSizer sizer;
+  Put(sizer);
+  return sizer.size();
+}
+
+// Details that are not worth a try: too large, or not for the wire.
+bool StatusBlock::DetailsFit(size_t max_bytes) const {
+  size_t bytes = 0;
+  for (const DetailView& detail : header_.details) {
+    if (!IsUtf8(detail.type_url)) return false;
+    bytes += detail.type_url.size() + detail.value.size();
+  }
+  return bytes <= max_bytes;
+}
+
+StatusBlock::StatusBlock(const StatusHeader& header, size_t max_bytes)
+    : header_(header), message_(header.message), truncated_(header.truncated) {
+  if (!IsUtf8(message_)) {
+    mended_message_ = ReplaceInvalidUtf8(message_);
+    message_ = mended_message_;
+  }
+  details_ = DetailsFit(max_bytes);
+  truncated_ |= !details_;
+  size_ = Measure();
+  if (size_ <= max_bytes) return;
+  truncated_ = true;
+  details_ = false;
+  size_ = Measure();
+  if (size_ <= max_bytes) return;
+  trailing_metadata_ = false;
+  size_ = Measure();
+  if (size_ <= max_bytes) return;
   // The message's tag and length take 4 bytes: max_bytes is at most 24,576.
-  const std::string_view message = parts.message;
-  parts.message = {};
-  const size_t left = max_bytes - size_with(parts);
-  parts.message = CutUtf8(message, left - std::min<size_t>(left, 4));
-  size_with(parts);
+  const std::string_view message = message_;
+  message_ = {};
+  const size_t left = max_bytes - Measure();
+  message_ = CutUtf8(message, left - std::min<size_t>(left, 4));
+  size_ = Measure();
 }
 
 }  // namespace tern::wire

@@ -41,11 +41,34 @@ absl::Status ParseStatusHeader(std::string_view block,
                                const MetadataLimits& limits,
                                StatusHeader* header);
 
-// Appends at most `max_bytes` (at least 64). What does not fit is left out in
-// the order of PROTOCOL.md, section 8 (details, trailing metadata, the end of
-// the message), and said in `truncated`.
-void AppendStatusHeader(const StatusHeader& header, size_t max_bytes,
-                        std::string* out);
+// A status as it is sent, in at most `max_bytes` (at least 64). What does not
+// fit is left out in the order of PROTOCOL.md, section 8 (details, trailing
+// metadata, the end of the message), and said in `truncated`. The header, and
+// what its views point at, outlive the block.
+class StatusBlock {
+ public:
+  StatusBlock(const StatusHeader& header, size_t max_bytes);
+  StatusBlock(const StatusBlock&) = delete;
+  StatusBlock& operator=(const StatusBlock&) = delete;
+
+  size_t size() const { return size_; }
+  // `out` has room for size() bytes.
+  void Write(char* out) const;
+
+ private:
+  template <typename Fields>
+  void Put(Fields& fields) const;
+  bool DetailsFit(size_t max_bytes) const;
+  size_t Measure() const;
+
+  const StatusHeader& header_;
+  std::string_view message_;
+  std::string mended_message_;
+  bool details_ = true;
+  bool trailing_metadata_ = true;
+  bool truncated_ = false;
+  size_t size_ = 0;
+};
 
 }  // namespace tern::wire
 

@@ -29,6 +29,7 @@ class Stream {
 
  private:
   friend class Session;
+  friend class StreamTable;
 
   // A message whose chunks are still coming in.
   struct Assembly {
@@ -84,6 +85,8 @@ class Stream {
 
   std::unique_ptr<Assembly> assembly_;
   std::unique_ptr<SendQueue> send_queue_;
+
+  Stream* next_ = nullptr;  // StreamTable's.
 };
 
 }  // namespace tern::wire

@@ -7,6 +7,7 @@
 
 #include "gtest/gtest.h"
 #include "tern/hello.pb.h"
+#include "tests/testing/append_fields.h"
 
 namespace tern::wire {
 namespace {

@@ -6,6 +6,7 @@
 
 #include "gtest/gtest.h"
 #include "tern/call.pb.h"
+#include "tests/testing/append_fields.h"
 
 namespace tern::wire {
 namespace {

@@ -13,12 +13,11 @@ namespace {
 constexpr size_t kMostBytes = 24'576;
 
 std::string Written(const StatusHeader& header, size_t max_bytes = kMostBytes) {
-  std::string block = "before";
-  AppendStatusHeader(header, max_bytes, &block);
-  EXPECT_EQ(block.substr(0, 6), "before");
-  block.erase(0, 6);
+  const StatusBlock block(header, max_bytes);
   EXPECT_LE(block.size(), max_bytes);
-  return block;
+  std::string bytes(block.size(), '\0');
+  block.Write(bytes.data());
+  return bytes;
 }
 
 v1::Status Read(const std::string& block) {
@@ -188,8 +187,7 @@ struct Large {
               .details = {{"type", detail}},
               .certainty = Certainty::kFinished,
               .trailing_metadata = {{"key", value}}};
-    std::string without;
-    AppendStatusHeader(header, kMostBytes, &without);
+    const std::string without = Written(header);
     message.assign(size - without.size() - (size > 300 ? 4 : 3), 'm');
     if (size <= 300) {
       // One byte of length is enough for up to 127.
@@ -326,12 +324,10 @@ TEST(StatusHeader, DetailsThatAreNotForTheWireAreLeftOut) {
 
 TEST(StatusHeader, HugePartsAreNotWrittenFirst) {
   const std::string huge(10 << 20, 'x');
-  std::string out;
-  AppendStatusHeader({.code = absl::StatusCode::kAborted,
-                      .message = huge,
-                      .details = {{"type", huge}}},
-                     kMostBytes, &out);
-  EXPECT_LE(out.capacity(), 100'000u);
+  const StatusHeader header = {.code = absl::StatusCode::kAborted,
+                               .message = huge,
+                               .details = {{"type", huge}}};
+  EXPECT_LE(StatusBlock(header, kMostBytes).size(), kMostBytes);
 }
 
 }  // namespace

@@ -1,0 +1,120 @@
+#include "tern/lib/wire/stream_table.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "absl/base/config.h"
+#include "tern/lib/base/log.h"
+
+namespace tern::wire {
+namespace {
+
+constexpr uint32_t kFirstBits = 4;
+
+// ASan sees the use of a stream that is gone only when it has been freed.
+#ifdef ABSL_HAVE_ADDRESS_SANITIZER
+constexpr size_t kSpareLimit = 0;
+#else
+constexpr size_t kSpareLimit = StreamTable::kMaxSpare;
+#endif
+
+// One for the process: getting it is a system call.
+uint64_t Multiplier() {
+  static const uint64_t multiplier = [] {
+    std::random_device random;
+    return uint64_t{random()} << 32 | random() | 1;
+  }();
+  return multiplier;
+}
+
+}  // namespace
+
+Stream* StreamTable::Add(StreamId id) {
+  TERN_DCHECK(Find(id) == nullptr);
+  if (buckets_ == nullptr || size_ == bucket_count()) Grow();
+  Stream* stream = spare_;
+  if (stream == nullptr) {
+    stream = new Stream();
+  } else {
+    spare_ = stream->next_;
+    --spare_count_;
+    new (stream) Stream;  // It owned nothing any more.
+  }
+  stream->id_ = id;
+  Link(stream);
+  ++size_;
+  return stream;
+}
+
+void StreamTable::Remove(Stream* stream) {
+  Stream** link = &buckets_[BucketOf(stream->id_)];
+  while (*link != stream) link = &(*link)->next_;
+  *link = stream->next_;
+  stream->next_ = removed_;
+  removed_ = stream;
+  --size_;
+}
+
+void StreamTable::ReclaimRemoved() {
+  while (removed_ != nullptr) {
+    Stream* const stream = std::exchange(removed_, removed_->next_);
+    if (spare_count_ == kSpareLimit) {
+      delete stream;
+      continue;
+    }
+    stream->next_ = spare_;
+    spare_ = stream;
+    ++spare_count_;
+  }
+}
+
+void StreamTable::Grow() {
+  const std::unique_ptr<Stream*[]> before = std::move(buckets_);
+  const size_t count = before == nullptr ? 0 : bucket_count();
+  multiplier_ = Multiplier();
+  bits_ = before == nullptr ? kFirstBits : bits_ + 1;
+  buckets_ = std::make_unique<Stream*[]>(bucket_count());
+  for (size_t i = 0; i < count; ++i) {
+    for (Stream* at = before[i]; at != nullptr;) {
+      Link(std::exchange(at, at->next_));
+    }
+  }
+}
+
+std::vector<StreamId> StreamTable::Ids() const {
+  std::vector<StreamId> ids;
+  ids.reserve(size_);
+  ForEach([&ids](const Stream& stream) { ids.push_back(stream.id()); });
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+size_t StreamTable::LongestChain() const {
+  size_t longest = 0;
+  for (size_t i = 0; !empty() && i < bucket_count(); ++i) {
+    size_t length = 0;
+    for (Stream* at = buckets_[i]; at != nullptr; at = at->next_) ++length;
+    longest = std::max(longest, length);
+  }
+  return longest;
+}
+
+void StreamTable::FreeChain(Stream* stream) {
+  while (stream != nullptr) delete std::exchange(stream, stream->next_);
+}
+
+void StreamTable::ReleaseMemory() {
+  FreeChain(std::exchange(spare_, nullptr));
+  spare_count_ = 0;
+  if (empty()) buckets_.reset();
+}
+
+StreamTable::~StreamTable() {
+  Reclaim();
+  ReleaseMemory();
+  if (empty()) return;
+  for (size_t i = 0; i < bucket_count(); ++i) FreeChain(buckets_[i]);
+}
+
+}  // namespace tern::wire

@@ -1,0 +1,104 @@
+#ifndef TERN_LIB_WIRE_STREAM_TABLE_H_
+#define TERN_LIB_WIRE_STREAM_TABLE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "tern/lib/wire/frame.h"
+#include "tern/lib/wire/stream.h"
+
+namespace tern::wire {
+
+// The streams of a session, by id. Their objects are used again, so that a call
+// allocates nothing: with absl::flat_hash_map and unique_ptr a stream cost 500
+// instructions more.
+//
+// A chained hash table. Ids are the client's choice: were the hash function
+// known to it, it could have all its calls in one chain, and each frame would
+// walk along all of them. So the function depends on a number picked at random.
+//
+// Holds no memory before the first stream and after ReleaseMemory(). Not
+// thread-safe.
+class StreamTable {
+ public:
+  // Removed streams that are kept for use again; more are freed.
+  static constexpr size_t kMaxSpare = 1024;
+
+  StreamTable() = default;
+  ~StreamTable();
+  StreamTable(const StreamTable&) = delete;
+  StreamTable& operator=(const StreamTable&) = delete;
+
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+
+  // nullptr when it is not here.
+  Stream* Find(StreamId id) const {
+    if (size_ == 0) return nullptr;
+    Stream* stream = buckets_[BucketOf(id)];
+    while (stream != nullptr && stream->id_ != id) stream = stream->next_;
+    return stream;
+  }
+
+  // A new stream. REQUIRES: `id` is not here.
+  Stream* Add(StreamId id);
+
+  // `stream` is not found any more; the object lives until Reclaim().
+  void Remove(Stream* stream);
+  void Reclaim() {
+    if (removed_ != nullptr) ReclaimRemoved();
+  }
+
+  // Calls `function(Stream&)` for each, in no order. It does not add or remove
+  // any.
+  template <typename Function>
+  void ForEach(const Function& function) const {
+    if (size_ == 0) return;
+    for (size_t i = 0; i < bucket_count(); ++i) {
+      for (Stream* at = buckets_[i]; at != nullptr; at = at->next_) {
+        function(*at);
+      }
+    }
+  }
+  // In increasing order: for what may remove streams on the way.
+  std::vector<StreamId> Ids() const;
+
+  // Frees what is only kept for speed.
+  void ReleaseMemory();
+
+  // The most steps that a Find may take: for tests.
+  size_t LongestChain() const;
+
+ private:
+  size_t bucket_count() const { return size_t{1} << bits_; }
+  // The highest bits of a product are its best, but evenly spaced ids may meet
+  // there all the same, for some factors; for the second product they are not
+  // evenly spaced any more. (2^64 / the golden ratio.)
+  size_t BucketOf(StreamId id) const {
+    const uint64_t hash = id * multiplier_;
+    return static_cast<size_t>((hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >>
+                               (64 - bits_));
+  }
+  void Grow();
+  void Link(Stream* stream) {
+    Stream*& head = buckets_[BucketOf(stream->id_)];
+    stream->next_ = head;
+    head = stream;
+  }
+  void ReclaimRemoved();
+  static void FreeChain(Stream* stream);
+
+  std::unique_ptr<Stream*[]> buckets_;  // bucket_count() of them, if any.
+  uint64_t multiplier_ = 0;
+  uint32_t bits_ = 0;
+  uint32_t spare_count_ = 0;
+  size_t size_ = 0;
+  Stream* removed_ = nullptr;  // Linked by next_, as are ...
+  Stream* spare_ = nullptr;    // ... these.
+};
+
+}  // namespace tern::wire
+
+#endif  // TERN_LIB_WIRE_STREAM_TABLE_H_
