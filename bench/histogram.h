@@ -62,14 +62,16 @@ class Histogram {
   // Values of up to kPrecisionBits + 1 bits have a bucket each; of longer ones
   // that many leading bits choose it.
   static size_t BucketOf(uint64_t value) {
-    const int width = std::bit_width(value);
+    const auto width = static_cast<int>(std::bit_width(value));
     if (width <= kPrecisionBits + 1) return value;
     const int shift = width - kPrecisionBits - 1;
     return (static_cast<size_t>(shift) << kPrecisionBits) + (value >> shift);
   }
 
   static double MiddleOf(size_t bucket) {
-    if (bucket < (size_t{2} << kPrecisionBits)) return bucket;
+    if (bucket < (size_t{2} << kPrecisionBits)) {
+      return static_cast<double>(bucket);
+    }
     const int shift = static_cast<int>(bucket >> kPrecisionBits) - 1;
     const uint64_t lowest =
         (bucket - (static_cast<size_t>(shift) << kPrecisionBits)) << shift;

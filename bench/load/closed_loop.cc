@@ -161,6 +161,7 @@ int64_t ToNanoseconds(double seconds) {
 void RunBlocking(const LoadOptions& options, const PeerFactory& make_peer) {
   const auto peer = make_peer(options.peer);
   std::vector<std::unique_ptr<Connection>> connections;
+  connections.reserve(static_cast<size_t>(options.connections));
   for (int i = 0; i < options.connections; ++i) {
     connections.push_back(peer->Connect());
   }

@@ -66,7 +66,7 @@ void PushAndTakeWork(benchmark::State& state) {
   SubmissionQueue<Work> queue;
   for (auto _ : state) {
     for (const auto& work : batch) queue.Push(work);
-    queue.TakeAll([](std::shared_ptr<Work> work) {
+    queue.TakeAll([](const std::shared_ptr<Work>& work) {
       benchmark::DoNotOptimize(work.get());
     });
   }

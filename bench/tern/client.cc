@@ -22,16 +22,17 @@ class TernConnection final : public Connection {
   void Call() override { Check(stub_.Call(request_, {})); }
 
   void Start(Completion* done) override {
-    stub_.Call(request_, {}, [this, done](absl::StatusOr<Payload> reply) {
-      Check(reply);
-      done->Done();
-    });
+    stub_.Call(request_, {},
+               [this, done](const absl::StatusOr<Payload>& reply) {
+                 Check(reply);
+                 done->Done();
+               });
   }
 
   void StartBlock(int milliseconds, Completion* done) override {
     BlockRequest request;
     request.set_milliseconds(static_cast<uint32_t>(milliseconds));
-    stub_.Block(request, {}, [done](absl::StatusOr<Payload> reply) {
+    stub_.Block(request, {}, [done](const absl::StatusOr<Payload>& reply) {
       if (!reply.ok()) Die(reply.status().ToString());
       done->Done();
     });
