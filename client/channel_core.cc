@@ -304,7 +304,8 @@ void ChannelCore::OnConnected(
   }
   const auto connection = std::make_shared<ClientConnection>(
       weak_from_this(), loop_, std::move(connected->socket), connected->peer,
-      ToConnectionOptions(options_), options_.max_waiting_calls);
+      std::make_shared<net::ConnectionOptions>(ToConnectionOptions(options_)),
+      options_.max_waiting_calls);
   {
     MutexLock lock(mutex_);
     if (state_ != State::kConnecting) return;

@@ -42,13 +42,12 @@ std::string MessageOf(wire::EndCause cause, std::string_view message,
 
 }  // namespace
 
-ClientConnection::ClientConnection(std::weak_ptr<ChannelCore> core,
-                                   net::EventLoop* loop,
-                                   net::FileDescriptor socket,
-                                   const net::Address& peer,
-                                   const net::ConnectionOptions& options,
-                                   size_t max_pending_calls)
-    : Connection(loop, std::move(socket), peer, options),
+ClientConnection::ClientConnection(
+    std::weak_ptr<ChannelCore> core, net::EventLoop* loop,
+    net::FileDescriptor socket, const net::Address& peer,
+    std::shared_ptr<const net::ConnectionOptions> options,
+    size_t max_pending_calls)
+    : Connection(loop, std::move(socket), peer, std::move(options)),
       core_(std::move(core)),
       max_pending_calls_(max_pending_calls) {}
 

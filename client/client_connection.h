@@ -22,7 +22,7 @@ class ClientConnection final : public net::Connection {
  public:
   ClientConnection(std::weak_ptr<ChannelCore> core, net::EventLoop* loop,
                    net::FileDescriptor socket, const net::Address& peer,
-                   const net::ConnectionOptions& options,
+                   std::shared_ptr<const net::ConnectionOptions> options,
                    size_t max_pending_calls);
 
   // Any thread: starts the call, soon. One that can't be started here any more

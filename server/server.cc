@@ -153,6 +153,11 @@ absl::Status ServerCore::StartParts() {
   environment_.options = ResolveServerDefaults(environment_.options);
   environment_.instance_id = RandomInstanceId();
   const ServerOptions& options = environment_.options;
+  environment_.connection_options = std::make_shared<net::ConnectionOptions>(
+      ToConnectionOptions(options, environment_.instance_id));
+  environment_.on_disconnected = [this](ServerConnection* gone) {
+    Forget(gone);
+  };
   environment_.memory =
       std::make_unique<MemoryBudget>(options.max_request_memory_bytes);
   TERN_ASSIGN_OR_RETURN(
@@ -203,8 +208,7 @@ void ServerCore::OnAccept(net::FileDescriptor socket,
     }
     connection = std::make_shared<ServerConnection>(
         &environment_, loop, std::move(socket), peer,
-        /*over_limit=*/connections_.size() >= limit,
-        [this](ServerConnection* gone) { Forget(gone); });
+        /*over_limit=*/connections_.size() >= limit);
     connections_[connection.get()] = connection;
   }
   loop->Post([connection] { connection->Start(); });

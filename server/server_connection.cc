@@ -58,16 +58,14 @@ class WireStatus {
 
 }  // namespace
 
-ServerConnection::ServerConnection(
-    ServerEnvironment* environment, net::EventLoop* loop,
-    net::FileDescriptor socket, const net::Address& peer, bool over_limit,
-    absl::AnyInvocable<void(ServerConnection*)> on_disconnected)
-    : Connection(
-          loop, std::move(socket), peer,
-          ToConnectionOptions(environment->options, environment->instance_id)),
+ServerConnection::ServerConnection(ServerEnvironment* environment,
+                                   net::EventLoop* loop,
+                                   net::FileDescriptor socket,
+                                   const net::Address& peer, bool over_limit)
+    : Connection(loop, std::move(socket), peer,
+                 environment->connection_options),
       environment_(environment),
       over_limit_(over_limit),
-      on_disconnected_(std::move(on_disconnected)),
       memory_(environment->memory.get()) {}
 
 // --- From the session --------------------------------------------------------
@@ -315,7 +313,7 @@ void ServerConnection::OnDisconnected(wire::ErrorCode code,
                        << EscapeForLog(reason) << " (" << more
                        << " more like this)";
   }
-  on_disconnected_(this);
+  environment_->on_disconnected(this);
 }
 
 }  // namespace tern

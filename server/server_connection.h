@@ -23,12 +23,10 @@ namespace tern {
 // Complete() may be called from any thread.
 class ServerConnection final : public net::Connection {
  public:
-  // `environment` outlives it. `on_disconnected` is called on the loop's
-  // thread, last.
+  // `environment` outlives it.
   ServerConnection(ServerEnvironment* environment, net::EventLoop* loop,
                    net::FileDescriptor socket, const net::Address& peer,
-                   bool over_limit,
-                   absl::AnyInvocable<void(ServerConnection*)> on_disconnected);
+                   bool over_limit);
 
   // Any thread: `call` has its status; it is answered soon.
   void Complete(std::shared_ptr<ServerCall> call);
@@ -74,7 +72,6 @@ class ServerConnection final : public net::Connection {
 
   ServerEnvironment* const environment_;
   const bool over_limit_;
-  absl::AnyInvocable<void(ServerConnection*)> on_disconnected_;
 
   SubmissionQueue<ServerCall> completed_;
   MethodRegistry::Entry* last_method_ ABSL_GUARDED_BY(role_) = nullptr;

@@ -1,16 +1,20 @@
 #ifndef TERN_SERVER_SERVER_ENVIRONMENT_H_
 #define TERN_SERVER_SERVER_ENVIRONMENT_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/thread_pool.h"
+#include "tern/lib/net/connection.h"
 #include "tern/server/memory_budget.h"
 #include "tern/server/method_registry.h"
 #include "tern/server/server_options.h"
 
 namespace tern {
+
+class ServerConnection;
 
 // What all connections and calls of one server share. Outlives them.
 struct ServerEnvironment {
@@ -18,6 +22,9 @@ struct ServerEnvironment {
   ServerOptions options;
   MethodRegistry registry;
   std::string instance_id;  // 16 random bytes.
+  std::shared_ptr<const net::ConnectionOptions> connection_options;
+  // Called on the connection's loop, last.
+  std::function<void(ServerConnection*)> on_disconnected;
 
   // Thread-safe.
   std::unique_ptr<ThreadPool> pool;

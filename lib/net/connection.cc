@@ -48,15 +48,16 @@ std::string Describe(const char* what, int error) {
 }  // namespace
 
 Connection::Connection(EventLoop* loop, FileDescriptor socket,
-                       const Address& peer, const ConnectionOptions& options)
+                       const Address& peer,
+                       std::shared_ptr<const ConnectionOptions> options)
     : loop_(loop),
-      options_(options),
+      options_(std::move(options)),
       peer_(peer.ToString()),
       local_(LocalAddress(socket.get()).ToString()),
       reading_fd_(socket.get()),
       timer_(loop, [this] { OnTimer(); }),
       socket_(std::move(socket)),
-      session_(&options_.session, this, MonotonicTime::Now()) {}
+      session_(&options_->session, this, MonotonicTime::Now()) {}
 
 Connection::~Connection() = default;
 
@@ -133,11 +134,11 @@ void Connection::OnTimer() {
     broken_ = true;
     session_.OnTransportClosed("the transport takes no more bytes", now);
   }
-  if (write_blocked_ && now >= write_blocked_since_ + options_.write_timeout) {
+  if (write_blocked_ && now >= write_blocked_since_ + options_->write_timeout) {
     broken_ = true;
     session_.OnTransportClosed(
         absl::StrCat("the peer has taken no byte for ",
-                     absl::FormatDuration(options_.write_timeout)),
+                     absl::FormatDuration(options_->write_timeout)),
         now);
   }
   if (shut_down_ && now >= shut_down_at_ + kShutdownTimeout) broken_ = true;
@@ -367,8 +368,8 @@ void Connection::UpdateClosing() {
 void Connection::UpdateInterest() {
   if (interest_ == 0 || broken_) return;
   const size_t unsent = session_.output_bytes();
-  const size_t limit = reading_paused_ ? options_.max_unsent_bytes / 2
-                                       : options_.max_unsent_bytes;
+  const size_t limit = reading_paused_ ? options_->max_unsent_bytes / 2
+                                       : options_->max_unsent_bytes;
   const bool pause = !shut_down_ && !write_failed_ && unsent > limit;
   if (std::exchange(reading_paused_, pause) != pause) {
     session_.PauseReceiving(pause, MonotonicTime::Now());
@@ -390,7 +391,7 @@ MonotonicTime Connection::NextTimeout() const {
   MonotonicTime next = std::min({session_.NextTimeout(), NextHostTimeout(),
                                  idle_check_at_, reader_check_at_});
   if (write_blocked_) {
-    next = std::min(next, write_blocked_since_ + options_.write_timeout);
+    next = std::min(next, write_blocked_since_ + options_->write_timeout);
   }
   if (write_failed_) {
     next = std::min(next, write_blocked_since_ + kShutdownTimeout);

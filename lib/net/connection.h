@@ -58,7 +58,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
 
   // `loop` outlives the connection's registration with it.
   Connection(EventLoop* loop, FileDescriptor socket, const Address& peer,
-             const ConnectionOptions& options);
+             std::shared_ptr<const ConnectionOptions> options);
   ~Connection() override;
 
   // REQUIRES: loop thread, once, held by a shared_ptr.
@@ -155,7 +155,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
   void PostUpdate();
 
   EventLoop* const loop_;
-  const ConnectionOptions options_;
+  const std::shared_ptr<const ConnectionOptions> options_;
   const std::string peer_;
   const std::string local_;
   const int reading_fd_;  // socket_'s, for a thread that reads.

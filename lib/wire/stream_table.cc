@@ -4,20 +4,13 @@
 #include <random>
 #include <utility>
 
-#include "absl/base/config.h"
 #include "tern/lib/base/log.h"
+#include "tern/lib/base/recycling_allocator.h"
 
 namespace tern::wire {
 namespace {
 
-constexpr uint32_t kFirstBits = 4;
-
-// ASan sees the use of a stream that is gone only when it has been freed.
-#ifdef ABSL_HAVE_ADDRESS_SANITIZER
-constexpr size_t kSpareLimit = 0;
-#else
-constexpr size_t kSpareLimit = StreamTable::kMaxSpare;
-#endif
+constexpr uint32_t kFirstBits = 2;
 
 // One for the process: getting it is a system call.
 uint64_t Multiplier() {
@@ -33,14 +26,7 @@ uint64_t Multiplier() {
 Stream* StreamTable::Add(StreamId id) {
   TERN_DCHECK(Find(id) == nullptr);
   if (buckets_ == nullptr || size_ == bucket_count()) Grow();
-  Stream* stream = spare_;
-  if (stream == nullptr) {
-    stream = new Stream();
-  } else {
-    spare_ = stream->next_;
-    --spare_count_;
-    new (stream) Stream;  // It owned nothing any more.
-  }
+  Stream* const stream = NewStream();
   stream->id_ = id;
   Link(stream);
   ++size_;
@@ -58,14 +44,7 @@ void StreamTable::Remove(Stream* stream) {
 
 void StreamTable::ReclaimRemoved() {
   while (removed_ != nullptr) {
-    Stream* const stream = std::exchange(removed_, removed_->next_);
-    if (spare_count_ == kSpareLimit) {
-      delete stream;
-      continue;
-    }
-    stream->next_ = spare_;
-    spare_ = stream;
-    ++spare_count_;
+    Free(std::exchange(removed_, removed_->next_));
   }
 }
 
@@ -100,13 +79,16 @@ size_t StreamTable::LongestChain() const {
   return longest;
 }
 
-void StreamTable::FreeChain(Stream* stream) {
-  while (stream != nullptr) delete std::exchange(stream, stream->next_);
+Stream* StreamTable::NewStream() {
+  return new (RecyclingAllocator<Stream>().allocate(1)) Stream;
+}
+
+void StreamTable::Free(Stream* stream) {
+  stream->~Stream();
+  RecyclingAllocator<Stream>().deallocate(stream, 1);
 }
 
 void StreamTable::ReleaseMemory() {
-  FreeChain(std::exchange(spare_, nullptr));
-  spare_count_ = 0;
   if (empty()) buckets_.reset();
 }
 
@@ -114,7 +96,10 @@ StreamTable::~StreamTable() {
   Reclaim();
   ReleaseMemory();
   if (empty()) return;
-  for (size_t i = 0; i < bucket_count(); ++i) FreeChain(buckets_[i]);
+  for (size_t i = 0; i < bucket_count(); ++i) {
+    Stream* at = buckets_[i];
+    while (at != nullptr) Free(std::exchange(at, at->next_));
+  }
 }
 
 }  // namespace tern::wire

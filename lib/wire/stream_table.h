@@ -11,8 +11,9 @@
 
 namespace tern::wire {
 
-// The streams of a session, by id. Their objects are used again, so that a call
-// allocates nothing: with absl::flat_hash_map and unique_ptr a stream cost 500
+// The streams of a session, by id. Their memory is used again, by all sessions
+// that the thread drives, so that a call allocates nothing and an idle session
+// holds none: with absl::flat_hash_map and unique_ptr a stream cost 500
 // instructions more.
 //
 // A chained hash table. Ids are the client's choice: were the hash function
@@ -23,9 +24,6 @@ namespace tern::wire {
 // thread-safe.
 class StreamTable {
  public:
-  // Removed streams that are kept for use again; more are freed.
-  static constexpr size_t kMaxSpare = 1024;
-
   StreamTable() = default;
   ~StreamTable();
   StreamTable(const StreamTable&) = delete;
@@ -88,15 +86,14 @@ class StreamTable {
     head = stream;
   }
   void ReclaimRemoved();
-  static void FreeChain(Stream* stream);
+  static Stream* NewStream();
+  static void Free(Stream* stream);
 
   std::unique_ptr<Stream*[]> buckets_;  // bucket_count() of them, if any.
   uint64_t multiplier_ = 0;
   uint32_t bits_ = 0;
-  uint32_t spare_count_ = 0;
   size_t size_ = 0;
-  Stream* removed_ = nullptr;  // Linked by next_, as are ...
-  Stream* spare_ = nullptr;    // ... these.
+  Stream* removed_ = nullptr;  // Linked by next_.
 };
 
 }  // namespace tern::wire

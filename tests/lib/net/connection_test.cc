@@ -27,7 +27,8 @@ class TestConnection final : public Connection {
 
   TestConnection(EventLoop* loop, FileDescriptor socket, Events* events,
                  const ConnectionOptions& options)
-      : Connection(loop, std::move(socket), Address(), options),
+      : Connection(loop, std::move(socket), Address(),
+                   std::make_shared<ConnectionOptions>(options)),
         events_(events) {}
   ~TestConnection() override { events_->destroyed.Put(loop()->OnLoopThread()); }
 
