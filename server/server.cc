@@ -155,10 +155,12 @@ absl::Status ServerCore::StartParts() {
   const ServerOptions& options = environment_.options;
   environment_.memory =
       std::make_unique<MemoryBudget>(options.max_request_memory_bytes);
-  TERN_ASSIGN_OR_RETURN(loops_,
-                        net::EventLoopGroup::Create(
-                            options.loop_threads, "tern-server",
-                            /*max_standby_drivers=*/options.worker_threads));
+  TERN_ASSIGN_OR_RETURN(
+      loops_,
+      net::EventLoopGroup::Create(options.loop_threads, "tern-server",
+                                  // So many handlers may stall where they are.
+                                  /*max_standby_drivers=*/options.loop_threads +
+                                      options.worker_threads));
   environment_.pool = std::make_unique<ThreadPool>(
       ThreadPool::Options{.threads = options.worker_threads,
                           .max_queued_tasks = options.max_queued_calls,

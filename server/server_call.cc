@@ -161,9 +161,13 @@ void ServerCall::Run() {
 }
 
 // The others that were read with it need this thread as well: let a worker have
-// a handler that is worth a hand-off.
-bool ServerCall::StaysHere(bool last) {
-  if (last || place_ != RunTimes::Place::kHereIfLast) return true;
+// a handler that is worth a hand-off. And any handler, while nobody stands by:
+// nothing else would then happen on the connections of this loop, not even a
+// cancellation that the handler waits for.
+bool ServerCall::StaysHere(bool last, bool may_stall) {
+  if (may_stall && (last || place_ != RunTimes::Place::kHereIfLast)) {
+    return true;
+  }
   const std::shared_ptr<ServerCall> share = std::move(runners_share_);
   RunDeferred();
   return false;

@@ -98,7 +98,7 @@ class ServerCall final : public ServerContext,
   void OnDropped(ThreadPool::Drop why) override;
 
   // --- Errand: ready -> running -> completed ---------------------------------
-  bool StaysHere(bool last) override;
+  bool StaysHere(bool last, bool may_stall) override;
   void RunErrand() override;
   void OnErrandOver(bool on_loop) override;
 

@@ -18,7 +18,9 @@ enum class HandlerThreads {
   // request, without a hand-off, the others on workers. See ARCHITECTURE.md.
   kAdaptive,
   kWorkers,  // All on workers.
-  kLoops,    // All where the request was read, however long they take.
+  // All where the request was read, however long they take; on workers only
+  // while more than worker_threads of them stall there.
+  kLoops,
 };
 
 // Every limit has a default and a unit; 0 never means "unlimited" (Start()

@@ -34,8 +34,8 @@ void UnaryCalls::Server::OnMessage(wire::Stream&,
 }
 
 UnaryCalls::UnaryCalls()
-    : client_session_({.role = wire::Role::kClient}, &client_, now_),
-      server_session_({.role = wire::Role::kServer}, &server_, now_) {}
+    : client_session_(&client_options_, &client_, now_),
+      server_session_(&server_options_, &server_, now_) {}
 
 void UnaryCalls::Run(size_t calls) {
   now_ = now_.After(kTurnNanoseconds);

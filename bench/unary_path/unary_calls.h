@@ -53,6 +53,8 @@ class UnaryCalls {
   MonotonicTime now_ = MonotonicTime::FromNanoseconds(1'000'000'000);
   Client client_;
   Server server_;
+  const wire::SessionOptions client_options_ = {.role = wire::Role::kClient};
+  const wire::SessionOptions server_options_ = {.role = wire::Role::kServer};
   wire::Session client_session_;
   wire::Session server_session_;
 };

@@ -34,6 +34,10 @@ constexpr int kLoneCalls = 4;
 // The loop reads again when there has been no such call for so long (or twice
 // that): until then nobody notices what the server says unasked.
 constexpr absl::Duration kReaderCheckTime = absl::Milliseconds(10);
+// A calling thread waits so long in the read itself, where nothing but input
+// wakes it: a poll before each read would be a third system call for each call.
+// Longer waits poll.
+constexpr absl::Duration kReadWaitTime = absl::Milliseconds(5);
 // What a calling thread reads into.
 constexpr size_t kCallerBufferBytes = size_t{64} << 10;
 
@@ -52,7 +56,7 @@ Connection::Connection(EventLoop* loop, FileDescriptor socket,
       reading_fd_(socket.get()),
       timer_(loop, [this] { OnTimer(); }),
       socket_(std::move(socket)),
-      session_(options.session, this, MonotonicTime::Now()) {}
+      session_(&options_.session, this, MonotonicTime::Now()) {}
 
 Connection::~Connection() = default;
 
@@ -105,7 +109,8 @@ void Connection::OnReady(uint32_t events) {
   // The last reference may be dropped on the way.
   const std::shared_ptr<Connection> self = shared_from_this();
   role_.Acquire();
-  if ((events & ~uint32_t{EPOLLOUT}) != 0) {
+  // (An error is told to the loop, too; the thread that reads will find it.)
+  if ((events & ~uint32_t{EPOLLOUT}) != 0 && reader_ != Reader::kCaller) {
     ReadInput(loop_->read_buffer(), loop_->now());
   }
   // When handlers are about to run here, what they answer is written with the
@@ -204,29 +209,34 @@ void Connection::DriveAndRelease() {
 }
 
 void Connection::ReadInput(std::span<char> buffer, MonotonicTime now) {
-  if (idle_check_at_.is_infinite()) idle_check_at_ = now + kIdleTime;
   for (int i = 0; i < kMaxReadsPerTurn && !broken_; ++i) {
     const IoResult result =
         ReadSome(socket_.get(), buffer.data(), buffer.size());
-    switch (result.kind) {
-      case IoResult::kOk:
-        // After its end the session takes no more: what still comes is read
-        // only to reach the peer's FIN.
-        session_.Receive(std::string_view(buffer.data(), result.bytes), now);
-        if (result.bytes < buffer.size()) return;
-        break;
-      case IoResult::kWouldBlock:
-        return;
-      case IoResult::kEndOfStream:
-        broken_ = true;
-        session_.OnTransportClosed("the peer closed the connection", now);
-        return;
-      case IoResult::kError:
-        broken_ = true;
-        session_.OnTransportClosed(Describe("read", result.error), now);
-        return;
-    }
+    if (!TakeInput(result, buffer, now)) return;
   }
+}
+
+bool Connection::TakeInput(const IoResult& result, std::span<char> buffer,
+                           MonotonicTime now) {
+  if (idle_check_at_.is_infinite()) idle_check_at_ = now + kIdleTime;
+  switch (result.kind) {
+    case IoResult::kOk:
+      // After its end the session takes no more: what still comes is read only
+      // to reach the peer's FIN.
+      session_.Receive(std::string_view(buffer.data(), result.bytes), now);
+      return result.bytes == buffer.size();
+    case IoResult::kWouldBlock:
+      return false;
+    case IoResult::kEndOfStream:
+      broken_ = true;
+      session_.OnTransportClosed("the peer closed the connection", now);
+      return false;
+    case IoResult::kError:
+      broken_ = true;
+      session_.OnTransportClosed(Describe("read", result.error), now);
+      return false;
+  }
+  return false;
 }
 
 // --- A caller that reads -----------------------------------------------------
@@ -237,17 +247,19 @@ void Connection::DriveAndRead(absl::FunctionRef<bool()> over,
   const bool read_here = MayReadHere();
   DriveAndRelease();
   if (!read_here) return;
-  thread_local const std::unique_ptr<char[]> buffer =
+  thread_local const std::unique_ptr<char[]> memory =
       std::make_unique_for_overwrite<char[]>(kCallerBufferBytes);
+  const std::span<char> buffer(memory.get(), kCallerBufferBytes);
   bool reading = true;
-  while (reading) {
+  for (bool first = true; reading; first = false) {
     reader_waits_.store(true, std::memory_order_seq_cst);
-    const bool in_time = over() || WaitForInput(deadline);
+    IoResult result = {.kind = IoResult::kWouldBlock};
+    if (!over()) result = AwaitInput(buffer, deadline, first);
     reader_waits_.store(false, std::memory_order_relaxed);
+    const MonotonicTime now = MonotonicTime::Now();
     role_.Acquire();
-    if (in_time)
-      ReadInput({buffer.get(), kCallerBufferBytes}, MonotonicTime::Now());
-    reading = in_time && !broken_ && !over();
+    if (TakeInput(result, buffer, now)) ReadInput(buffer, now);
+    reading = !broken_ && !over() && now < deadline;
     if (!reading) StopReadingHere();
     DriveAndRelease();
   }
@@ -258,7 +270,7 @@ bool Connection::MayReadHere() {
   called_since_check_ = true;
   const bool alone = session_.open_streams() == 0 &&
                      reader_ != Reader::kCaller && interest_ != 0 && !broken_ &&
-                     !session_.closed();
+                     !session_.closed() && can_read_here_;
   if (!alone) {
     lone_calls_ = 0;
     return false;
@@ -266,7 +278,9 @@ bool Connection::MayReadHere() {
   if (reader_ == Reader::kLoop && ++lone_calls_ < kLoneCalls) return false;
   if (!reader_wake_.valid()) {
     reader_wake_ = FileDescriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (!reader_wake_.valid()) return false;
+    can_read_here_ = reader_wake_.valid() &&
+                     PrepareToWait(socket_.get(), kReadWaitTime).ok();
+    if (!can_read_here_) return false;
   }
   if (reader_ == Reader::kLoop) {
     reader_check_at_ = MonotonicTime::Now() + kReaderCheckTime;
@@ -275,24 +289,25 @@ bool Connection::MayReadHere() {
   return true;
 }
 
-// False when the deadline has passed.
-bool Connection::WaitForInput(MonotonicTime deadline) {
-  // Not closed while it has a reader: see UpdateLoop.
+// Without the role: nobody else reads (OnReady, UpdateLoop).
+IoResult Connection::AwaitInput(std::span<char> buffer, MonotonicTime deadline,
+                                bool first) {
+  const MonotonicTime now = MonotonicTime::Now();
+  if (first && now + kReadWaitTime < deadline) {
+    return WaitAndReadSome(reading_fd_, buffer.data(), buffer.size());
+  }
   pollfd fds[] = {{.fd = reading_fd_, .events = POLLIN, .revents = 0},
                   {.fd = reader_wake_.get(), .events = POLLIN, .revents = 0}};
-  timespec timeout = {};
-  if (!deadline.is_infinite()) {
-    const int64_t left = std::max<int64_t>(
-        0, deadline.nanoseconds() - MonotonicTime::Now().nanoseconds());
-    timeout = {.tv_sec = left / 1'000'000'000, .tv_nsec = left % 1'000'000'000};
-  }
-  const int ready =
-      ppoll(fds, 2, deadline.is_infinite() ? nullptr : &timeout, nullptr);
+  const int64_t left =
+      std::max<int64_t>(0, deadline.nanoseconds() - now.nanoseconds());
+  const timespec timeout = {.tv_sec = left / 1'000'000'000,
+                            .tv_nsec = left % 1'000'000'000};
+  ppoll(fds, 2, deadline.is_infinite() ? nullptr : &timeout, nullptr);
   if ((fds[1].revents & POLLIN) != 0) {
     uint64_t count;
     (void)!read(reader_wake_.get(), &count, sizeof(count));
   }
-  return ready != 0;
+  return ReadSome(reading_fd_, buffer.data(), buffer.size());
 }
 
 void Connection::StopReadingHere() {

@@ -139,8 +139,12 @@ class Connection : public std::enable_shared_from_this<Connection>,
   void OnTimer();
   void ReadInput(std::span<char> buffer, MonotonicTime now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // What a read has brought; false when there is nothing more to be read.
+  bool TakeInput(const IoResult& result, std::span<char> buffer,
+                 MonotonicTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   bool MayReadHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
-  bool WaitForInput(MonotonicTime deadline);
+  IoResult AwaitInput(std::span<char> buffer, MonotonicTime deadline,
+                      bool first);
   void StopReadingHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void WriteOutput() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void UpdateInterest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
@@ -178,6 +182,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
       MonotonicTime::InfiniteFuture();
   bool called_since_check_ ABSL_GUARDED_BY(role_) = false;
   FileDescriptor reader_wake_;  // An eventfd; set before the first kCaller.
+  bool can_read_here_ ABSL_GUARDED_BY(role_) = true;
   std::atomic<bool> reader_waits_{false};  // In poll, or about to be.
 
   bool write_blocked_ ABSL_GUARDED_BY(role_) = false;

@@ -143,6 +143,7 @@ bool EventLoop::Post(absl::AnyInvocable<void()> function) {
     MutexLock lock(mutex_);
     if (stopping_) return false;
     posted_.push_back(std::move(function));
+    has_posted_.store(true, std::memory_order_seq_cst);
   }
   WakeUpIfSleeping();
   return true;
@@ -182,6 +183,7 @@ void EventLoop::RequestStop() {
   {
     MutexLock lock(mutex_);
     stopping_ = true;
+    has_posted_.store(true, std::memory_order_seq_cst);
   }
   WakeUpIfSleeping();
 }
@@ -201,10 +203,10 @@ void EventLoop::WaitUntilEnded() {
 }
 
 void EventLoop::WakeUpIfSleeping() {
-  // The caller has changed what mutex_ guards. Either the loop looks there
-  // later than that; or it looked before, and had set sleeping_ first, which we
-  // then see because we held mutex_ after it.
-  if (!sleeping_.load(std::memory_order_relaxed)) return;
+  // The caller has set has_posted_. Either the loop sees that before it sleeps;
+  // or it looked before, and had set sleeping_ first, which we then see: all
+  // four accesses are in one order.
+  if (!sleeping_.load(std::memory_order_seq_cst)) return;
   if (!sleeping_.exchange(false, std::memory_order_relaxed)) return;
   const uint64_t one = 1;
   ssize_t written;
@@ -263,9 +265,10 @@ void EventLoop::FlushSoon(Flushable* item) {
 bool EventLoop::Drive() {
   loop_of_this_thread = this;
   now_ = MonotonicTime::Now();
+  // What another driver has left of its turn comes first, be it the last.
+  if (!Settle()) return false;
   while (!last_turn_) {
-    // What another driver has left of its turn comes first.
-    if (!Settle() || !CallHandlers()) return false;
+    if (!CallHandlers()) return false;
     RunTimers();
     if (!Settle()) return false;
     RunPosted();
@@ -288,9 +291,8 @@ void EventLoop::End() {
 }
 
 MonotonicTime EventLoop::PrepareToSleep() {
-  sleeping_.store(true, std::memory_order_relaxed);
-  MutexLock lock(mutex_);
-  if (!posted_.empty() || stopping_ || !to_flush_.empty()) {
+  sleeping_.store(true, std::memory_order_seq_cst);
+  if (has_posted_.load(std::memory_order_seq_cst) || !to_flush_.empty()) {
     sleeping_.store(false, std::memory_order_relaxed);
     return MonotonicTime();
   }
@@ -342,10 +344,13 @@ bool EventLoop::RunErrands() {
   while (first_errand_ != nullptr) {
     Errand* const errand = first_errand_;
     first_errand_ = errand->next_;
-    if (!errand->StaysHere(/*last=*/first_errand_ == nullptr)) continue;
+    StandbyDrivers* const standby = standby_.load(std::memory_order_relaxed);
+    const bool may_stall = standby == nullptr || standby->CoverAllLoops();
+    if (!errand->StaysHere(/*last=*/first_errand_ == nullptr, may_stall)) {
+      continue;
+    }
     loop_of_this_thread = nullptr;
     const LoopBaton::Mark mark = baton_.Lend();
-    StandbyDrivers* const standby = standby_.load(std::memory_order_relaxed);
     if (standby != nullptr) standby->OnLent();
     errand->RunErrand();
     if (!baton_.Reclaim(mark)) {
@@ -372,8 +377,10 @@ void EventLoop::RunTimers() {
 }
 
 void EventLoop::RunPosted() {
+  if (!has_posted_.load(std::memory_order_relaxed)) return;
   {
     MutexLock lock(mutex_);
+    has_posted_.store(false, std::memory_order_relaxed);
     running_.swap(posted_);
     last_turn_ = stopping_;  // Post() has accepted nothing since.
   }

@@ -60,9 +60,11 @@ class EventLoop {
   class Errand {
    public:
     virtual ~Errand() = default;
-    // On the loop's thread, first; `last`: no other errand waits. False: it has
-    // gone elsewhere, and is not to be run.
-    virtual bool StaysHere(bool /*last*/) { return true; }
+    // On the loop's thread, first; `last`: no other errand waits. `may_stall`:
+    // somebody stands by for the loop, or nobody ever does; else it is held up
+    // until the errand is over. False: the errand has gone elsewhere, and is
+    // not to be run.
+    virtual bool StaysHere(bool /*last*/, bool /*may_stall*/) { return true; }
     // Without the loop: OnLoopThread() is false, blocking is allowed.
     virtual void RunErrand() = 0;
     // Right after it. On the loop's thread when `on_loop`; else the loop was
@@ -228,6 +230,8 @@ class EventLoop {
 
   // The loop waits, or is about to, and nobody has woken it yet.
   std::atomic<bool> sleeping_{false};
+  // posted_ or stopping_ has changed: without it, a turn need not lock mutex_.
+  std::atomic<bool> has_posted_{false};
   std::atomic<bool> ended_{false};  // The thread is (as good as) gone.
 
   Mutex mutex_;
@@ -252,6 +256,8 @@ class EventLoopGroup {
   EventLoop* Next();
   EventLoop* at(size_t index) { return loops_.at(index).get(); }
   size_t size() const { return loops_.size(); }
+  // nullptr when nobody stands by.
+  const StandbyDrivers* standby() const { return standby_.get(); }
 
  private:
   EventLoopGroup();

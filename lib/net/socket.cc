@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <system_error>
@@ -191,21 +192,46 @@ void FileDescriptor::Close() {
   if (fd_ >= 0) close(std::exchange(fd_, -1));
 }
 
-IoResult ReadSome(int fd, char* buffer, size_t size) {
+namespace {
+
+IoResult Receive(int fd, char* buffer, size_t size, int flags) {
   if (size == 0) return {};  // recv would say 0, as at the end of the stream.
   ssize_t result;
   do {
-    result = recv(fd, buffer, size, 0);
+    result = recv(fd, buffer, size, flags);
   } while (result < 0 && errno == EINTR);
   if (result == 0) return {.kind = IoResult::kEndOfStream};
   return ToIoResult(result);
+}
+
+}  // namespace
+
+IoResult ReadSome(int fd, char* buffer, size_t size) {
+  return Receive(fd, buffer, size, MSG_DONTWAIT);
+}
+
+absl::Status PrepareToWait(int fd, absl::Duration timeout) {
+  const timeval limit = absl::ToTimeval(timeout);
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0) {
+    return ErrnoToStatus(errno, "SO_RCVTIMEO");
+  }
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0) {
+    return ErrnoToStatus(errno, "O_NONBLOCK");
+  }
+  return absl::OkStatus();
+}
+
+IoResult WaitAndReadSome(int fd, char* buffer, size_t size) {
+  return Receive(fd, buffer, size, 0);
 }
 
 IoResult WriteSome(int fd, std::string_view bytes) {
   if (bytes.empty()) return {};
   ssize_t result;
   do {
-    result = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    result =
+        send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   } while (result < 0 && errno == EINTR);
   return ToIoResult(result);
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "absl/status/statusor.h"
 #include "tern/lib/net/address.h"
 
@@ -30,8 +31,9 @@ class FileDescriptor {
   int fd_ = -1;
 };
 
-// What one system call on a non-blocking socket did. EINTR is retried inside;
-// SIGPIPE cannot happen (MSG_NOSIGNAL). No bytes asked for is kOk with none.
+// What one system call on a socket did that does not block, whatever the
+// socket's mode. EINTR is retried inside; SIGPIPE cannot happen (MSG_NOSIGNAL).
+// No bytes asked for is kOk with none.
 struct IoResult {
   enum Kind { kOk, kWouldBlock, kEndOfStream, kError };
   Kind kind = kOk;
@@ -40,6 +42,11 @@ struct IoResult {
 };
 IoResult ReadSome(int fd, char* buffer, size_t size);
 IoResult WriteSome(int fd, std::string_view bytes);
+
+// For WaitAndReadSome, once.
+absl::Status PrepareToWait(int fd, absl::Duration timeout);
+// ReadSome, but waits for something to read; kWouldBlock after the timeout.
+IoResult WaitAndReadSome(int fd, char* buffer, size_t size);
 
 // The text of an errno, as in "connection refused".
 std::string ErrnoText(int error);

@@ -31,14 +31,15 @@ absl::StatusOr<std::unique_ptr<StandbyDrivers>> StandbyDrivers::Create(
 
 StandbyDrivers::StandbyDrivers(std::vector<EventLoop*> loops, int max_threads)
     : loops_(std::move(loops)),
-      max_threads_(max_threads),
-      marks_(loops_.size()) {}
+      spare_(static_cast<size_t>(max_threads)),
+      marks_(loops_.size()),
+      max_threads_(static_cast<size_t>(max_threads)) {}
 
 StandbyDrivers::~StandbyDrivers() { Stop(); }
 
 absl::Status StandbyDrivers::AddThread() {
   TERN_ASSIGN_OR_RETURN(std::thread thread,
-                        StartThread("tern-standby", [this] { StandBy(); }));
+                        StartThread("tern-standby", [this] { Serve(); }));
   threads_.push_back(std::move(thread));
   return absl::OkStatus();
 }
@@ -50,7 +51,20 @@ void StandbyDrivers::WakeWatcher() {
 }
 
 void StandbyDrivers::StandBy() {
-  while (EventLoop* const loop = WaitForStalledLoop()) loop->Drive();
+  AddSpare();
+  Serve();
+}
+
+void StandbyDrivers::Serve() {
+  while (EventLoop* const loop = WaitForStalledLoop()) {
+    loop->Drive();
+    AddSpare();
+  }
+}
+
+void StandbyDrivers::AddSpare() {
+  MutexLock lock(mutex_);
+  spare_.fetch_add(1, std::memory_order_seq_cst);
 }
 
 EventLoop* StandbyDrivers::WaitForStalledLoop() {
@@ -62,10 +76,12 @@ EventLoop* StandbyDrivers::WaitForStalledLoop() {
   watched_ = false;
   --waiting_;
   duty_.NotifyOne();
-  if (loop != nullptr && waiting_ == 0 &&
-      threads_.size() < static_cast<size_t>(max_threads_)) {
+  if (loop != nullptr && waiting_ == 0 && threads_.size() < max_threads_) {
     if (absl::Status added = AddThread(); !added.ok()) {
       TERN_LOG(kWarning) << "no thread to watch the event loops: " << added;
+      spare_.fetch_sub(max_threads_ - threads_.size(),
+                       std::memory_order_seq_cst);
+      max_threads_ = threads_.size();
     }
   }
   return loop;
@@ -97,8 +113,11 @@ EventLoop* StandbyDrivers::Look(bool* changed) {
     const LoopBaton::Mark mark = loops_[i]->baton_.Look();
     if (std::exchange(marks_[i], mark) != mark) {
       *changed = true;
-    } else if (loops_[i]->baton_.Take(mark)) {
-      return loops_[i];
+    } else if (LoopBaton::IsLent(mark)) {
+      // First, so that nobody counts on this thread while it drives.
+      spare_.fetch_sub(1, std::memory_order_seq_cst);
+      if (loops_[i]->baton_.Take(mark)) return loops_[i];
+      spare_.fetch_add(1, std::memory_order_seq_cst);
     }
   }
   return nullptr;

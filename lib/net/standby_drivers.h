@@ -24,6 +24,9 @@ namespace tern::net {
 // joins these when its errand is over. While nothing happens, the watcher
 // sleeps without a timeout.
 //
+// While there are fewer of them than loops, no errand may stall: see
+// CoverAllLoops().
+//
 // Thread-safe. Outlived by the loops.
 class StandbyDrivers {
  public:
@@ -31,7 +34,7 @@ class StandbyDrivers {
   static constexpr absl::Duration kStallTime = absl::Milliseconds(5);
 
   // Starts the first thread; more, up to `max_threads`, when that one is needed
-  // elsewhere. (When all are, errands that stall do hold up their loops.)
+  // elsewhere.
   static absl::StatusOr<std::unique_ptr<StandbyDrivers>> Create(
       std::vector<EventLoop*> loops, int max_threads);
   ~StandbyDrivers();  // Stop().
@@ -43,8 +46,18 @@ class StandbyDrivers {
     if (resting_.load(std::memory_order_seq_cst)) WakeWatcher();
   }
 
+  // The loops, before each errand: whether it may stall. A loop that is lent
+  // after this has said so is taken over when it must be, whatever becomes of
+  // the others meanwhile: each of those can stall once, then it asks again.
+  bool CoverAllLoops() const {
+    return spare_.load(std::memory_order_seq_cst) >= loops_.size();
+  }
+
   // For a thread that has lost its loop. Returns after Stop().
   void StandBy();
+
+  // Whether the watcher sleeps until a loop is lent.
+  bool resting() const { return resting_.load(std::memory_order_relaxed); }
 
   // Once all loops have ended. Waits for errands that still run on these
   // threads.
@@ -54,22 +67,28 @@ class StandbyDrivers {
   StandbyDrivers(std::vector<EventLoop*> loops, int max_threads);
   absl::Status AddThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeWatcher();
+  // Watches and drives until Stop().
+  void Serve();
+  void AddSpare();
   // nullptr after Stop().
   EventLoop* WaitForStalledLoop();
   EventLoop* Watch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Takes a loop that is lent as it was at the last look. `*changed`: whether
-  // anything has happened since.
+  // Takes a loop that is lent as it was at the last look: the caller is one
+  // fewer to spare then. `*changed`: whether anything has happened since.
   EventLoop* Look(bool* changed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::vector<EventLoop*> loops_;
-  const int max_threads_;
 
   std::atomic<bool> resting_{false};
+  // Threads that can take over a loop, those that may yet be started included.
+  // Changed with mutex_ held.
+  std::atomic<size_t> spare_;
 
   Mutex mutex_;
   CondVar changed_;  // For the watcher: wake up, or stop.
   CondVar duty_;     // For the others: somebody must watch, or stop.
   std::vector<LoopBaton::Mark> marks_ ABSL_GUARDED_BY(mutex_);  // Of loops_.
+  size_t max_threads_ ABSL_GUARDED_BY(mutex_);
   bool watched_ ABSL_GUARDED_BY(mutex_) = false;
   int waiting_ ABSL_GUARDED_BY(mutex_) = 0;  // Threads here, the watcher too.
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

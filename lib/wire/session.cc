@@ -16,15 +16,16 @@ constexpr absl::Duration kDrainPingTimeout = absl::Seconds(1);
 
 }  // namespace
 
-Session::Session(const SessionOptions& options, SessionVisitor* visitor,
+Session::Session(const SessionOptions* options, SessionVisitor* visitor,
                  MonotonicTime now)
-    : options_(options),
+    : options_(*options),
       visitor_(visitor),
       now_(now),
+      is_client_(options->role == Role::kClient),
       started_at_(now),
       last_receive_(now),
-      receive_window_(options.hello.connection_window_bytes) {
-  NotePeerLimits();
+      receive_window_(options->hello.connection_window_bytes) {
+  NotePeerLimits(Hello());
   if (is_client()) AppendGreeting();
 }
 
@@ -38,7 +39,7 @@ Stream* Session::Open(StreamId id, MonotonicTime deadline) {
   Stream* const stream = streams_.Add(id);
   stream->deadline_ = deadline;
   stream->opened_at_ = now_;
-  stream->send_window_ = peer_hello_.stream_window_bytes;
+  stream->send_window_ = peer_.stream_window_bytes;
   stream->receive_window_ = options_.hello.stream_window_bytes;
   earliest_deadline_ = std::min(earliest_deadline_, deadline);
   return stream;
@@ -133,9 +134,7 @@ MonotonicTime Session::KeepaliveTime() const {
   if (streams_.empty() || !has_peer_hello_) {
     return MonotonicTime::InfiniteFuture();
   }
-  return std::max(last_receive_, busy_since_) +
-         std::max(options_.keepalive_interval,
-                  absl::Milliseconds(peer_hello_.min_ping_interval_ms));
+  return std::max(last_receive_, busy_since_).After(keepalive_interval_ns_);
 }
 
 void Session::PauseReceiving(bool paused, MonotonicTime now) {
@@ -220,9 +219,8 @@ Session::StartBlock Session::CanStart() const {
   if (closed_ || goaway_received_ || next_id_ > kMaxStreamId) {
     return StartBlock::kClosing;
   }
-  return streams_.size() >= peer_hello_.max_concurrent_calls
-             ? StartBlock::kFull
-             : StartBlock::kNone;
+  return streams_.size() >= peer_.max_concurrent_calls ? StartBlock::kFull
+                                                       : StartBlock::kNone;
 }
 
 // Whether a call that is refused for their number shows a fault of the
@@ -241,7 +239,7 @@ void Session::Drain(std::string_view reason, MonotonicTime now) {
   const Entry entry(this);
   now_ = now;
   if (closed_ || drain_ != DrainPhase::kNone) return;
-  drain_reason_ = std::string(reason);
+  drain_reason_ = std::make_unique<const std::string>(reason);
   if (!has_peer_hello_) {
     return CloseWith(ErrorCode::kNoError, reason,
                      absl::StatusCode::kUnavailable, Farewell::kGoAway,
@@ -257,7 +255,7 @@ void Session::SendFinalGoAway() {
   drain_ = DrainPhase::kFinal;
   drain_final_at_ = MonotonicTime::InfiniteFuture();
   goaway_last_ = highest_id_;
-  AppendGoAway(highest_id_, ErrorCode::kNoError, drain_reason_);
+  AppendGoAway(highest_id_, ErrorCode::kNoError, *drain_reason_);
   MaybeFinishDrain();
 }
 

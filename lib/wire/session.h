@@ -41,6 +41,22 @@ struct SessionOptions {
   absl::Duration keepalive_timeout = absl::Seconds(20);
 };
 
+// Of the peer's HELLO, what it holds this side to.
+struct PeerLimits {
+  explicit PeerLimits(const Hello& hello)
+      : max_frame_bytes(hello.max_frame_bytes),
+        max_message_bytes(hello.max_message_bytes),
+        stream_window_bytes(hello.stream_window_bytes),
+        max_concurrent_calls(hello.max_concurrent_calls),
+        metadata(hello.metadata) {}
+
+  uint32_t max_frame_bytes;
+  uint32_t max_message_bytes;
+  uint32_t stream_window_bytes;
+  uint32_t max_concurrent_calls;
+  MetadataLimits metadata;
+};
+
 // A message to send: `write` is called once, with room for `size` bytes, before
 // the call that was given it returns.
 struct OutgoingMessage {
@@ -139,8 +155,9 @@ class SessionVisitor {
 // drives it.
 class Session {
  public:
-  // The visitor outlives the session.
-  Session(const SessionOptions& options, SessionVisitor* visitor,
+  // Options and visitor outlive the session: idle ones are many, and all of a
+  // server's have the same options.
+  Session(const SessionOptions* options, SessionVisitor* visitor,
           MonotonicTime now);
   ~Session();
   Session(const Session&) = delete;
@@ -227,9 +244,9 @@ class Session {
   // The time that the session was last told.
   MonotonicTime now() const { return now_; }
   const Hello& local_hello() const { return options_.hello; }
-  // The defaults until the peer's has come.
-  const Hello& peer_hello() const { return peer_hello_; }
   bool has_peer_hello() const { return has_peer_hello_; }
+  // What that said (OnHello's has all of it), or the defaults.
+  const PeerLimits& peer_limits() const { return peer_; }
   size_t open_streams() const { return streams_.size(); }
   bool draining() const { return drain_ != DrainPhase::kNone; }
   // Calls `function` for each stream that the host still has; it may end any of
@@ -357,12 +374,12 @@ class Session {
   // Client: what makes up the request is in out_.
   void NoteRequestEnd(Stream& stream);
   void Pump();
-  void NotePeerLimits();
+  void NotePeerLimits(const Hello& peer);
   absl::Status BlockTooLong(size_t bytes) const;
   absl::Status CheckMetadata(
       const std::vector<MetadataEntryView>& metadata) const;
   bool Allows(const OutgoingMessage& message) const {
-    return message.size <= peer_hello_.max_message_bytes;
+    return message.size <= peer_.max_message_bytes;
   }
   absl::Status MessageTooLong(const OutgoingMessage& message) const;
   ABSL_ATTRIBUTE_NOINLINE absl::Status FinishChecked(
@@ -404,18 +421,19 @@ class Session {
                  bool nothing_started);
   MonotonicTime KeepaliveTime() const;
 
-  const SessionOptions options_;
+  bool is_client() const { return is_client_; }
+
+  const SessionOptions& options_;
   SessionVisitor* const visitor_;
   MonotonicTime now_;
-
+  const bool is_client_;
   bool closed_ = false;
-  bool is_client() const { return options_.role == Role::kClient; }
 
   // Receiving.
-  size_t preface_received_ = 0;
   bool has_peer_hello_ = false;
-  Hello peer_hello_;
   bool receiving_paused_ = false;
+  uint32_t preface_received_ = 0;  // Bytes.
+  PeerLimits peer_{Hello()};
   std::string partial_;  // A frame that is not complete yet.
   MonotonicTime partial_since_;
   MonotonicTime started_at_;
@@ -445,7 +463,7 @@ class Session {
 
   // The connection's end.
   DrainPhase drain_ = DrainPhase::kNone;
-  std::string drain_reason_;
+  std::unique_ptr<const std::string> drain_reason_;
   MonotonicTime drain_final_at_ = MonotonicTime::InfiniteFuture();
   bool drain_acknowledged_ = false;      // The client knows of the drain.
   StreamId goaway_last_ = kMaxStreamId;  // The lowest sent or received.
@@ -459,6 +477,7 @@ class Session {
   uint64_t payload_frames_sent_ = 0;
 
   // Keepalive.
+  int64_t keepalive_interval_ns_ = INT64_MAX;  // With the peer's HELLO.
   MonotonicTime busy_since_;  // When streams_ stopped being empty.
   MonotonicTime ping_sent_at_ = MonotonicTime::InfiniteFuture();
 };

@@ -271,17 +271,15 @@ void Session::ReceiveHello(const Frame& frame) {
   }
   has_peer_hello_ = true;
   send_window_ +=
-      hello->connection_window_bytes - peer_hello_.connection_window_bytes;
-  const int64_t more =
-      hello->stream_window_bytes - peer_hello_.stream_window_bytes;
-  peer_hello_ = *std::move(hello);
-  NotePeerLimits();
+      hello->connection_window_bytes - Hello::kMinConnectionWindowBytes;
+  const int64_t more = hello->stream_window_bytes - peer_.stream_window_bytes;
+  NotePeerLimits(*hello);
   for (StreamId id : streams_.Ids()) {
     Stream& stream = *streams_.Find(id);
     stream.send_window_ += more;
     if (stream.send_queue_ != nullptr) MakeReady(stream);
   }
-  visitor_->OnHello(peer_hello_);
+  visitor_->OnHello(*hello);
 }
 
 bool Session::RefusePayload(size_t bytes, int64_t left, StreamId stream) {

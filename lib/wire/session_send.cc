@@ -124,14 +124,18 @@ void Session::AppendStatusFrame(StreamId stream, FrameType type,
 }
 
 // What the peer's HELLO (or its default) means for our frames.
-void Session::NotePeerLimits() {
+void Session::NotePeerLimits(const Hello& peer) {
+  peer_ = PeerLimits(peer);
   const bool checksums =
-      (options_.hello.features & peer_hello_.features & kFeatureChecksum) != 0;
+      (options_.hello.features & peer.features & kFeatureChecksum) != 0;
   checksum_bytes_ = checksums ? kChecksumBytes : 0;
-  max_block_bytes_ = std::min<uint32_t>(
-      kMaxHeaderBlockBytes, peer_hello_.max_frame_bytes - checksum_bytes_);
-  max_body_bytes_ = std::min(peer_hello_.max_frame_bytes, kMaxChunkFrameBytes) -
-                    checksum_bytes_;
+  max_block_bytes_ = std::min<uint32_t>(kMaxHeaderBlockBytes,
+                                        peer.max_frame_bytes - checksum_bytes_);
+  max_body_bytes_ =
+      std::min(peer.max_frame_bytes, kMaxChunkFrameBytes) - checksum_bytes_;
+  keepalive_interval_ns_ = absl::ToInt64Nanoseconds(
+      std::max(options_.keepalive_interval,
+               absl::Milliseconds(peer.min_ping_interval_ms)));
 }
 
 absl::Status Session::BlockTooLong(size_t bytes) const {
@@ -143,7 +147,7 @@ absl::Status Session::BlockTooLong(size_t bytes) const {
 absl::Status Session::CheckMetadata(
     const std::vector<MetadataEntryView>& metadata) const {
   absl::Status status;
-  MetadataChecker checker(peer_hello_.metadata);
+  MetadataChecker checker(peer_.metadata);
   for (const auto& [key, value] : metadata) {
     status.Update(checker.Add(key, value));
   }
@@ -156,7 +160,7 @@ absl::Status Session::MessageTooLong(const OutgoingMessage& message) const {
   return absl::ResourceExhaustedError(
       absl::StrCat(is_client() ? "request of " : "response of ", message.size,
                    " bytes exceeds the ", is_client() ? "server" : "client",
-                   "'s limit of ", peer_hello_.max_message_bytes, " bytes"));
+                   "'s limit of ", peer_.max_message_bytes, " bytes"));
 }
 
 bool Session::FitsOneFrame(const Stream& stream, size_t block_bytes,

@@ -267,7 +267,8 @@ class RequiredService final : public RequiredTester::Service {
 
 TEST(RequiredFields, MissingOnesAreAnErrorOnTheSideThatLeftThemOut) {
   RequiredService service;
-  Server server({.listen = {"127.0.0.1:0"}});
+  Server server({.listen = {"127.0.0.1:0"},
+                 .handler_threads = HandlerThreadsOfThisRun()});
   server.Register(&service);
   ASSERT_TRUE(server.Start().ok());
   const auto channel = Channel::Create(server.addresses()[0]);
@@ -286,7 +287,8 @@ TEST(RequiredFields, MissingOnesAreAnErrorOnTheSideThatLeftThemOut) {
 // A client that leaves a required field out, or sends something else.
 TEST(RequiredFields, ARequestThatCannotBeParsedIsRefused) {
   RequiredService service;
-  Server server({.listen = {"127.0.0.1:0"}});
+  Server server({.listen = {"127.0.0.1:0"},
+                 .handler_threads = HandlerThreadsOfThisRun()});
   server.Register(&service);
   ASSERT_TRUE(server.Start().ok());
   const auto channel = Channel::Create(server.addresses()[0]);

@@ -36,7 +36,10 @@ TEST_F(CancelTest, EndsACallThatWaitsForAPlaceOnTheConnection) {
 
 TEST_F(CancelTest, EndsACallInTheServersQueueUnrun) {
   service_.OnCall(holdup_.Handler());
-  StartServer({.loop_threads = 1, .worker_threads = 1});
+  // On workers, in every run: it is about their queue.
+  StartServer({.loop_threads = 1,
+               .worker_threads = 1,
+               .handler_threads = HandlerThreads::kWorkers});
   const auto channel = Connect();
   const auto first = StartCall(*channel, "first");
   ASSERT_TRUE(holdup_.WaitForEntered());

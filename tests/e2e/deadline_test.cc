@@ -138,7 +138,10 @@ TEST_F(DeadlineTest, CancelsTheHandler) {
 // The server itself lets a call go whose turn does not come in time.
 TEST_F(DeadlineTest, EndsACallInTheServersQueueUnrun) {
   service_.OnCall(holdup_.Handler());
-  StartServer({.loop_threads = 1, .worker_threads = 1});
+  // On workers, in every run: it is about their queue.
+  StartServer({.loop_threads = 1,
+               .worker_threads = 1,
+               .handler_threads = HandlerThreads::kWorkers});
   const auto channel = Connect();
   const auto first = StartCall(*channel, "first");
   ASSERT_TRUE(holdup_.WaitForEntered());

@@ -119,7 +119,9 @@ TEST_F(DrainTest, NeedsAServerThatRuns) {
 
 TEST_F(DrainTest, StopEndsCallsAndWaitsForTheirHandlers) {
   service_.OnCall(holdup_.HandlerThatHeedsCancellation());
-  StartServer({.worker_threads = 1});
+  // On workers, in every run: it is about their queue.
+  StartServer(
+      {.worker_threads = 1, .handler_threads = HandlerThreads::kWorkers});
   const auto channel = Connect();
   const auto running = StartCall(*channel, "running");
   ASSERT_TRUE(holdup_.WaitForEntered());

@@ -31,7 +31,11 @@ class OverloadTest : public EndToEnd {
 
 TEST_F(OverloadTest, AFullQueueRefusesTheCallThatCanWaitLongest) {
   service_.OnCall(holdup_.Handler());
-  StartServer({.loop_threads = 1, .worker_threads = 1, .max_queued_calls = 2});
+  // On workers, in every run: it is about their queue.
+  StartServer({.loop_threads = 1,
+               .worker_threads = 1,
+               .handler_threads = HandlerThreads::kWorkers,
+               .max_queued_calls = 2});
   const auto channel = Connect();
   std::vector<std::shared_ptr<PendingCall>> served = {
       KeepTheWorkerBusy(*channel)};
@@ -144,7 +148,10 @@ TEST_F(OverloadTest, RequestsBeyondTheMemoryBudgetAreRefused) {
 // L24: handlers in every worker keep no other part of the server.
 TEST_F(OverloadTest, ABusyPoolStillLetsDeadlinesCancelsAndDrainWork) {
   service_.OnCall(holdup_.Handler());
-  StartServer({.loop_threads = 1, .worker_threads = 1});
+  // On workers, in every run: it is about their queue.
+  StartServer({.loop_threads = 1,
+               .worker_threads = 1,
+               .handler_threads = HandlerThreads::kWorkers});
   const auto channel = Connect();
   const auto busy = KeepTheWorkerBusy(*channel);
 

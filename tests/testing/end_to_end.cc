@@ -1,5 +1,6 @@
 #include "tests/testing/end_to_end.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <optional>
@@ -147,8 +148,20 @@ EndToEnd::~EndToEnd() {
   holdup_.LetGo();  // A server that stops waits for its handlers.
 }
 
+HandlerThreads HandlerThreadsOfThisRun() {
+  const char* const name = getenv("TERN_TEST_HANDLER_THREADS");
+  if (name == nullptr) return HandlerThreads::kAdaptive;
+  if (std::string_view(name) == "workers") return HandlerThreads::kWorkers;
+  if (std::string_view(name) == "loops") return HandlerThreads::kLoops;
+  ADD_FAILURE() << "TERN_TEST_HANDLER_THREADS=" << name;
+  return HandlerThreads::kAdaptive;
+}
+
 void EndToEnd::StartServer(ServerOptions options) {
   if (options.listen.empty()) options.listen = {"127.0.0.1:0"};
+  if (options.handler_threads == HandlerThreads::kAdaptive) {
+    options.handler_threads = HandlerThreadsOfThisRun();
+  }
   server_ = std::make_unique<Server>(std::move(options));
   server_->Register(&service_);
   const absl::Status status = server_->Start();

@@ -108,12 +108,18 @@ Message MessageWith(std::string_view text);
                                   absl::StatusCode code, Certainty certainty,
                                   CallPhase phase);
 
+// Where the handlers of tests run that do not say so themselves: the fast path
+// and the slow one have the same tests. $TERN_TEST_HANDLER_THREADS: "workers"
+// or "loops"; not set: adaptive, as servers are by default.
+HandlerThreads HandlerThreadsOfThisRun();
+
 // A server of `service_` on a free port of 127.0.0.1, and channels to it.
 class EndToEnd : public ::testing::Test {
  protected:
   ~EndToEnd() override;
 
-  // `listen` is filled in when it is empty.
+  // `listen` is filled in when it is empty, and handler_threads by
+  // HandlerThreadsOfThisRun() when it is adaptive.
   void StartServer(ServerOptions options = {});
   // Stops the server, if there is one, and waits for its handlers.
   void StopServer() { server_.reset(); }

@@ -134,10 +134,10 @@ std::string_view NameOf(Certainty certainty) {
   return "?";
 }
 
-RecordingHost::RecordingHost(const wire::SessionOptions& options,
-                             MonotonicTime now)
-    : is_client_(options.role == wire::Role::kClient),
-      session_(std::make_unique<Session>(options, this, now)) {}
+RecordingHost::RecordingHost(wire::SessionOptions options, MonotonicTime now)
+    : options_(std::move(options)),
+      is_client_(options_.role == wire::Role::kClient),
+      session_(std::make_unique<Session>(&options_, this, now)) {}
 
 RecordingHost::~RecordingHost() = default;
 
@@ -344,7 +344,8 @@ void RecordingHost::OnWritable(Stream& stream) {
   if (log_details) Log(absl::StrCat("writable ", stream.id()), &stream);
 }
 
-void RecordingHost::OnHello(const wire::Hello&) {
+void RecordingHost::OnHello(const wire::Hello& peer) {
+  peer_hello_ = peer;
   if (log_details) Log("hello", nullptr);
 }
 

@@ -51,11 +51,12 @@ std::string Pattern(size_t size, uint32_t seed = 0);
 //   writable 1                           closed ABUSE
 class RecordingHost : public wire::SessionVisitor {
  public:
-  explicit RecordingHost(const wire::SessionOptions& options,
-                         MonotonicTime now = {});
+  explicit RecordingHost(wire::SessionOptions options, MonotonicTime now = {});
   ~RecordingHost() override;
 
   wire::Session& session() { return *session_; }
+  // As OnHello had it.
+  const wire::Hello& peer_hello() const { return peer_hello_; }
 
   // The lines since the last time.
   std::vector<std::string> TakeEvents();
@@ -149,7 +150,9 @@ class RecordingHost : public wire::SessionVisitor {
   wire::StreamId Start(std::string_view method, const TestMessage* message,
                        MonotonicTime now, const CallArguments& arguments);
 
+  const wire::SessionOptions options_;
   const bool is_client_;
+  wire::Hello peer_hello_;
   std::vector<std::string> events_;
   std::string last_text_;
   absl::Status start_status_;

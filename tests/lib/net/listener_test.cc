@@ -41,7 +41,7 @@ class Client {
   // Waits until the server has closed the connection.
   bool SeesTheEnd() {
     char byte;
-    const IoResult result = ReadSome(socket_.get(), &byte, 1);
+    const IoResult result = WaitAndReadSome(socket_.get(), &byte, 1);
     return result.kind == IoResult::kEndOfStream ||
            (result.kind == IoResult::kError && result.error == ECONNRESET);
   }

@@ -20,7 +20,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "tern/lib/base/monotonic_time.h"
 #include "tests/lib/net/short_folder.h"
 
 namespace tern::net {
@@ -137,18 +139,18 @@ TEST(WriteSome, ToAClosedPeerIsAnErrorAndNoSignal) {
 std::atomic<int> signals_taken{0};
 
 // L5. A read that is interrupted many times goes on.
-TEST(ReadSome, GoesOnAfterSignals) {
+TEST(WaitAndReadSome, GoesOnAfterSignals) {
   struct sigaction action {};
   struct sigaction before;
   action.sa_handler = [](int) { ++signals_taken; };  // No SA_RESTART.
   ASSERT_EQ(sigaction(SIGUSR1, &action, &before), 0);
-  Pair pair(0);  // Blocking, as only that can be interrupted.
+  Pair pair(0);  // Without a time limit.
   std::atomic<bool> done{false};
   std::latch started(1);
   std::thread reader([&] {
     started.count_down();
     char buffer[1];
-    const IoResult result = ReadSome(pair.a.get(), buffer, sizeof(buffer));
+    const IoResult result = WaitAndReadSome(pair.a.get(), buffer, sizeof(buffer));
     EXPECT_EQ(result.kind, IoResult::kOk);
     EXPECT_EQ(result.bytes, 1u);
     done = true;
@@ -162,6 +164,23 @@ TEST(ReadSome, GoesOnAfterSignals) {
   EXPECT_EQ(WriteSome(pair.b.get(), "x").bytes, 1u);
   reader.join();
   sigaction(SIGUSR1, &before, nullptr);
+}
+
+TEST(WaitAndReadSome, WaitsNoLongerThanToldAndOthersNotAtAll) {
+  Pair pair;
+  ASSERT_TRUE(PrepareToWait(pair.a.get(), absl::Milliseconds(20)).ok());
+  char buffer[1];
+  const MonotonicTime before = MonotonicTime::Now();
+  EXPECT_EQ(WaitAndReadSome(pair.a.get(), buffer, 1).kind,
+            IoResult::kWouldBlock);
+  EXPECT_GE(MonotonicTime::Now() - before, absl::Milliseconds(19));
+  // The socket is in blocking mode now: these must not wait all the same.
+  EXPECT_EQ(ReadSome(pair.a.get(), buffer, 1).kind, IoResult::kWouldBlock);
+  const std::string bytes(1 << 20, 'x');
+  IoResult result;
+  while ((result = WriteSome(pair.a.get(), bytes)).kind == IoResult::kOk) {
+  }
+  EXPECT_EQ(result.kind, IoResult::kWouldBlock);
 }
 
 TEST(ErrnoToStatus, SaysWhatFailedAndWhy) {

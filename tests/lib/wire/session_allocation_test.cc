@@ -8,6 +8,7 @@
 #include "absl/base/config.h"
 #include "bench/unary_path/unary_calls.h"
 #include "gtest/gtest.h"
+#include "tern/lib/wire/session.h"
 
 namespace {
 
@@ -72,6 +73,16 @@ TEST_F(SessionAllocation, WhatIsKeptForSpeedIsGivenBack) {
   calls_.ReleaseMemory();
   // The host's own list of ready calls stays.
   EXPECT_LE(bytes_in_use, before + 128 * sizeof(void*));
+}
+
+// Of the 1,024 bytes that a server may spend on an idle connection (W6).
+TEST_F(SessionAllocation, AnIdleSessionHoldsNothingButItself) {
+  const size_t before = bytes_in_use;
+  bench::UnaryCalls calls;
+  calls.Run(1);
+  calls.ReleaseMemory();
+  EXPECT_LE(bytes_in_use, before + sizeof(void*)) << "the list of ready calls";
+  EXPECT_LE(sizeof(Session), 480u);
 }
 
 }  // namespace

@@ -25,14 +25,14 @@ TEST(SessionHello, BothSidesLearnTheOthersLimits) {
                               .max_concurrent_calls = 7,
                               .agent = "server"}});
   EXPECT_FALSE(pair.client.session().has_peer_hello());
-  EXPECT_EQ(pair.client.session().peer_hello().max_concurrent_calls, 100u);
+  EXPECT_EQ(pair.client.session().peer_limits().max_concurrent_calls, 100u);
   pair.Run();
   EXPECT_TRUE(pair.client.session().has_peer_hello());
-  EXPECT_EQ(pair.client.session().peer_hello().max_concurrent_calls, 7u);
-  EXPECT_EQ(pair.client.session().peer_hello().max_frame_bytes, 20'000u);
-  EXPECT_EQ(pair.client.session().peer_hello().agent, "server");
-  EXPECT_EQ(pair.server.session().peer_hello().max_message_bytes, 1000u);
-  EXPECT_EQ(pair.server.session().peer_hello().agent, "client");
+  EXPECT_EQ(pair.client.session().peer_limits().max_concurrent_calls, 7u);
+  EXPECT_EQ(pair.client.session().peer_limits().max_frame_bytes, 20'000u);
+  EXPECT_EQ(pair.client.peer_hello().agent, "server");
+  EXPECT_EQ(pair.server.session().peer_limits().max_message_bytes, 1000u);
+  EXPECT_EQ(pair.server.peer_hello().agent, "client");
 }
 
 TEST(SessionHello, TheServerIsSilentUntilItHasThePreface) {
