@@ -230,8 +230,7 @@ IoResult WriteSome(int fd, std::string_view bytes) {
   if (bytes.empty()) return {};
   ssize_t result;
   do {
-    result =
-        send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    result = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   } while (result < 0 && errno == EINTR);
   return ToIoResult(result);
 }

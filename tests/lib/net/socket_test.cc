@@ -150,7 +150,8 @@ TEST(WaitAndReadSome, GoesOnAfterSignals) {
   std::thread reader([&] {
     started.count_down();
     char buffer[1];
-    const IoResult result = WaitAndReadSome(pair.a.get(), buffer, sizeof(buffer));
+    const IoResult result =
+        WaitAndReadSome(pair.a.get(), buffer, sizeof(buffer));
     EXPECT_EQ(result.kind, IoResult::kOk);
     EXPECT_EQ(result.bytes, 1u);
     done = true;
