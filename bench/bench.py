@@ -7,6 +7,7 @@ all of them. README.md says what each workload means and how to read the tables.
 
 import argparse
 import json
+import math
 import os
 import platform
 import subprocess
@@ -108,6 +109,8 @@ class Session:
         if "calls_per_s" in values:
             size = options.get("bytes", 64)
             values["megabytes_per_s"] = values["calls_per_s"] * size / 1e6
+        if case.half_of:
+            values["rate_kept"] = values["calls_per_s"] / options["rate"]
         self.machines.append(machine)
         return values
 
@@ -177,7 +180,11 @@ def main():
                 "rounds": options.rounds,
                 "runs": results.runs,
                 "hello": results.hello,
-                "verdicts": [{"target": t, "value": v, "met": m} for t, v, m in verdicts],
+                # Infinity is no JSON.
+                "verdicts": [
+                    {"target": t, "value": v if v != math.inf else None, "met": m}
+                    for t, v, m in verdicts
+                ],
                 "noise": noise,
                 "failures": session.failures,
             }, file, indent=1)

@@ -1,6 +1,7 @@
 """What issue 3 wants of Tern, judged from the results."""
 
 import dataclasses
+import math
 import operator
 import statistics
 import typing
@@ -102,6 +103,17 @@ def _blocked(count):
     return lambda r: r.ratio(f"HOL{count}", "p99_us", "tern", "tern", other_case="HOL0")
 
 
+# Of the calls/s that were to be made. Below, a p99 near the p50 only says that all were late.
+_LEAST_KEPT = 0.95
+
+
+def _open_loop(results):
+    kept = results.median("W9", "tern", "rate_kept")
+    if kept is not None and kept < _LEAST_KEPT:
+        return math.inf
+    return results.ratio("W9", "p99_us", "tern", "tern", other_metric="p50_us")
+
+
 def _hello(metric):
     return lambda r: r.hello.get("tern", {}).get(metric)
 
@@ -137,8 +149,7 @@ TARGETS = [
     Target("HOL", f"p99 with {_WORKERS - 1} blocked", _le, 2, _blocked(_WORKERS - 1)),
     Target("HOL", f"p99 with {_WORKERS} blocked", _le, 2, _blocked(_WORKERS)),
     Target("W8", "CPU per call, dearest of cheapest", _le, 1.25, _scattering),
-    Target("W9", "p99, of p50", _le, 3,
-           lambda r: r.ratio("W9", "p99_us", "tern", "tern", other_metric="p50_us")),
+    Target("W9", "p99, of p50", _le, 3, _open_loop),
     Target("HELLO", "stripped MB", _le, 3, _hello("stripped_mb")),
     Target("HELLO", "shared libraries", _le, 7, _hello("shared_libraries")),
     Target("HELLO", "resident MB", _le, 5, _hello("resident_mb")),

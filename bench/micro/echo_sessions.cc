@@ -43,8 +43,10 @@ void EchoSessions::Server::OnHalfClose(wire::Stream& stream) {
 EchoSessions::EchoSessions(size_t message_bytes)
     : request_(message_bytes, 'x'),
       now_(MonotonicTime::FromNanoseconds(1'000'000'000)),
-      client_(Options(wire::Role::kClient), &client_visitor_, now_),
-      server_(Options(wire::Role::kServer), &server_visitor_, now_) {
+      client_options_(Options(wire::Role::kClient)),
+      server_options_(Options(wire::Role::kServer)),
+      client_(&client_options_, &client_visitor_, now_),
+      server_(&server_options_, &server_visitor_, now_) {
   server_visitor_.session = &server_;
   Carry(client_, server_);  // HELLO, both ways.
   Carry(server_, client_);
