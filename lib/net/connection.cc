@@ -137,15 +137,15 @@ void Connection::OnTimer() {
   }
   if (shut_down_ && now >= shut_down_at_ + kShutdownTimeout) broken_ = true;
   if (now >= reader_check_at_) {
-    reader_check_at_ = now + kReaderCheckTime;
-    if (!std::exchange(called_since_check_, false) &&
-        reader_ == Reader::kNobody) {
+    const bool called = std::exchange(called_since_check_, false);
+    if (reader_ == Reader::kNobody && !called) {
       reader_ = Reader::kLoop;
       lone_calls_ = 0;
     }
-    if (reader_ == Reader::kLoop) {
-      reader_check_at_ = MonotonicTime::InfiniteFuture();
-    }
+    // A long call needs no looks: StopReadingHere asks for the next.
+    const bool look_again = reader_ != Reader::kLoop && called;
+    reader_check_at_ =
+        look_again ? now + kReaderCheckTime : MonotonicTime::InfiniteFuture();
   }
   if (now >= idle_check_at_) {
     const bool idle = session_.open_streams() == 0;
@@ -300,6 +300,9 @@ void Connection::StopReadingHere() {
   const bool alone = session_.open_streams() == 0 && !broken_;
   reader_ = alone ? Reader::kNobody : Reader::kLoop;
   if (!alone) lone_calls_ = 0;
+  if (alone && reader_check_at_.is_infinite()) {
+    reader_check_at_ = MonotonicTime::Now() + kReaderCheckTime;
+  }
 }
 
 void Connection::WakeReader() {
