@@ -367,7 +367,13 @@ void Connection::UpdateInterest() {
     lone_calls_ = 0;
   }
   uint32_t next = EPOLLERR;  // Always told: 0 would mean "not registered".
-  if (!reading_paused_ && reader_ == Reader::kLoop) next |= EPOLLIN;
+  if (reader_ != Reader::kLoop) {
+    // Between calls nobody reads, but of the peer's end the loop must know:
+    // the next call is for another connection then.
+    next |= EPOLLRDHUP;
+  } else if (!reading_paused_) {
+    next |= EPOLLIN;
+  }
   if (write_blocked_) next |= EPOLLOUT;
   if (next == interest_) return;
   interest_ = next;
