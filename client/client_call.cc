@@ -55,7 +55,9 @@ void ClientCall::OnResponseMetadata(const wire::ResponseHeader& header) {
 }
 
 bool ClientCall::End(absl::Status status, CallError error) {
-  if (ended_.exchange(true, std::memory_order_acq_rel)) return false;
+  // In one order with what DriveAndRead does: either its thread sees the end
+  // before it waits, or Deliver() sees that it waits, and wakes it.
+  if (ended_.exchange(true, std::memory_order_seq_cst)) return false;
   const absl::Duration elapsed = MonotonicTime::Now() - started_at_;
   if (options_.info != nullptr) {
     options_.info->elapsed = elapsed;
@@ -79,7 +81,7 @@ bool ClientCall::EndWith(const wire::StatusHeader& header, CallPhase phase,
     FillInfo(header);
   } else if (header.code == absl::StatusCode::kOk) {
     // What most calls need, and no more.
-    return !ended_.exchange(true, std::memory_order_acq_rel);
+    return !ended_.exchange(true, std::memory_order_seq_cst);
   }
   absl::Status status(header.code, ToAbsl(header.message));
   for (const wire::DetailView& detail : header.details) {

@@ -78,7 +78,7 @@ class ClientCall final : public net::Connection::Deferred,
   std::atomic<ClientConnection*> place{nullptr};
   std::atomic<bool> cancel_requested{false};
 
-  bool ended() const { return ended_.load(std::memory_order_acquire); }
+  bool ended() const { return ended_.load(std::memory_order_seq_cst); }
 
   // The one place where a call ends: the first caller decides how. True for it,
   // and it then sees to Deliver().

@@ -230,14 +230,12 @@ void ServerCall::RunHandler() {
   runs_handler = before;
   certainty_ = Certainty::kFinished;
   over_ = true;
-  if (!status_.ok()) return;
-  if (!reply->IsInitialized()) {
+  reply_bytes_ = reply->ByteSizeLong();  // Of one that is not sent, too.
+  if (status_.ok() && !reply->IsInitialized()) {
     status_ = absl::InternalError(
         absl::StrCat("the handler left required fields of its ",
                      std::string(reply->GetTypeName()), " unset"));
-    return;
   }
-  reply_bytes_ = reply->ByteSizeLong();
 }
 
 bool ServerCall::OnHandlerThread() { return runs_handler; }

@@ -143,15 +143,15 @@ void Connection::OnTimer() {
   }
   if (shut_down_ && now >= shut_down_at_ + kShutdownTimeout) broken_ = true;
   if (now >= reader_check_at_) {
-    reader_check_at_ = now + kReaderCheckTime;
-    if (!std::exchange(called_since_check_, false) &&
-        reader_ == Reader::kNobody) {
+    const bool called = std::exchange(called_since_check_, false);
+    if (reader_ == Reader::kNobody && !called) {
       reader_ = Reader::kLoop;
       lone_calls_ = 0;
     }
-    if (reader_ == Reader::kLoop) {
-      reader_check_at_ = MonotonicTime::InfiniteFuture();
-    }
+    // A long call needs no looks: StopReadingHere asks for the next.
+    const bool look_again = reader_ != Reader::kLoop && called;
+    reader_check_at_ =
+        look_again ? now + kReaderCheckTime : MonotonicTime::InfiniteFuture();
   }
   if (now >= idle_check_at_) {
     const bool idle = session_.open_streams() == 0;
@@ -316,6 +316,9 @@ void Connection::StopReadingHere() {
   const bool alone = session_.open_streams() == 0 && !broken_;
   reader_ = alone ? Reader::kNobody : Reader::kLoop;
   if (!alone) lone_calls_ = 0;
+  if (alone && reader_check_at_.is_infinite()) {
+    reader_check_at_ = MonotonicTime::Now() + kReaderCheckTime;
+  }
 }
 
 void Connection::WakeReader() {
@@ -380,7 +383,13 @@ void Connection::UpdateInterest() {
     lone_calls_ = 0;
   }
   uint32_t next = EPOLLERR;  // Always told: 0 would mean "not registered".
-  if (!reading_paused_ && reader_ == Reader::kLoop) next |= EPOLLIN;
+  if (reader_ != Reader::kLoop) {
+    // Between calls nobody reads, but of the peer's end the loop must know:
+    // the next call is for another connection then.
+    next |= EPOLLRDHUP;
+  } else if (!reading_paused_) {
+    next |= EPOLLIN;
+  }
   if (write_blocked_) next |= EPOLLOUT;
   if (next == interest_) return;
   interest_ = next;

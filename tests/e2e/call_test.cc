@@ -247,6 +247,28 @@ TEST_F(CallTest, AHandlerThatThrowsEndsItsCallUnknown) {
   }
 }
 
+// Messages are used again, but not with the memory of one that was large, be it
+// sent or not.
+TEST_F(CallTest, ALargeReplysMemoryIsNotKeptForTheNextCall) {
+  size_t kept = 0;
+  service_.OnCall([&](ServerContext&, const Message& request, Message* reply) {
+    kept = reply->mutable_payload()->capacity();
+    reply->mutable_payload()->assign(1 << 20, 'x');
+    return request.text() == "fail" ? absl::NotFoundError("")
+                                    : absl::OkStatus();
+  });
+  StartServer();
+  const auto channel = Connect();
+  for (const char* first : {"succeed", "fail"}) {
+    EXPECT_EQ(CallStatus(*channel, first).ok(), first[0] == 's');
+    // A few: the call before may still hold its messages.
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(CallStatus(*channel, first).ok(), first[0] == 's');
+      EXPECT_LT(kept, size_t{1} << 20) << first;
+    }
+  }
+}
+
 TEST_F(CallTest, TellsTheTimesThatACallTook) {
   StartServer();
   const auto channel = Connect();

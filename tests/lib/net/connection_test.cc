@@ -35,6 +35,11 @@ class TestConnection final : public Connection {
   // What each turn of a driver does.
   std::function<void(TestConnection&)> on_turn;
   void Announce() { Drive(); }
+  // As for a call that is over when `over` is true.
+  void ReadHere(const std::atomic<bool>& over, MonotonicTime deadline) {
+    DriveAndRead([&over] { return over.load(); }, deadline);
+  }
+  void EndReading() { WakeReader(); }
   void DeferFromTurn(std::shared_ptr<Deferred> deferred) {
     role_.AssertHeld();
     Defer(std::move(deferred));
@@ -185,6 +190,90 @@ TEST_F(ConnectionTest, SaysGoodbyeBeforeItCloses) {
   EXPECT_TRUE(events_.disconnected.empty());
   peer_.Close();
   EXPECT_EQ(events_.disconnected.Take(), "no room");
+}
+
+TEST_F(ConnectionTest, TakesOneTurnForAllThatComesInATurnOfItsLoop) {
+  const auto connection = Make();
+  Start(connection);
+  std::atomic<int> turns{0};
+  loop_->PostAndWait([&] {
+    connection->on_turn = [&](TestConnection&) { ++turns; };
+    for (int i = 0; i < 100; ++i) connection->Announce();
+    EXPECT_EQ(turns, 0);
+  });
+  loop_->PostAndWait([] {});
+  EXPECT_EQ(turns, 1);
+  peer_.Close();
+  events_.disconnected.Take();
+}
+
+// ---- A caller that reads
+
+class ReaderTest : public ConnectionTest {
+ protected:
+  ReaderTest() {
+    options_.session.role = wire::Role::kClient;
+    connection_ = Make();
+    Start(connection_);
+    // So many calls in a row that the next one's thread reads.
+    const std::atomic<bool> over{true};
+    for (int i = 0; i < 4; ++i) {
+      connection_->ReadHere(over, MonotonicTime::InfiniteFuture());
+    }
+  }
+  ~ReaderTest() override {
+    connection_->on_turn = nullptr;
+    peer_.Close();
+    events_.disconnected.Take();
+  }
+
+  std::shared_ptr<TestConnection> connection_;
+};
+
+TEST_F(ReaderTest, ReturnsAtItsDeadline) {
+  const std::atomic<bool> over{false};
+  const MonotonicTime deadline = MonotonicTime::Now() + absl::Milliseconds(20);
+  connection_->ReadHere(over, deadline);
+  EXPECT_GE(MonotonicTime::Now(), deadline);
+}
+
+// Wherever the end of the call meets the beginning of the wait.
+TEST_F(ReaderTest, ReturnsWhenItsCallIsOver) {
+  for (int i = 0; i < 2'000; ++i) {
+    std::atomic<bool> over{false};
+    std::thread other([&] {
+      for (volatile int spin = 0; spin < i % 100 * 20;) spin = spin + 1;
+      over = true;
+      connection_->EndReading();
+    });
+    // (Where the loop reads again, a call waits elsewhere.)
+    while (!over) connection_->ReadHere(over, MonotonicTime::InfiniteFuture());
+    other.join();
+  }
+}
+
+// The socket is closed by the loop, not while a thread polls it.
+TEST_F(ReaderTest, ReturnsWhenTheConnectionIsLost) {
+  const std::atomic<bool> over{false};
+  std::thread other([&] { peer_.Close(); });
+  connection_->ReadHere(over, MonotonicTime::InfiniteFuture());
+  other.join();
+  // And again, the end being known.
+  connection_->ReadHere(over, MonotonicTime::InfiniteFuture());
+}
+
+TEST_F(ReaderTest, LostConnectionIsNoticedWhileNobodyReads) {
+  peer_.Close();
+  events_.disconnected.Put(events_.disconnected.Take());
+}
+
+// The loop has no part in it.
+TEST_F(ReaderTest, LongWaitLetsTheLoopSleep) {
+  std::atomic<int> turns{0};
+  connection_->on_turn = [&](TestConnection&) { ++turns; };
+  const std::atomic<bool> over{false};
+  connection_->ReadHere(over, MonotonicTime::Now() + absl::Milliseconds(400));
+  EXPECT_LT(turns, 10);
 }
 
 }  // namespace
