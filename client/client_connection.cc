@@ -65,10 +65,11 @@ bool ClientConnection::Submit(const std::shared_ptr<ClientCall>& call,
   }
   Enqueue(call);
   if (!waits) {
-    Drive();
+    DriveOrLeaveToLoop(call->started_at());
   } else {
     call->WakesOnEnd(this);
-    DriveAndRead([&] { return call->ended(); }, call->deadline());
+    DriveAndRead([&] { return call->ended(); }, call->started_at(),
+                 call->deadline());
     call->WakesOnEnd(nullptr);
   }
   return true;

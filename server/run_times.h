@@ -31,9 +31,13 @@ class RunTimes {
   // From here on a handler has held up its loop: StandbyDrivers.
   static constexpr int64_t kStallNs = 1'000'000;
 
-  Place Choose(MonotonicTime now) const {
+  // `worker_idle`: one would begin at once. When all are at work, perhaps
+  // blocked, a handler that is short by all that is known waits for none of
+  // them, even if it has stalled lately.
+  Place Choose(MonotonicTime now, bool worker_idle) const {
     const int64_t estimate = estimate_ns_.load(std::memory_order_relaxed);
     if (estimate > kShortNs) return Place::kWorker;
+    if (!worker_idle) return Place::kHere;
     if (now.nanoseconds() < not_here_before_.load(std::memory_order_relaxed)) {
       return Place::kWorker;
     }

@@ -105,7 +105,10 @@ RunTimes::Place ServerCall::ChoosePlace(MonotonicTime now) const {
       return RunTimes::Place::kHere;
     case HandlerThreads::kAdaptive:
       // A long request is parsed where it runs.
-      return parsed_ ? entry_->run_times.Choose(now) : RunTimes::Place::kWorker;
+      return parsed_
+                 ? entry_->run_times.Choose(
+                       now, connection_->environment().pool->has_free_worker())
+                 : RunTimes::Place::kWorker;
   }
   return RunTimes::Place::kWorker;
 }

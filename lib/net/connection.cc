@@ -29,6 +29,11 @@ constexpr absl::Duration kShutdownTimeout = absl::Seconds(1);
 // A connection without calls then gives back the memory that it kept for speed.
 constexpr absl::Duration kIdleTime = absl::Seconds(5);
 
+// From so many on, a system call for each costs more than to wait for the loop.
+constexpr size_t kManyStreams = 8;
+// Nearer to each other, two calls are worth waking the loop for the second and
+// those that follow: what a wake-up takes.
+constexpr int64_t kSuccessionNs = 20'000;
 // Calls in a row that were alone on the connection, before their thread reads.
 constexpr int kLoneCalls = 4;
 // The loop reads again when there has been no such call for so long (or twice
@@ -99,6 +104,24 @@ void Connection::Drive() {
     return loop_->FlushSoon(this);
   }
   if (role_.AcquireOrAnnounce()) DriveAndRelease();
+}
+
+void Connection::DriveOrLeaveToLoop(MonotonicTime now) {
+  if (!many_open_.load(std::memory_order_relaxed) || loop_->IsDrivenHere()) {
+    return Drive();
+  }
+  const int64_t before = driven_at_.load(std::memory_order_relaxed);
+  if (loop_->IsAsleep() && now.nanoseconds() - before >= kSuccessionNs) {
+    driven_at_.store(now.nanoseconds(), std::memory_order_relaxed);
+    return Drive();
+  }
+  // Who finds it set has queued its work before the loop clears it, and so
+  // before the loop looks for work.
+  if (left_to_loop_.exchange(true, std::memory_order_acq_rel)) return;
+  loop_->Post([self = shared_from_this()] {
+    self->left_to_loop_.exchange(false, std::memory_order_acq_rel);
+    self->Drive();
+  });
 }
 
 void Connection::Flush() {
@@ -242,8 +265,11 @@ bool Connection::TakeInput(const IoResult& result, std::span<char> buffer,
 
 // --- A caller that reads -----------------------------------------------------
 
-void Connection::DriveAndRead(absl::FunctionRef<bool()> over,
+void Connection::DriveAndRead(absl::FunctionRef<bool()> over, MonotonicTime now,
                               MonotonicTime deadline) {
+  if (many_open_.load(std::memory_order_relaxed)) {
+    return DriveOrLeaveToLoop(now);
+  }
   if (!role_.AcquireOrAnnounce()) return;
   const bool read_here = MayReadHere();
   DriveAndRelease();
@@ -369,6 +395,10 @@ void Connection::UpdateClosing() {
 }
 
 void Connection::UpdateInterest() {
+  const bool many = session_.open_streams() >= kManyStreams;
+  if (many != many_open_.load(std::memory_order_relaxed)) {
+    many_open_.store(many, std::memory_order_relaxed);
+  }
   if (interest_ == 0 || broken_) return;
   const size_t unsent = session_.output_bytes();
   const size_t limit = reading_paused_ ? options_->max_unsent_bytes / 2

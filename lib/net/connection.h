@@ -82,13 +82,19 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // others at once, if nobody else is at it.
   void Drive();
 
+  // Drive(), for one of many: while many calls are open, and the loop is at
+  // work anyway or such calls come in quick succession, it is left to the loop,
+  // whose next system call then carries all that has been queued.
+  void DriveOrLeaveToLoop(MonotonicTime now);
+
   // Drive(), for a thread that then waits until `over`, for instance until a
   // call has ended. While its call is the only one here, it reads what comes
   // itself: that saves the loop's wake-up and its own. Returns when over() or
   // `deadline` has come, or when the loop reads, and the caller waits to be
   // told. `over` is called with the role and without.
   // REQUIRES: a thread that may block.
-  void DriveAndRead(absl::FunctionRef<bool()> over, MonotonicTime deadline);
+  void DriveAndRead(absl::FunctionRef<bool()> over, MonotonicTime now,
+                    MonotonicTime deadline);
   // Any thread: has a thread in DriveAndRead look whether its wait is over.
   void WakeReader();
 
@@ -184,6 +190,10 @@ class Connection : public std::enable_shared_from_this<Connection>,
   FileDescriptor reader_wake_;  // An eventfd; set before the first kCaller.
   bool can_read_here_ ABSL_GUARDED_BY(role_) = true;
   std::atomic<bool> reader_waits_{false};  // In poll, or about to be.
+
+  std::atomic<bool> many_open_{false};     // Streams. Written with the role.
+  std::atomic<bool> left_to_loop_{false};  // It has been posted to drive.
+  std::atomic<int64_t> driven_at_{0};      // By DriveOrLeaveToLoop, in ns.
 
   bool write_blocked_ ABSL_GUARDED_BY(role_) = false;
   bool write_failed_ ABSL_GUARDED_BY(role_) = false;

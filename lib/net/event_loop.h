@@ -171,6 +171,9 @@ class EventLoop {
   // True on the loop's thread. Also true on every thread once that one has
   // ended (Stop() has returned), so that owners can be torn down anywhere.
   bool OnLoopThread() const;
+  // Whether it waits for something to happen; a moment later it may not.
+  bool IsAsleep() const { return sleeping_.load(std::memory_order_relaxed); }
+
   // True on the thread that drives the loop now.
   bool IsDrivenHere() const;
   // True on the thread of any EventLoop: blocking there would stall

@@ -44,6 +44,7 @@ TEST_F(CancelTest, EndsACallInTheServersQueueUnrun) {
   const auto first = StartCall(*channel, "first");
   ASSERT_TRUE(holdup_.WaitForEntered());
   const auto queued = StartCall(*channel, "queued");
+  WaitForArrival(*channel);
   queued->Cancel();
   EXPECT_TRUE(Failed(queued->WaitForStatus(), StatusCode::kCancelled,
                      Certainty::kMaybeStarted));

@@ -37,7 +37,8 @@ class TestConnection final : public Connection {
   void Announce() { Drive(); }
   // As for a call that is over when `over` is true.
   void ReadHere(const std::atomic<bool>& over, MonotonicTime deadline) {
-    DriveAndRead([&over] { return over.load(); }, deadline);
+    DriveAndRead([&over] { return over.load(); }, MonotonicTime::Now(),
+                 deadline);
   }
   void EndReading() { WakeReader(); }
   void DeferFromTurn(std::shared_ptr<Deferred> deferred) {
