@@ -163,12 +163,14 @@ void ServerCall::Run() {
   connection_->Complete(std::move(runners_share_));
 }
 
-// The others that were read with it need this thread as well: let a worker have
-// a handler that is worth a hand-off. And any handler, while nobody stands by:
-// nothing else would then happen on the connections of this loop, not even a
-// cancellation that the handler waits for.
 bool ServerCall::StaysHere(bool last, bool may_stall) {
-  if (may_stall && (last || place_ != RunTimes::Place::kHereIfLast)) {
+  // While nobody stands by, no handler may run here: nothing else would then
+  // happen on the connections of this loop, not even a cancellation that the
+  // handler waits for. Else, those that were read with this call need the
+  // thread as well: a worker that has nothing to do is to have a handler that
+  // is worth a hand-off. (In the queue it might wait for handlers that block.)
+  if (may_stall && (last || place_ != RunTimes::Place::kHereIfLast ||
+                    !connection_->environment().pool->has_free_worker())) {
     return true;
   }
   const std::shared_ptr<ServerCall> share = std::move(runners_share_);

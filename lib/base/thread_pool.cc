@@ -54,6 +54,7 @@ void ThreadPool::Submit(Task* task, MonotonicTime deadline) {
       // Each queued task wakes one idle worker. When the others that are queued
       // are as many as the idle workers, all of those are waking up already.
       wake = queue_.size() <= idle_;
+      CountFreeWorkers();
     }
   }
   if (wake) work_.NotifyOne();
@@ -81,7 +82,14 @@ bool ThreadPool::Withdraw(Task* task) {
   MutexLock lock(mutex_);
   if (task->place_ == Queue::kNotInHeap) return false;
   queue_.Remove(task);
+  CountFreeWorkers();
   return true;
+}
+
+void ThreadPool::CountFreeWorkers() {
+  free_workers_.store(
+      static_cast<int64_t>(idle_) - static_cast<int64_t>(queue_.size()),
+      std::memory_order_relaxed);
 }
 
 void ThreadPool::WorkerMain() {
@@ -106,13 +114,16 @@ void ThreadPool::WorkerMain() {
 ThreadPool::Task* ThreadPool::TakeNext(MonotonicTime* deadline) {
   while (queue_.empty() && !stopping_) {
     ++idle_;
+    CountFreeWorkers();
     work_.Wait(mutex_);
     --idle_;
+    CountFreeWorkers();
   }
   if (stopping_) return nullptr;  // Stop() has emptied the queue.
   *deadline = queue_.front().time;
   Task* const task = queue_.front().item;
   queue_.Remove(task);
+  CountFreeWorkers();
   return task;
 }
 

@@ -1,7 +1,9 @@
 #ifndef TERN_LIB_BASE_THREAD_POOL_H_
 #define TERN_LIB_BASE_THREAD_POOL_H_
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <thread>
 #include <vector>
@@ -72,6 +74,12 @@ class ThreadPool {
   // Not from a worker.
   void Stop();
 
+  // Whether a worker is idle that no queued task is for. A hint: without the
+  // lock, others may be just about to change it.
+  bool has_free_worker() const {
+    return free_workers_.load(std::memory_order_relaxed) > 0;
+  }
+
   size_t queued() const;
   int threads() const { return thread_count_; }
   // Workers that are running (or dropping) a task now.
@@ -90,9 +98,12 @@ class ThreadPool {
   // one. Returns the task to be dropped: another one, or `task` itself.
   Task* MakeRoom(Task* task, MonotonicTime deadline, Drop* why)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CountFreeWorkers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const size_t max_queued_tasks_;
   int thread_count_ = 0;
+  // Idle workers less queued tasks. Changed with mutex_ held.
+  std::atomic<int64_t> free_workers_{0};
 
   mutable Mutex mutex_;
   CondVar work_;     // A task for an idle worker, or the end.

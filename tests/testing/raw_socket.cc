@@ -17,11 +17,11 @@ namespace {
 constexpr size_t kPrefaceBytes = 8;
 constexpr size_t kHeaderBytes = 12;
 
-// The frames of `type` that are complete in `bytes`, which begin with a
-// preface.
-int CountFrames(std::string_view bytes, uint8_t type) {
-  int count = 0;
-  size_t at = kPrefaceBytes;
+// Where the frame ends that is the `count`-th of `type` in `bytes`, which may
+// begin with a preface; npos when it is not there yet, or not whole.
+size_t EndOfFrame(std::string_view bytes, uint8_t type, int count) {
+  const bool has_preface = bytes.substr(0, 1) == "\xD4";
+  size_t at = has_preface ? kPrefaceBytes : 0;
   while (at + kHeaderBytes <= bytes.size()) {
     size_t length = 0;
     for (size_t i = 0; i < 4; ++i) {
@@ -29,9 +29,10 @@ int CountFrames(std::string_view bytes, uint8_t type) {
     }
     const bool matches = static_cast<uint8_t>(bytes[at + 8]) == type;
     at += kHeaderBytes + length;
-    if (matches && at <= bytes.size()) ++count;
+    if (at > bytes.size()) break;
+    if (matches && --count == 0) return at;
   }
-  return count;
+  return std::string_view::npos;
 }
 
 bool WaitFor(int fd, short events) {
@@ -80,14 +81,14 @@ bool RawConnection::ReadMore(std::string* bytes) {
 }
 
 std::string RawConnection::ReadUntilClosed() {
-  std::string bytes;
+  std::string bytes = std::exchange(rest_, {});
   while (ReadMore(&bytes)) {
   }
   return bytes;
 }
 
 std::string RawConnection::ReadAtLeast(size_t count) {
-  std::string bytes;
+  std::string bytes = std::exchange(rest_, {});
   while (bytes.size() < count) {
     if (!ReadMore(&bytes)) {
       ADD_FAILURE() << "closed after " << bytes.size() << " bytes";
@@ -98,14 +99,17 @@ std::string RawConnection::ReadAtLeast(size_t count) {
 }
 
 std::string RawConnection::ReadUntilFrame(uint8_t type, int count) {
-  std::string bytes;
-  while (CountFrames(bytes, type) < count) {
+  std::string bytes = std::exchange(rest_, {});
+  size_t end;
+  while ((end = EndOfFrame(bytes, type, count)) == std::string::npos) {
     if (!ReadMore(&bytes)) {
       ADD_FAILURE() << "closed without " << count << " frames of type "
                     << int{type};
-      break;
+      return bytes;
     }
   }
+  rest_ = bytes.substr(end);
+  bytes.resize(end);
   return bytes;
 }
 

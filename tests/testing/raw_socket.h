@@ -24,8 +24,8 @@ class RawConnection {
   std::string ReadUntilClosed();
   // What has come until it holds `bytes`, and that many bytes in all.
   std::string ReadAtLeast(size_t bytes);
-  // What has come until it holds `count` frames of `type`; the preface and
-  // everything else included.
+  // What has come up to the `count`-th frame of `type`; the preface and
+  // everything else included. What has come behind that is read next.
   std::string ReadUntilFrame(uint8_t type, int count = 1);
   // FIN: no more is sent.
   void CloseSending();
@@ -38,6 +38,7 @@ class RawConnection {
   bool ReadMore(std::string* bytes);
 
   net::FileDescriptor socket_;
+  std::string rest_;  // Has been read from the socket, but not by the test.
 };
 
 // Where a channel connects to a server that is one of these.

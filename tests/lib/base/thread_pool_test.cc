@@ -346,5 +346,27 @@ TEST(ThreadPool, EndsEachTaskExactlyOnceUnderContention) {
   }
 }
 
+TEST_F(ThreadPoolTest, KnowsWhetherAWorkerIsFree) {
+  EXPECT_FALSE(pool_.has_free_worker());
+  FunctionTask task([] {});
+  pool_.Submit(&task, MonotonicTime::InfiniteFuture());
+  EXPECT_TRUE(pool_.Withdraw(&task));
+  EXPECT_FALSE(pool_.has_free_worker());
+  Release();
+  while (!pool_.has_free_worker()) std::this_thread::yield();
+  std::latch entered(1);
+  std::latch let_go(1);
+  FunctionTask again([&] {
+    entered.count_down();
+    let_go.wait();
+  });
+  pool_.Submit(&again, MonotonicTime::InfiniteFuture());
+  EXPECT_FALSE(pool_.has_free_worker());  // It is meant for the task.
+  entered.wait();
+  EXPECT_FALSE(pool_.has_free_worker());
+  let_go.count_down();
+  while (!pool_.has_free_worker()) std::this_thread::yield();
+}
+
 }  // namespace
 }  // namespace tern
