@@ -178,18 +178,19 @@ bool ServerCall::StaysHere(bool last, bool may_stall) {
   return false;
 }
 
-void ServerCall::RunErrand() {
+MonotonicTime ServerCall::RunErrand(MonotonicTime now) {
   State expected = State::kReady;
-  if (!state_.compare_exchange_strong(expected, State::kRunning)) return;
-  const MonotonicTime started_at = MonotonicTime::Now();
-  if (started_at >= ambient_.deadline.time()) {
-    return SetDropped(ThreadPool::Drop::kExpired);
+  if (!state_.compare_exchange_strong(expected, State::kRunning)) return now;
+  if (now >= ambient_.deadline.time()) {
+    SetDropped(ThreadPool::Drop::kExpired);
+    return now;
   }
-  if (!Execute(started_at)) return;
+  if (!Execute(now)) return now;
   const MonotonicTime ended_at = MonotonicTime::Now();
-  const int64_t run_ns = NanosecondsBetween(started_at, ended_at);
+  const int64_t run_ns = NanosecondsBetween(now, ended_at);
   handler_us_ = run_ns / 1000;
   entry_->run_times.OnRunHere(run_ns, ended_at);
+  return ended_at;
 }
 
 void ServerCall::OnErrandOver(bool /*on_loop*/) {

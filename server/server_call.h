@@ -99,7 +99,7 @@ class ServerCall final : public ServerContext,
 
   // --- Errand: ready -> running -> completed ---------------------------------
   bool StaysHere(bool last, bool may_stall) override;
-  void RunErrand() override;
+  MonotonicTime RunErrand(MonotonicTime now) override;
   void OnErrandOver(bool on_loop) override;
 
   // --- ServerContext ---------------------------------------------------------

@@ -281,9 +281,9 @@ void Connection::DriveAndRead(absl::FunctionRef<bool()> over, MonotonicTime now,
   for (bool first = true; reading; first = false) {
     reader_waits_.store(true, std::memory_order_seq_cst);
     IoResult result = {.kind = IoResult::kWouldBlock};
-    if (!over()) result = AwaitInput(buffer, deadline, first);
+    if (!over()) result = AwaitInput(buffer, now, deadline, first);
     reader_waits_.store(false, std::memory_order_relaxed);
-    const MonotonicTime now = MonotonicTime::Now();
+    now = MonotonicTime::Now();
     role_.Acquire();
     if (TakeInput(result, buffer, now)) ReadInput(buffer, now);
     reading = !broken_ && !over() && now < deadline;
@@ -317,10 +317,9 @@ bool Connection::MayReadHere() {
 }
 
 // Without the role: nobody else reads (OnReady, UpdateLoop).
-IoResult Connection::AwaitInput(std::span<char> buffer, MonotonicTime deadline,
-                                bool first) {
-  const MonotonicTime now = MonotonicTime::Now();
-  if (first && now + kReadWaitTime < deadline) {
+IoResult Connection::AwaitInput(std::span<char> buffer, MonotonicTime now,
+                                MonotonicTime deadline, bool first) {
+  if (first && now.After(absl::ToInt64Nanoseconds(kReadWaitTime)) < deadline) {
     return WaitAndReadSome(reading_fd_, buffer.data(), buffer.size());
   }
   pollfd fds[] = {{.fd = reading_fd_, .events = POLLIN, .revents = 0},

@@ -149,8 +149,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
   bool TakeInput(const IoResult& result, std::span<char> buffer,
                  MonotonicTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   bool MayReadHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
-  IoResult AwaitInput(std::span<char> buffer, MonotonicTime deadline,
-                      bool first);
+  IoResult AwaitInput(std::span<char> buffer, MonotonicTime now,
+                      MonotonicTime deadline, bool first);
   void StopReadingHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void WriteOutput() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void UpdateInterest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);

@@ -303,9 +303,14 @@ MonotonicTime EventLoop::PrepareToSleep() {
 void EventLoop::WaitForEvents(MonotonicTime until) {
   int64_t nanoseconds = -1;
   if (!until.is_infinite()) {
-    // From a new reading of the clock, as callbacks have taken time since now_.
-    nanoseconds = std::max<int64_t>(
-        until.nanoseconds() - MonotonicTime::Now().nanoseconds(), 0);
+    // Callbacks have taken time since now_. Where that matters little, a
+    // reading of the clock is saved: most timers are far away.
+    constexpr int64_t kFarNs = 100'000'000;
+    nanoseconds = until.nanoseconds() - now_.nanoseconds();
+    if (nanoseconds < kFarNs) {
+      nanoseconds = std::max<int64_t>(
+          until.nanoseconds() - MonotonicTime::Now().nanoseconds(), 0);
+    }
   }
   batch_next_ = 0;
   batch_size_ =
@@ -341,6 +346,8 @@ bool EventLoop::Settle() {
 }
 
 bool EventLoop::RunErrands() {
+  if (first_errand_ == nullptr) return true;
+  MonotonicTime now = MonotonicTime::Now();
   while (first_errand_ != nullptr) {
     Errand* const errand = first_errand_;
     first_errand_ = errand->next_;
@@ -352,7 +359,7 @@ bool EventLoop::RunErrands() {
     loop_of_this_thread = nullptr;
     const LoopBaton::Mark mark = baton_.Lend();
     if (standby != nullptr) standby->OnLent();
-    errand->RunErrand();
+    now = errand->RunErrand(now);
     if (!baton_.Reclaim(mark)) {
       errand->OnErrandOver(/*on_loop=*/false);
       return false;

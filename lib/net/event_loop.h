@@ -65,8 +65,10 @@ class EventLoop {
     // until the errand is over. False: the errand has gone elsewhere, and is
     // not to be run.
     virtual bool StaysHere(bool /*last*/, bool /*may_stall*/) { return true; }
-    // Without the loop: OnLoopThread() is false, blocking is allowed.
-    virtual void RunErrand() = 0;
+    // Without the loop: OnLoopThread() is false, blocking is allowed. It begins
+    // now, at `now`, and returns when it has ended: the next one's beginning,
+    // for one reading of the clock.
+    virtual MonotonicTime RunErrand(MonotonicTime now) = 0;
     // Right after it. On the loop's thread when `on_loop`; else the loop was
     // taken away meanwhile, and has gone on without this thread.
     virtual void OnErrandOver(bool on_loop) = 0;

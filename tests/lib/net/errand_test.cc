@@ -41,7 +41,10 @@ class FunctionErrand final : public EventLoop::Errand {
   bool StaysHere(bool last, bool may_stall) override {
     return stays_here(last, may_stall);
   }
-  void RunErrand() override { run_(); }
+  MonotonicTime RunErrand(MonotonicTime) override {
+    run_();
+    return MonotonicTime::Now();
+  }
   void OnErrandOver(bool on_loop) override { over.Put(on_loop); }
 
  private:
@@ -593,10 +596,11 @@ class TakeoverStress : public StandbyTest {
       if (stalls_) domain_->errands_until_stall = domain_->random() % 80;
       return true;
     }
-    void RunErrand() override {
+    MonotonicTime RunErrand(MonotonicTime) override {
       EXPECT_FALSE(domain_->loop->OnLoopThread());
       if (stalls_) domain_->loop->PostAndWait([] {});
       test_->runs_.fetch_add(1);
+      return MonotonicTime::Now();
     }
     void OnErrandOver(bool on_loop) override {
       EXPECT_EQ(on_loop, domain_->loop->IsDrivenHere());
