@@ -48,6 +48,7 @@ TEST_F(CancelTest, EndsACallInTheServersQueueUnrun) {
   queued->Cancel();
   EXPECT_TRUE(Failed(queued->WaitForStatus(), StatusCode::kCancelled,
                      Certainty::kMaybeStarted));
+  WaitForArrival(*channel);  // Of the cancellation.
   holdup_.LetGo();
   EXPECT_TRUE(first->Wait().ok());
   EXPECT_TRUE(CallStatus(*channel, "last").ok());
