@@ -1,0 +1,48 @@
+#include "tern/client/request_bytes.h"
+
+#include <string>
+
+#include "gtest/gtest.h"
+#include "tests/testing/tester.pb.h"
+
+namespace tern {
+namespace {
+
+testing::Message MessageOfSize(size_t size) {
+  testing::Message message;
+  message.set_text(std::string(size, 'x'));
+  message.set_text(std::string(2 * size - message.ByteSizeLong(), 'x'));
+  EXPECT_EQ(message.ByteSizeLong(), size);
+  return message;
+}
+
+bool IsInside(const RequestBytes& bytes) {
+  const auto* const begin = reinterpret_cast<const char*>(&bytes);
+  const char* const data = bytes.view().data();
+  return data >= begin && data < begin + sizeof(bytes);
+}
+
+TEST(RequestBytes, AreTheMessageSerialised) {
+  for (const size_t size : {size_t{3}, size_t{100}, RequestBytes::kInlineBytes,
+                            RequestBytes::kInlineBytes + 1, size_t{100'000}}) {
+    const testing::Message message = MessageOfSize(size);
+    const RequestBytes bytes(message, message.ByteSizeLong());
+    EXPECT_EQ(std::string(bytes.view()), message.SerializeAsString());
+  }
+}
+
+TEST(RequestBytes, OfAnEmptyMessageAreNone) {
+  const testing::Message message;
+  const RequestBytes bytes(message, message.ByteSizeLong());
+  EXPECT_TRUE(bytes.view().empty());
+}
+
+TEST(RequestBytes, UpToALimitNeedNoMemoryOfTheirOwn) {
+  testing::Message message = MessageOfSize(RequestBytes::kInlineBytes);
+  EXPECT_TRUE(IsInside(RequestBytes(message, message.ByteSizeLong())));
+  message = MessageOfSize(RequestBytes::kInlineBytes + 1);
+  EXPECT_FALSE(IsInside(RequestBytes(message, message.ByteSizeLong())));
+}
+
+}  // namespace
+}  // namespace tern
