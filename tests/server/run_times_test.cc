@@ -18,7 +18,7 @@ constexpr int64_t kStart = 5'000 * kMillisecond;
 class RunTimesTest : public ::testing::Test {
  protected:
   Place ChooseAt(int64_t now) {
-    return times_.Choose(MonotonicTime::FromNanoseconds(now));
+    return times_.Choose(MonotonicTime::FromNanoseconds(now), worker_idle_);
   }
   Place Choose() { return ChooseAt(kStart); }
   void RunHere(int64_t run_ns, int64_t now = kStart) {
@@ -43,6 +43,7 @@ class RunTimesTest : public ::testing::Test {
   }
 
   RunTimes times_;
+  bool worker_idle_ = true;
 };
 
 TEST_F(RunTimesTest, AMethodBeginsOnTheWorkers) {
@@ -136,6 +137,21 @@ TEST_F(RunTimesTest, PenaltiesAreForgivenAfterAsLongAgain) {
   now += 2 * 4 * kFirstPenalty;
   RunHere(RunTimes::kStallNs, now);
   EXPECT_EQ(PenaltyEndsAfter(now), now + kFirstPenalty);
+}
+
+TEST_F(RunTimesTest, LeavesShortHandlersHereWhileNoWorkerIsIdle) {
+  worker_idle_ = false;
+  EXPECT_EQ(Choose(), Place::kWorker);  // Nothing is known of it.
+  worker_idle_ = true;
+  while (Choose() == Place::kWorker) times_.OnWorkerRun(50'000);
+  EXPECT_EQ(Choose(), Place::kHereIfLast);
+  worker_idle_ = false;
+  EXPECT_EQ(Choose(), Place::kHere);
+  // It has stalled: a blocked worker would hold it up for longer.
+  times_.OnRunHere(RunTimes::kStallNs, MonotonicTime::FromNanoseconds(kStart));
+  EXPECT_EQ(Choose(), Place::kHere);
+  worker_idle_ = true;
+  EXPECT_EQ(Choose(), Place::kWorker);
 }
 
 }  // namespace
