@@ -143,6 +143,7 @@ TEST_F(ConnectionTest, WorkWithoutEndLeavesTheLoopAndTheDriverTheirTurns) {
   enough = true;
   peer_.Close();
   EXPECT_EQ(events_.disconnected.Take(), "the peer closed the connection");
+  loop_->PostAndWait([] {});  // Behind the last turn, which uses our locals.
 }
 
 // Deferred work may drive the connection: the role has been let go.
