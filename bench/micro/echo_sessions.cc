@@ -43,8 +43,10 @@ void EchoSessions::Server::OnHalfClose(wire::Stream& stream) {
 EchoSessions::EchoSessions(size_t message_bytes)
     : request_(message_bytes, 'x'),
       now_(MonotonicTime::FromNanoseconds(1'000'000'000)),
-      client_(Options(wire::Role::kClient), &client_visitor_, now_),
-      server_(Options(wire::Role::kServer), &server_visitor_, now_) {
+      client_options_(Options(wire::Role::kClient)),
+      server_options_(Options(wire::Role::kServer)),
+      client_(&client_options_, &client_visitor_, now_),
+      server_(&server_options_, &server_visitor_, now_) {
   server_visitor_.session = &server_;
   Carry(client_, server_);  // HELLO, both ways.
   Carry(server_, client_);
@@ -84,10 +86,12 @@ void EchoSessions::Start() {
 
 void EchoSessions::Carry(wire::Session& from, wire::Session& to) {
   for (;;) {
-    const std::string_view bytes = from.Output();
-    if (bytes.empty()) return;
-    const size_t size = bytes.size();
-    to.Receive(bytes, now_);
+    size_t size = 0;
+    for (const std::string_view piece : from.Output()) {
+      to.Receive(piece, now_);
+      size += piece.size();
+    }
+    if (size == 0) return;
     from.Sent(size);
   }
 }

@@ -61,6 +61,8 @@ class EchoSessions {
   uint64_t sequence_ = 0;
   Client client_visitor_;
   Server server_visitor_;
+  const wire::SessionOptions client_options_;
+  const wire::SessionOptions server_options_;
   wire::Session client_;
   wire::Session server_;
 };

@@ -4,7 +4,8 @@
 //   cores   such a thread for each core, connections dealt out
 //   fresh   inline, with new messages for each call, as an RPC system must have
 //           that lets its user keep them
-//   headers inline, and with each message goes what an RPC carries beside it, in
+//   headers inline, and with each message goes what an RPC carries beside it,
+//   in
 //           the generated classes of proto/tern: method, timeout and id of a
 //           call, the status of a reply; the method is looked up
 //   pool    two such threads; of what one has read it answers the last request

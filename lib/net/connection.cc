@@ -20,8 +20,8 @@ namespace {
 
 // Turns of one driver before it lets others have their share of its thread.
 constexpr int kMaxTurns = 16;
-// Reads of one turn: the other connections of the loop wait meanwhile.
-constexpr int kMaxReadsPerTurn = 4;
+// Read in one turn: the other connections of the loop wait meanwhile.
+constexpr size_t kMaxReadBytesPerTurn = size_t{1} << 20;
 // How long a connection that has said everything waits for the peer's FIN.
 // Closing at once could make the kernel send RST, which destroys what the peer
 // has not read yet: our GOAWAY.
@@ -36,6 +36,12 @@ constexpr int kLoneCalls = 4;
 constexpr absl::Duration kReaderCheckTime = absl::Milliseconds(10);
 // What a calling thread reads into.
 constexpr size_t kCallerBufferBytes = size_t{64} << 10;
+
+size_t Size(const wire::InputPieces& pieces) {
+  size_t size = 0;
+  for (const std::span<char> piece : pieces) size += piece.size();
+  return size;
+}
 
 std::string Describe(const char* what, int error) {
   return std::string(ToStd(ErrnoToStatus(error, what).message()));
@@ -205,15 +211,25 @@ void Connection::DriveAndRelease() {
 
 void Connection::ReadInput(std::span<char> buffer, MonotonicTime now) {
   if (idle_check_at_.is_infinite()) idle_check_at_ = now + kIdleTime;
-  for (int i = 0; i < kMaxReadsPerTurn && !broken_; ++i) {
+  size_t taken = 0;
+  while (taken < kMaxReadBytesPerTurn && !broken_) {
+    // The rest of a long message is read to where it will stay.
+    const wire::InputPieces direct = session_.ReceiveInto();
     const IoResult result =
-        ReadSome(socket_.get(), buffer.data(), buffer.size());
+        direct.empty() ? ReadSome(socket_.get(), buffer.data(), buffer.size())
+                       : ReadPieces(socket_.get(), direct);
     switch (result.kind) {
       case IoResult::kOk:
         // After its end the session takes no more: what still comes is read
         // only to reach the peer's FIN.
-        session_.Receive(std::string_view(buffer.data(), result.bytes), now);
-        if (result.bytes < buffer.size()) return;
+        if (direct.empty()) {
+          session_.Receive(std::string_view(buffer.data(), result.bytes), now);
+        } else {
+          session_.ReceivedInto(result.bytes, now);
+        }
+        if (result.bytes < (direct.empty() ? buffer.size() : Size(direct)))
+          return;
+        taken += result.bytes;
         break;
       case IoResult::kWouldBlock:
         return;
@@ -311,12 +327,12 @@ void Connection::WakeReader() {
 void Connection::WriteOutput() {
   if (disconnected_ || shut_down_) return;
   while (!broken_ && !write_failed_) {
-    const std::string_view output = session_.Output();
+    const wire::OutputPieces output = session_.Output();
     if (output.empty()) {
       write_blocked_ = false;
       return;
     }
-    const IoResult result = WriteSome(socket_.get(), output);
+    const IoResult result = WritePieces(socket_.get(), output);
     if (result.kind == IoResult::kOk) {
       session_.Sent(result.bytes);
       write_blocked_ = false;
