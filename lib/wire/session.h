@@ -326,7 +326,7 @@ class Session {
   std::string_view ReceiveDirectRest(std::string_view bytes);
   void ReceiveDirectFrame();
   void LeaveDirect();
-  InputPieces DirectPieces();
+  InputPieces DirectPieces(Stream::Assembly& assembly);
   void ReceivedDirect(size_t size);
   static ByteBuffer Regather(const Stream::Assembly& assembly, size_t i,
                              size_t offset, size_t frame_bytes, size_t size);
@@ -482,6 +482,9 @@ class Session {
   // header, and its payload behind what its stream has of the message.
   Stream* direct_ = nullptr;
   FrameHeader direct_header_;
+  // The stream of the last frame that was received, when that was a chunk and
+  // its message goes on; else 0.
+  StreamId ahead_ = 0;
   bool in_frame() const { return !partial_.empty() || direct_ != nullptr; }
   MonotonicTime frame_since_;
   MonotonicTime started_at_;

@@ -18,6 +18,7 @@ namespace tern::wire {
 struct Session::Chunk {
   std::string_view bytes;
   uint8_t flags = 0;  // The frame's.
+  uint32_t payload_bytes = 0;
   uint32_t length = 0;
   uint32_t attachment_bytes = 0;
 
@@ -112,6 +113,7 @@ inline void Session::DeliverMessage(Stream& stream, std::string_view bytes,
 inline void Session::ReceiveFrame(const FrameHeader& header,
                                   std::string_view bytes) {
   streams_.Reclaim();
+  ahead_ = 0;
   if (!IsKnownType(header.type)) {
     Fault("optional frames of unknown type");
     return;
@@ -277,6 +279,7 @@ bool Session::BeginDirect(const FrameHeader& header) {
   }
   direct_ = stream;
   direct_header_ = header;
+  stream->assembly_->frame_bytes = header.length;
   return true;
 }
 
@@ -295,6 +298,7 @@ void Session::ReceiveDirectFrame() {
   Stream::Assembly& assembly = *std::exchange(direct_, nullptr)->assembly_;
   assembly.more_bytes = 0;
   streams_.Reclaim();
+  ahead_ = 0;
   const FrameHeader header = direct_header_;
   ReceiveBody(header, {assembly.bytes.end(), header.length});
 }
@@ -309,7 +313,15 @@ void Session::LeaveDirect() {
 }
 
 InputPieces Session::ReceiveInto() {
-  if (direct_ != nullptr) return DirectPieces();
+  if (direct_ != nullptr) return DirectPieces(*direct_->assembly_);
+  if (partial_.empty()) {
+    const Stream* const stream = ahead_ == 0 ? nullptr : streams_.Find(ahead_);
+    if (stream == nullptr || stream->assembly_ == nullptr ||
+        !stream->assembly_->read_ahead) {
+      return {};
+    }
+    return DirectPieces(*stream->assembly_);
+  }
   if (partial_.size() < kFrameHeaderBytes) return {};
   const FrameHeader header = DecodeFrameHeader(partial_.view().data());
   const size_t rest =
@@ -320,33 +332,36 @@ InputPieces Session::ReceiveInto() {
                     std::min(rest, partial_.capacity() - partial_.size()))};
 }
 
-// The rest of the frame; and, in the hope that its message goes on with frames
-// of the same size and without others between, what comes after it, the headers
-// apart from the payload. Where that is wrong, Regather puts it right.
-InputPieces Session::DirectPieces() {
-  Stream::Assembly& assembly = *direct_->assembly_;
+// The rest of the frame, if it has begun; and, in the hope that its message
+// goes on with frames of the same size and without others between, what comes
+// after it, the headers apart from the payload. Where that is wrong, Regather
+// puts it right.
+InputPieces Session::DirectPieces(Stream::Assembly& assembly) {
   const size_t held = assembly.bytes.size() + assembly.more_bytes;
-  if (assembly.length - held < kMinDirectBytes) return {};
-  const size_t rest = direct_header_.length - assembly.more_bytes;
-  ReserveAssembly(assembly, std::min<size_t>(rest, kMaxChunkFrameBytes));
+  size_t missing = assembly.length - held;
+  if (missing < kMinDirectBytes) return {};
+  const size_t frame_bytes = std::max(assembly.frame_bytes, kMinDirectBytes);
+  const size_t rest =
+      direct_ != nullptr ? direct_header_.length - assembly.more_bytes : 0;
+  ReserveAssembly(assembly, std::min<size_t>({missing, kMaxChunkFrameBytes,
+                                              rest != 0 ? rest : frame_bytes}));
   char* place = assembly.bytes.end() + assembly.more_bytes;
   size_t room = assembly.bytes.capacity() - held;
-  size_t missing = assembly.length - held;
   InputPieces pieces;
-  const auto add_payload = [&](size_t frame_rest) {
-    const size_t size = std::min(room, frame_rest);
+  const auto add_payload = [&](size_t wanted) {
+    const size_t size = std::min(room, wanted);
     pieces.emplace_back(place, size);
     place += size;
     room -= size;
     missing -= size;
-    return size == frame_rest && missing != 0;
+    return size == wanted && missing != 0;
   };
-  bool more = add_payload(rest);
+  bool more = rest == 0 || add_payload(rest);
   const size_t most = assembly.read_ahead ? Stream::Assembly::kMaxAhead : 1;
   for (size_t i = 0; more && i < most; ++i) {
     pieces.emplace_back(assembly.next_headers[i]);
     more = i + 1 < most && room != 0 &&
-           add_payload(std::min<size_t>(missing, direct_header_.length));
+           add_payload(std::min(missing, frame_bytes));
   }
   return pieces;
 }
@@ -354,7 +369,7 @@ InputPieces Session::DirectPieces() {
 void Session::ReceivedInto(size_t size, MonotonicTime now) {
   const Entry entry(this);
   NoteReceived(now);
-  if (direct_ != nullptr) return ReceivedDirect(size);
+  if (partial_.empty()) return ReceivedDirect(size);
   partial_.Extend(size);
   const FrameHeader header = DecodeFrameHeader(partial_.view().data());
   if (partial_.size() == kFrameHeaderBytes + size_t{header.length}) {
@@ -364,18 +379,23 @@ void Session::ReceivedInto(size_t size, MonotonicTime now) {
 
 // `size` bytes lie where DirectPieces said.
 void Session::ReceivedDirect(size_t size) {
+  const bool in_frame = direct_ != nullptr;
+  const StreamId id = in_frame ? direct_->id_ : ahead_;
   // A callback may end the stream; what has been read is needed all the same.
-  const std::shared_ptr<Stream::Assembly> assembly = direct_->assembly_;
-  const StreamId id = direct_->id_;
-  const size_t frame_bytes = direct_header_.length;
-  size_t frame_end = assembly->bytes.size() + frame_bytes;
+  const std::shared_ptr<Stream::Assembly> assembly =
+      streams_.Find(id)->assembly_;
+  const size_t frame_bytes = std::max(assembly->frame_bytes, kMinDirectBytes);
+  size_t frame_end =
+      assembly->bytes.size() + (in_frame ? direct_header_.length : 0);
   for (size_t i = 0;; ++i) {
-    const size_t rest =
-        std::min<size_t>(size, direct_header_.length - assembly->more_bytes);
-    assembly->more_bytes += static_cast<uint32_t>(rest);
-    size -= rest;
-    if (assembly->more_bytes != direct_header_.length) return;
-    ReceiveDirectFrame();
+    if (direct_ != nullptr) {
+      const size_t rest =
+          std::min<size_t>(size, direct_header_.length - assembly->more_bytes);
+      assembly->more_bytes += static_cast<uint32_t>(rest);
+      size -= rest;
+      if (assembly->more_bytes != direct_header_.length) return;
+      ReceiveDirectFrame();
+    }
     if (size == 0 || closed_) return;
 
     char* const bytes = assembly->next_headers[i];
@@ -626,7 +646,12 @@ void Session::ReceivePayload(Stream& stream, const Frame& frame) {
       DeliverMessage(stream, frame.payload, 0, nullptr);
     }
   } else if (carries_message) {
-    if (!ReceiveChunk(stream, {.bytes = frame.payload, .flags = flags})) return;
+    if (!ReceiveChunk(stream, {.bytes = frame.payload,
+                               .flags = flags,
+                               .payload_bytes = static_cast<uint32_t>(
+                                   frame.payload.size())})) {
+      return;
+    }
   } else if (!end_stream &&
              frame.header.type == static_cast<uint8_t>(FrameType::kData)) {
     if (!CheckEmptyChunk(stream, /*empty=*/true)) return;
@@ -737,6 +762,8 @@ void Session::StartAssembly(Stream& stream, const Chunk& chunk) {
   stream.assembly_ = std::make_shared<Stream::Assembly>();
   stream.assembly_->length = chunk.length;
   stream.assembly_->attachment_bytes = chunk.attachment_bytes;
+  stream.assembly_->frame_bytes = chunk.payload_bytes;
+  ahead_ = stream.id_;
   AppendToAssembly(*stream.assembly_, chunk.bytes);
   assembling_bytes_ += chunk.length;
   // The whole message is accepted: let it come without a pause.
@@ -766,6 +793,8 @@ void Session::ReceiveLaterChunk(Stream& stream, const Chunk& chunk) {
   if (!accepted) return FailWithoutMemory(stream, assembly.length);
   AppendToAssembly(assembly, chunk.bytes);
   if (!chunk.end_message()) {
+    assembly.frame_bytes = chunk.payload_bytes;
+    ahead_ = stream.id_;
     if (chunk.bytes.size() < kMinChunkBytes) Fault("short chunks");
     return;
   }

@@ -37,6 +37,7 @@ class Stream {
     ByteBuffer bytes;
     // Behind those: of a frame that is not complete, see Session::direct_.
     uint32_t more_bytes = 0;
+    uint32_t frame_bytes = 0;  // The payload of its last frame.
     // See Session::DirectPieces.
     static constexpr size_t kMaxAhead = 8;
     bool read_ahead = true;
