@@ -53,7 +53,7 @@ class ClientCall final : public net::Connection::Deferred,
   bool is_waited_for() const { return waited_for_; }
   bool wait_for_ready() const { return options_.wait_for_ready; }
   MonotonicTime started_at() const { return started_at_; }
-  std::string_view request() const { return request_.view(); }
+  const RequestBytes& request() const { return request_; }
   const Metadata& metadata() const { return options_.metadata; }
   const wire::TraceContext& trace() const { return trace_; }
   const wire::RequestId& request_id() const { return request_id_; }

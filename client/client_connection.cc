@@ -155,11 +155,12 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
   for (const auto& [key, value] : call->metadata().entries()) {
     header.metadata.push_back({.key = key, .value = value});
   }
-  const std::string_view request = call->request();
+  const std::string_view request = call->request().view();
   const auto write = [request](char* buffer) {
     std::memcpy(buffer, request.data(), request.size());
   };
   const wire::OutgoingMessage message = {.size = request.size(),
+                                         .shared = call->request().shared(),
                                          .write = write};
   absl::Status status =
       session().Start(header, {}, call->deadline(), call.get(), &message,

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "google/protobuf/message_lite.h"
+#include "tern/lib/base/large_blocks.h"
 
 namespace tern {
 
@@ -20,10 +22,12 @@ class RequestBytes {
   RequestBytes(const google::protobuf::MessageLite& message, size_t size)
       : size_(size) {
     if (size > kInlineBytes) {
-      heap_ = std::make_unique_for_overwrite<char[]>(size);
+      std::shared_ptr<char[]> bytes = MakeSharedBytes(size);
+      Serialise(message, bytes.get());
+      heap_ = std::move(bytes);
+    } else {
+      Serialise(message, inline_);
     }
-    message.SerializeWithCachedSizesToArray(
-        reinterpret_cast<uint8_t*>(mutable_data()));
   }
   RequestBytes(const RequestBytes&) = delete;
   RequestBytes& operator=(const RequestBytes&) = delete;
@@ -31,12 +35,20 @@ class RequestBytes {
   std::string_view view() const {
     return {heap_ != nullptr ? heap_.get() : inline_, size_};
   }
+  // Memory that holds the same and that others may keep, too; nullptr for a
+  // short one.
+  const std::shared_ptr<const char[]>* shared() const {
+    return heap_ != nullptr ? &heap_ : nullptr;
+  }
 
  private:
-  char* mutable_data() { return heap_ != nullptr ? heap_.get() : inline_; }
+  static void Serialise(const google::protobuf::MessageLite& message,
+                        char* out) {
+    message.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(out));
+  }
 
   const size_t size_;
-  std::unique_ptr<char[]> heap_;
+  std::shared_ptr<const char[]> heap_;
   char inline_[kInlineBytes];  // Uninitialised beyond size_.
 };
 

@@ -78,7 +78,8 @@ std::shared_ptr<Cancellation> ServerCall::ShareCancellation() {
 absl::Status ServerCall::TakeRequest(wire::IncomingMessage& message) {
   if (message.storage == nullptr) return ParseRequest(message.bytes);
   unparsed_request_ = std::move(*message.storage);
-  unparsed_request_.resize(message.bytes.size());  // The attachment is behind.
+  unparsed_request_.Truncate(
+      message.bytes.size());  // The attachment is behind.
   return absl::OkStatus();
 }
 
@@ -209,8 +210,8 @@ bool ServerCall::Execute(MonotonicTime started_at) {
     return false;
   }
   if (!parsed_) {
-    absl::Status parsed = ParseRequest(unparsed_request_);
-    std::string().swap(unparsed_request_);
+    absl::Status parsed = ParseRequest(unparsed_request_.view());
+    unparsed_request_.Reset();
     if (!parsed.ok()) {
       SetOutcome(std::move(parsed), Certainty::kNotStarted);
       return false;

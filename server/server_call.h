@@ -18,6 +18,7 @@
 #include "tern/lib/call/metadata.h"
 #include "tern/lib/net/connection.h"
 #include "tern/lib/net/event_loop.h"
+#include "tern/lib/wire/byte_buffer.h"
 #include "tern/lib/wire/session.h"
 #include "tern/server/method_registry.h"
 #include "tern/server/server_context.h"
@@ -151,7 +152,7 @@ class ServerCall final : public ServerContext,
   CallMessages messages_;
   bool parsed_ = false;
   size_t request_bytes_ = 0;
-  std::string unparsed_request_;
+  wire::ByteBuffer unparsed_request_;
   Metadata trailing_metadata_;
   absl::Status status_;
   Certainty certainty_ = Certainty::kMaybeStarted;

@@ -86,10 +86,12 @@ void EchoSessions::Start() {
 
 void EchoSessions::Carry(wire::Session& from, wire::Session& to) {
   for (;;) {
-    const std::string_view bytes = from.Output();
-    if (bytes.empty()) return;
-    const size_t size = bytes.size();
-    to.Receive(bytes, now_);
+    size_t size = 0;
+    for (const std::string_view piece : from.Output()) {
+      to.Receive(piece, now_);
+      size += piece.size();
+    }
+    if (size == 0) return;
     from.Sent(size);
   }
 }

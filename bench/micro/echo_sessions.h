@@ -63,6 +63,8 @@ class EchoSessions {
   const wire::SessionOptions server_options_;
   Client client_visitor_;
   Server server_visitor_;
+  const wire::SessionOptions client_options_;
+  const wire::SessionOptions server_options_;
   wire::Session client_;
   wire::Session server_;
 };

@@ -40,13 +40,18 @@ UnaryCalls::UnaryCalls()
 void UnaryCalls::Run(size_t calls) {
   now_ = now_.After(kTurnNanoseconds);
   StartCalls(calls);
-  const std::string_view requests = client_session_.Output();
-  server_session_.Receive(requests, now_);
-  client_session_.Sent(requests.size());
+  Carry(client_session_, server_session_);
   AnswerCalls();
-  const std::string_view responses = server_session_.Output();
-  client_session_.Receive(responses, now_);
-  server_session_.Sent(responses.size());
+  Carry(server_session_, client_session_);
+}
+
+void UnaryCalls::Carry(wire::Session& from, wire::Session& to) {
+  size_t size = 0;
+  for (const std::string_view piece : from.Output()) {
+    to.Receive(piece, now_);
+    size += piece.size();
+  }
+  from.Sent(size);
 }
 
 // As client/client_connection.cc does it.

@@ -49,6 +49,7 @@ class UnaryCalls {
 
   void StartCalls(size_t calls);
   void AnswerCalls();
+  void Carry(wire::Session& from, wire::Session& to);
 
   MonotonicTime now_ = MonotonicTime::FromNanoseconds(1'000'000'000);
   Client client_;

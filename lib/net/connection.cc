@@ -20,8 +20,8 @@ namespace {
 
 // Turns of one driver before it lets others have their share of its thread.
 constexpr int kMaxTurns = 16;
-// Reads of one turn: the other connections of the loop wait meanwhile.
-constexpr int kMaxReadsPerTurn = 4;
+// Read in one turn: the other connections of the loop wait meanwhile.
+constexpr size_t kMaxReadBytesPerTurn = size_t{1} << 20;
 // How long a connection that has said everything waits for the peer's FIN.
 // Closing at once could make the kernel send RST, which destroys what the peer
 // has not read yet: our GOAWAY.
@@ -45,6 +45,12 @@ constexpr absl::Duration kReaderCheckTime = absl::Milliseconds(10);
 constexpr absl::Duration kReadWaitTime = absl::Milliseconds(5);
 // What a calling thread reads into.
 constexpr size_t kCallerBufferBytes = size_t{64} << 10;
+
+size_t Size(const wire::InputPieces& pieces) {
+  size_t size = 0;
+  for (const std::span<char> piece : pieces) size += piece.size();
+  return size;
+}
 
 std::string Describe(const char* what, int error) {
   return std::string(ToStd(ErrnoToStatus(error, what).message()));
@@ -233,10 +239,25 @@ void Connection::DriveAndRelease() {
 }
 
 void Connection::ReadInput(std::span<char> buffer, MonotonicTime now) {
-  for (int i = 0; i < kMaxReadsPerTurn && !broken_; ++i) {
-    const IoResult result =
-        ReadSome(socket_.get(), buffer.data(), buffer.size());
-    if (!TakeInput(result, buffer, now)) return;
+  size_t taken = 0;
+  while (taken < kMaxReadBytesPerTurn && !broken_) {
+    // The rest of a long message is read to where it will stay.
+    const wire::InputPieces direct = session_.ReceiveInto();
+    if (direct.empty()) {
+      const IoResult result =
+          ReadSome(socket_.get(), buffer.data(), buffer.size());
+      if (!TakeInput(result, buffer, now)) return;
+      taken += result.bytes;
+      continue;
+    }
+    const IoResult result = ReadPieces(socket_.get(), direct);
+    if (result.kind != IoResult::kOk) {
+      TakeInput(result, buffer, now);
+      return;
+    }
+    session_.ReceivedInto(result.bytes, now);
+    if (result.bytes < Size(direct)) return;
+    taken += result.bytes;
   }
 }
 
@@ -278,15 +299,23 @@ void Connection::DriveAndRead(absl::FunctionRef<bool()> over, MonotonicTime now,
       std::make_unique_for_overwrite<char[]>(kCallerBufferBytes);
   const std::span<char> buffer(memory.get(), kCallerBufferBytes);
   bool reading = true;
+  bool in_message = false;  // What comes has a place in the session.
   for (bool first = true; reading; first = false) {
     reader_waits_.store(true, std::memory_order_seq_cst);
     IoResult result = {.kind = IoResult::kWouldBlock};
-    if (!over()) result = AwaitInput(buffer, now, deadline, first);
+    if (!over()) {
+      if (in_message) {
+        PollInput(now, deadline);
+      } else {
+        result = AwaitInput(buffer, now, deadline, first);
+      }
+    }
     reader_waits_.store(false, std::memory_order_relaxed);
     now = MonotonicTime::Now();
     role_.Acquire();
-    if (TakeInput(result, buffer, now)) ReadInput(buffer, now);
+    if (in_message || TakeInput(result, buffer, now)) ReadInput(buffer, now);
     reading = !broken_ && !over() && now < deadline;
+    in_message = reading && !session_.ReceiveInto().empty();
     if (!reading) StopReadingHere();
     DriveAndRelease();
   }
@@ -322,6 +351,11 @@ IoResult Connection::AwaitInput(std::span<char> buffer, MonotonicTime now,
   if (first && now.After(absl::ToInt64Nanoseconds(kReadWaitTime)) < deadline) {
     return WaitAndReadSome(reading_fd_, buffer.data(), buffer.size());
   }
+  PollInput(now, deadline);
+  return ReadSome(reading_fd_, buffer.data(), buffer.size());
+}
+
+void Connection::PollInput(MonotonicTime now, MonotonicTime deadline) {
   pollfd fds[] = {{.fd = reading_fd_, .events = POLLIN, .revents = 0},
                   {.fd = reader_wake_.get(), .events = POLLIN, .revents = 0}};
   const int64_t left =
@@ -333,7 +367,6 @@ IoResult Connection::AwaitInput(std::span<char> buffer, MonotonicTime now,
     uint64_t count;
     (void)!read(reader_wake_.get(), &count, sizeof(count));
   }
-  return ReadSome(reading_fd_, buffer.data(), buffer.size());
 }
 
 void Connection::StopReadingHere() {
@@ -355,12 +388,12 @@ void Connection::WakeReader() {
 void Connection::WriteOutput() {
   if (disconnected_ || shut_down_) return;
   while (!broken_ && !write_failed_) {
-    const std::string_view output = session_.Output();
+    const wire::OutputPieces output = session_.Output();
     if (output.empty()) {
       write_blocked_ = false;
       return;
     }
-    const IoResult result = WriteSome(socket_.get(), output);
+    const IoResult result = WritePieces(socket_.get(), output);
     if (result.kind == IoResult::kOk) {
       session_.Sent(result.bytes);
       write_blocked_ = false;

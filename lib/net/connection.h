@@ -151,6 +151,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
   bool MayReadHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   IoResult AwaitInput(std::span<char> buffer, MonotonicTime now,
                       MonotonicTime deadline, bool first);
+  void PollInput(MonotonicTime now, MonotonicTime deadline);
   void StopReadingHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void WriteOutput() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void UpdateInterest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);

@@ -7,8 +7,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <system_error>
 
 #include "tern/lib/base/status_macros.h"
@@ -91,6 +94,23 @@ IoResult ToIoResult(ssize_t result) {
   }
   return {.kind = IoResult::kError, .error = errno};
 }
+
+// Pieces as the kernel wants them.
+struct Vectors {
+  template <typename Piece>
+  explicit Vectors(std::span<const Piece> pieces) {
+    message.msg_iov = all;
+    message.msg_iovlen = std::min(pieces.size(), std::size(all));
+    for (size_t i = 0; i < message.msg_iovlen; ++i) {
+      all[i] = {.iov_base = const_cast<char*>(pieces[i].data()),
+                .iov_len = pieces[i].size()};
+    }
+  }
+  Vectors(const Vectors&) = delete;
+
+  iovec all[16];
+  msghdr message = {};
+};
 
 absl::StatusOr<FileDescriptor> OpenStream(const Address& address) {
   FileDescriptor socket(::socket(address.family(), kStreamFlags, 0));
@@ -231,6 +251,31 @@ IoResult WriteSome(int fd, std::string_view bytes) {
   ssize_t result;
   do {
     result = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  } while (result < 0 && errno == EINTR);
+  return ToIoResult(result);
+}
+
+IoResult ReadPieces(int fd, std::span<const std::span<char>> pieces) {
+  if (pieces.empty()) return {};
+  if (pieces.size() == 1) {
+    return ReadSome(fd, pieces.front().data(), pieces.front().size());
+  }
+  Vectors vectors(pieces);
+  ssize_t result;
+  do {
+    result = recvmsg(fd, &vectors.message, MSG_DONTWAIT);
+  } while (result < 0 && errno == EINTR);
+  if (result == 0) return {.kind = IoResult::kEndOfStream};
+  return ToIoResult(result);
+}
+
+IoResult WritePieces(int fd, std::span<const std::string_view> pieces) {
+  if (pieces.empty()) return {};
+  if (pieces.size() == 1) return WriteSome(fd, pieces.front());
+  Vectors vectors(pieces);
+  ssize_t result;
+  do {
+    result = sendmsg(fd, &vectors.message, MSG_NOSIGNAL | MSG_DONTWAIT);
   } while (result < 0 && errno == EINTR);
   return ToIoResult(result);
 }

@@ -2,6 +2,7 @@
 #define TERN_LIB_NET_SOCKET_H_
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,8 +41,11 @@ struct IoResult {
   size_t bytes = 0;  // kOk.
   int error = 0;     // kError: errno.
 };
+// Of pieces, one after the other, only the first 16 are used.
 IoResult ReadSome(int fd, char* buffer, size_t size);
+IoResult ReadPieces(int fd, std::span<const std::span<char>> pieces);
 IoResult WriteSome(int fd, std::string_view bytes);
+IoResult WritePieces(int fd, std::span<const std::string_view> pieces);
 
 // For WaitAndReadSome, once.
 absl::Status PrepareToWait(int fd, absl::Duration timeout);

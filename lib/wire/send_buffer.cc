@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace tern::wire {
 namespace {
 
 constexpr size_t kFirstCapacityBytes = 1024;
+constexpr size_t kMaxPieces = 16;
 
 }  // namespace
 
@@ -15,7 +17,47 @@ void SendBuffer::Append(std::string_view bytes) {
   std::memcpy(Append(bytes.size()), bytes.data(), bytes.size());
 }
 
+void SendBuffer::AppendShared(std::string_view bytes,
+                              std::shared_ptr<const char[]> owner) {
+  if (bytes.empty()) return;
+  shared_.push_back({.position = total_appended(),
+                     .bytes = bytes,
+                     .owner = std::move(owner)});
+  shared_bytes_ += bytes.size();
+}
+
+OutputPieces SendBuffer::pieces() const {
+  OutputPieces pieces;
+  size_t begin = begin_;
+  uint64_t position = total_taken_;
+  for (const Shared& shared : shared_) {
+    if (pieces.size() + 2 > kMaxPieces) return pieces;
+    const auto copied = static_cast<size_t>(shared.position - position);
+    if (copied != 0) pieces.emplace_back(data_.get() + begin, copied);
+    pieces.push_back(shared.bytes);
+    begin += copied;
+    position = shared.position + shared.bytes.size();
+  }
+  if (begin != end_) pieces.emplace_back(data_.get() + begin, end_ - begin);
+  return pieces;
+}
+
 void SendBuffer::Take(size_t size) {
+  size_t gone = 0;  // Of shared_.
+  while (size != 0 && gone != shared_.size()) {
+    Shared& next = shared_[gone];
+    const size_t copied =
+        std::min(size, static_cast<size_t>(next.position - total_taken_));
+    const size_t shared = std::min(size - copied, next.bytes.size());
+    begin_ += copied;
+    next.position += shared;
+    next.bytes.remove_prefix(shared);
+    shared_bytes_ -= shared;
+    total_taken_ += copied + shared;
+    size -= copied + shared;
+    if (next.bytes.empty()) ++gone;
+  }
+  if (gone != 0) shared_.erase(shared_.begin(), shared_.begin() + gone);
   begin_ += size;
   total_taken_ += size;
   if (begin_ == end_) begin_ = end_ = 0;
@@ -23,6 +65,8 @@ void SendBuffer::Take(size_t size) {
 
 void SendBuffer::Clear() {
   end_ = begin_;
+  shared_.clear();
+  shared_bytes_ = 0;
   ReleaseIfEmpty();
 }
 
@@ -30,10 +74,11 @@ void SendBuffer::ReleaseIfEmpty() {
   if (!empty()) return;
   data_.reset();
   capacity_ = begin_ = end_ = 0;
+  std::vector<Shared>().swap(shared_);
 }
 
 void SendBuffer::Grow(size_t size) {
-  const size_t used = this->size();
+  const size_t used = end_ - begin_;
   // Moving what waits to the front is enough when that frees half: each byte is
   // then moved at most once for each byte appended.
   if (used + size <= capacity_ && used <= capacity_ / 2) {

@@ -5,12 +5,19 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
 
 namespace tern::wire {
 
-// Bytes on their way out: appended at the end, taken from the front, always
-// contiguous. Holds no memory while it is empty for longer than a moment: see
-// ReleaseIfEmpty. Not thread-safe.
+// Pieces of bytes, to be sent one after the other.
+using OutputPieces = absl::InlinedVector<std::string_view, 16>;
+
+// Bytes on their way out: appended at the end, taken from the front. Short ones
+// are copied and lie next to each other; long ones stay where they are. Holds
+// no memory while it is empty for longer than a moment: see ReleaseIfEmpty. Not
+// thread-safe.
 class SendBuffer {
  public:
   // Room for `size` bytes at the end, to be written by the caller before the
@@ -22,15 +29,17 @@ class SendBuffer {
     return position;
   }
   void Append(std::string_view bytes);
+  // `owner` keeps the bytes until they have been taken.
+  void AppendShared(std::string_view bytes,
+                    std::shared_ptr<const char[]> owner);
 
-  // The bytes not yet taken.
-  std::string_view view() const {
-    return std::string_view(data_.get() + begin_, end_ - begin_);
-  }
-  // The last `size` of them.
+  // The first of the bytes not yet taken, in at most 16 pieces; not empty when
+  // there are any.
+  OutputPieces pieces() const;
+  // The last `size` bytes, all of which Append has made.
   char* Tail(size_t size) { return data_.get() + end_ - size; }
-  size_t size() const { return end_ - begin_; }
-  bool empty() const { return begin_ == end_; }
+  size_t size() const { return end_ - begin_ + shared_bytes_; }
+  bool empty() const { return size() == 0; }
   void Take(size_t size);
   // Forgets what was not taken.
   void Clear();
@@ -43,12 +52,22 @@ class SendBuffer {
   void ReleaseIfEmpty();
 
  private:
+  struct Shared {
+    uint64_t position;  // In all that has been appended.
+    std::string_view bytes;
+    std::shared_ptr<const char[]> owner;
+  };
+
   void Grow(size_t size);
 
+  // The copied bytes.
   std::unique_ptr<char[]> data_;
   size_t capacity_ = 0;
   size_t begin_ = 0;
   size_t end_ = 0;
+  // What stays where it is, between some of the copied bytes, in order.
+  std::vector<Shared> shared_;
+  size_t shared_bytes_ = 0;
   uint64_t total_taken_ = 0;
 };
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "tern/lib/base/large_blocks.h"
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/string_view.h"
 
@@ -60,6 +61,7 @@ void Session::Erase(Stream& stream) {
 
 void Session::DropAssembly(Stream& stream) {
   if (stream.assembly_ == nullptr) return;
+  if (direct_ == &stream) LeaveDirect();
   assembling_bytes_ -= stream.assembly_->length;
   stream.assembly_.reset();
 }
@@ -120,8 +122,8 @@ MonotonicTime Session::NextTimeout() const {
   if (!has_peer_hello_) {
     next = std::min(next, started_at_ + options_.hello_timeout);
   }
-  if (!partial_.empty() && !receiving_paused_) {
-    next = std::min(next, partial_since_ + options_.frame_timeout);
+  if (in_frame() && !receiving_paused_) {
+    next = std::min(next, frame_since_ + options_.frame_timeout);
   }
   return next;
 }
@@ -139,7 +141,7 @@ MonotonicTime Session::KeepaliveTime() const {
 
 void Session::PauseReceiving(bool paused, MonotonicTime now) {
   if (std::exchange(receiving_paused_, paused) && !paused) {
-    partial_since_ = now;
+    frame_since_ = now;
     last_receive_ = now;
     if (!ping_sent_at_.is_infinite()) ping_sent_at_ = now;
   }
@@ -156,8 +158,8 @@ void Session::OnTime(MonotonicTime now) {
                  absl::StrCat("no HELLO within ",
                               absl::FormatDuration(options_.hello_timeout)));
   }
-  if (!partial_.empty() && !receiving_paused_ &&
-      now >= partial_since_ + options_.frame_timeout) {
+  if (in_frame() && !receiving_paused_ &&
+      now >= frame_since_ + options_.frame_timeout) {
     return Close(ErrorCode::kTimeout,
                  absl::StrCat("a frame was not complete within ",
                               absl::FormatDuration(options_.frame_timeout)));
@@ -299,7 +301,8 @@ void Session::CloseWith(ErrorCode code, std::string_view reason,
     AppendGoAway(is_client() ? 0 : std::min(highest_id_, goaway_last_), code,
                  reason);
   }
-  std::string().swap(partial_);
+  partial_.Reset();
+  direct_ = nullptr;
   const std::string text(reason);  // May lie in what the callbacks free.
   EndAllStreams(stream_code, text, nothing_started, sent);
   visitor_->OnClosed(code, text);
@@ -352,6 +355,7 @@ void Session::ReleaseMemory() {
   streams_.Reclaim();
   streams_.ReleaseMemory();
   if (ready_.empty()) ready_ = decltype(ready_)();
+  ReleaseKeptBlocks();
 }
 
 }  // namespace tern::wire

@@ -4,15 +4,18 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/base/attributes.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/wire/byte_buffer.h"
 #include "tern/lib/wire/call_header.h"
 #include "tern/lib/wire/fault_budget.h"
 #include "tern/lib/wire/frame.h"
@@ -57,12 +60,18 @@ struct PeerLimits {
   MetadataLimits metadata;
 };
 
+// Places for bytes that come in, to be filled one after the other.
+using InputPieces = absl::InlinedVector<std::span<char>, 16>;
+
 // A message to send: `write` is called once, with room for `size` bytes, before
 // the call that was given it returns.
 struct OutgoingMessage {
   size_t size = 0;                // Attachment included.
   uint32_t attachment_bytes = 0;  // How many of the last are attachment.
   bool compressed = false;
+  // Where the message lies already, if so: a long one is then sent from there,
+  // without a copy, and the session keeps a share until it has been.
+  const std::shared_ptr<const char[]>* shared = nullptr;
   absl::FunctionRef<void(char* buffer)> write;
 };
 
@@ -72,7 +81,7 @@ struct IncomingMessage {
   std::string_view attachment;
   // Where both lie, when the message came in chunks: may be moved from. Else
   // nullptr.
-  std::string* storage = nullptr;
+  ByteBuffer* storage = nullptr;
 };
 
 // Why a server's call is no longer wanted.
@@ -167,9 +176,17 @@ class Session {
 
   // Takes bytes from the peer, cut anywhere.
   void Receive(std::string_view bytes, MonotonicTime now);
-  // What to send now; valid until the next call of any method. Fills up from
-  // the streams that are waiting, in turns, to about kOutputTargetBytes.
-  std::string_view Output();
+  // Where the next bytes belong, when they are the rest of a long frame: then
+  // they may be read there, piece after piece, and ReceivedInto called, which
+  // saves a copy of them. Else empty. Valid until the next call of any method.
+  InputPieces ReceiveInto();
+  // The first `size` bytes of ReceiveInto() are the next ones from the peer:
+  // the same as Receive.
+  void ReceivedInto(size_t size, MonotonicTime now);
+  // What to send now, empty when there is nothing; valid until the next call of
+  // any method but ReceiveInto. Fills up from the streams that are waiting, in
+  // turns, to about kOutputTargetBytes.
+  OutputPieces Output();
   // The first `size` bytes of Output() are in the kernel's hands.
   void Sent(size_t size);
   // Bytes that the transport has not taken yet.
@@ -258,9 +275,13 @@ class Session {
   // Gives back memory that is only kept for speed; called when idle.
   void ReleaseMemory();
 
-  static constexpr size_t kOutputTargetBytes = 128 << 10;
+  static constexpr size_t kOutputTargetBytes = 256 << 10;
   static constexpr uint32_t kMaxChunkFrameBytes = 64 << 10;
   static constexpr uint32_t kMinChunkBytes = 1024;
+  // Shorter parts of messages are copied, where longer ones are sent and
+  // received without: a piece more in a system call, or one more of those,
+  // would cost about as much.
+  static constexpr uint32_t kMinDirectBytes = 4096;
 
  private:
   // What PINGs of our own carry.
@@ -297,7 +318,19 @@ class Session {
 
   // session_receive.cc: each handler below may end the stream or the session.
   std::string_view ReceivePreface(std::string_view bytes);
+  void ReceiveBytes(std::string_view bytes);
   std::string_view ReceiveRest(std::string_view bytes);
+  void ReservePartial(const FrameHeader& header, size_t more);
+  void ReceivePartialFrame();
+  bool BeginDirect(const FrameHeader& header);
+  std::string_view ReceiveDirectRest(std::string_view bytes);
+  void ReceiveDirectFrame();
+  void LeaveDirect();
+  InputPieces DirectPieces(Stream::Assembly& assembly);
+  void ReceivedDirect(size_t size);
+  static ByteBuffer Regather(const Stream::Assembly& assembly, size_t i,
+                             size_t offset, size_t frame_bytes, size_t size);
+  void NoteReceived(MonotonicTime now);
   bool CheckHeader(const FrameHeader& header);
   bool RefuseFrame(std::string_view why);  // False, as are the next ones'.
   bool RefuseLength(uint32_t length);
@@ -306,6 +339,7 @@ class Session {
   bool RefusePayload(size_t bytes, int64_t left, StreamId stream);
   std::string_view CheckChecksum(std::string_view bytes);
   void ReceiveFrame(const FrameHeader& header, std::string_view bytes);
+  void ReceiveBody(const FrameHeader& header, std::string_view body);
   void ReceiveHello(const Frame& frame);
   void ReceiveClientHeaders(const Frame& frame);
   void ReceiveSecondHeaders(StreamId id);
@@ -336,19 +370,27 @@ class Session {
     return is_client() ? stream.shape_.server_streaming
                        : stream.shape_.client_streaming;
   }
+  static void ReserveAssembly(Stream::Assembly& assembly, size_t more);
   static void AppendToAssembly(Stream::Assembly& assembly,
                                std::string_view bytes);
   void StartAssembly(Stream& stream, const Chunk& chunk);
   void DeliverMessage(Stream& stream, std::string_view bytes,
-                      uint32_t attachment_bytes, std::string* storage);
+                      uint32_t attachment_bytes, ByteBuffer* storage);
   void OnPeerHalfClosed(Stream& stream);
   // One point of the budget; false when that closed the session.
   bool Fault(const char* what);
 
   // session_send.cc
   // Returns where the header block is to be written, and the payload behind it.
+  // `shared_bytes` of payload are not for there: AppendShared follows.
   char* AppendFrame(FrameType type, uint8_t flags, StreamId stream,
-                    size_t block_bytes, size_t payload_bytes);
+                    size_t block_bytes, size_t payload_bytes,
+                    size_t shared_bytes = 0);
+  // Whether `size` bytes of a message are sent from where they lie.
+  bool Shares(size_t size) const {
+    // A checksum is computed where the whole frame is in one piece.
+    return size >= kMinDirectBytes && checksum_bytes_ == 0;
+  }
   // Writes the checksum of the last frame, whose payload is there by then.
   void SealFrame() {
     if (unsealed_bytes_ != 0) WriteChecksum();
@@ -434,8 +476,17 @@ class Session {
   bool receiving_paused_ = false;
   uint32_t preface_received_ = 0;  // Bytes.
   PeerLimits peer_{Hello()};
-  std::string partial_;  // A frame that is not complete yet.
-  MonotonicTime partial_since_;
+  // A frame that is not complete yet: here ...
+  ByteBuffer partial_;
+  // ... or, when it is a long chunk of a message that has begun to come in, its
+  // header, and its payload behind what its stream has of the message.
+  Stream* direct_ = nullptr;
+  FrameHeader direct_header_;
+  // The stream of the last frame that was received, when that was a chunk and
+  // its message goes on; else 0.
+  StreamId ahead_ = 0;
+  bool in_frame() const { return !partial_.empty() || direct_ != nullptr; }
+  MonotonicTime frame_since_;
   MonotonicTime started_at_;
   MonotonicTime last_receive_;
   int64_t receive_window_ = 0;    // What the peer may still send.

@@ -18,6 +18,7 @@ namespace tern::wire {
 struct Session::Chunk {
   std::string_view bytes;
   uint8_t flags = 0;  // The frame's.
+  uint32_t payload_bytes = 0;
   uint32_t length = 0;
   uint32_t attachment_bytes = 0;
 
@@ -96,7 +97,7 @@ inline bool Session::MayBegin(Stream& stream, size_t length) {
 
 inline void Session::DeliverMessage(Stream& stream, std::string_view bytes,
                                     uint32_t attachment_bytes,
-                                    std::string* storage) {
+                                    ByteBuffer* storage) {
   ++stream.messages_received_;
   if (ReceivesStream(stream)) {
     stream.unconsumed_bytes_ += static_cast<int64_t>(bytes.size());
@@ -112,6 +113,7 @@ inline void Session::DeliverMessage(Stream& stream, std::string_view bytes,
 inline void Session::ReceiveFrame(const FrameHeader& header,
                                   std::string_view bytes) {
   streams_.Reclaim();
+  ahead_ = 0;
   if (!IsKnownType(header.type)) {
     Fault("optional frames of unknown type");
     return;
@@ -121,9 +123,15 @@ inline void Session::ReceiveFrame(const FrameHeader& header,
     if (closed_) return;
   }
   bytes.remove_prefix(kFrameHeaderBytes);
+  ReceiveBody(header, bytes);
+}
+
+// `body`: header block and payload.
+inline void Session::ReceiveBody(const FrameHeader& header,
+                                 std::string_view body) {
   Frame frame = {.header = header,
-                 .block = {bytes.data(), header.header_length},
-                 .payload = bytes};
+                 .block = {body.data(), header.header_length},
+                 .payload = body};
   frame.payload.remove_prefix(header.header_length);
   switch (static_cast<FrameType>(header.type)) {
     case FrameType::kHello:
@@ -151,17 +159,26 @@ inline void Session::ReceiveFrame(const FrameHeader& header,
 
 // --- Frames ------------------------------------------------------------------
 
-void Session::Receive(std::string_view bytes, MonotonicTime now) {
-  const Entry entry(this);
+void Session::NoteReceived(MonotonicTime now) {
   now_ = now;
   last_receive_ = now;
   ping_sent_at_ = MonotonicTime::InfiniteFuture();
+}
+
+void Session::Receive(std::string_view bytes, MonotonicTime now) {
+  const Entry entry(this);
+  NoteReceived(now);
   if (!closed_ && preface_received_ < kPreface.size()) {
     bytes = ReceivePreface(bytes);
   }
+  ReceiveBytes(bytes);
+}
+
+void Session::ReceiveBytes(std::string_view bytes) {
   while (!closed_ && !bytes.empty()) {
-    if (!partial_.empty()) {
-      bytes = ReceiveRest(bytes);
+    if (in_frame()) {
+      bytes =
+          direct_ != nullptr ? ReceiveDirectRest(bytes) : ReceiveRest(bytes);
       continue;
     }
     if (bytes.size() >= kFrameHeaderBytes) {
@@ -173,9 +190,17 @@ void Session::Receive(std::string_view bytes, MonotonicTime now) {
         bytes.remove_prefix(size);
         continue;
       }
+      frame_since_ = now_;
+      if (BeginDirect(header)) {
+        bytes.remove_prefix(kFrameHeaderBytes);
+        continue;
+      }
+      ReservePartial(header, bytes.size());
+    } else {
+      frame_since_ = now_;
+      partial_.Reserve(kFrameHeaderBytes);
     }
-    partial_.assign(bytes);
-    partial_since_ = now;
+    partial_.Append(bytes);
     return;
   }
 }
@@ -203,20 +228,211 @@ std::string_view Session::ReceivePreface(std::string_view bytes) {
 std::string_view Session::ReceiveRest(std::string_view bytes) {
   const auto take = [&](size_t until) {
     const size_t size = std::min(bytes.size(), until - partial_.size());
-    partial_.append(bytes.substr(0, size));
+    partial_.Append(bytes.substr(0, size));
     bytes.remove_prefix(size);
     return partial_.size() == until;
   };
   if (partial_.size() < kFrameHeaderBytes) {
     if (!take(kFrameHeaderBytes)) return {};
-    if (!CheckHeader(DecodeFrameHeader(partial_.data()))) return {};
+    const FrameHeader header = DecodeFrameHeader(partial_.view().data());
+    if (!CheckHeader(header)) return {};
+    if (BeginDirect(header)) {
+      partial_.Reset();
+      return bytes;
+    }
   }
-  const FrameHeader header = DecodeFrameHeader(partial_.data());
-  if (!take(kFrameHeaderBytes + size_t{header.length})) return {};
-  const std::string frame = std::exchange(partial_, std::string());
-  ReceiveFrame(header, frame);
+  const FrameHeader header = DecodeFrameHeader(partial_.view().data());
+  ReservePartial(header, bytes.size());
+  if (take(kFrameHeaderBytes + size_t{header.length})) ReceivePartialFrame();
   return bytes;
 }
+
+// Makes room for `more` bytes of the frame.
+void Session::ReservePartial(const FrameHeader& header, size_t more) {
+  const size_t size = partial_.size() + more;
+  if (size <= partial_.capacity()) return;
+  partial_.Reserve(std::min(kFrameHeaderBytes + size_t{header.length},
+                            std::max(size, 2 * partial_.capacity())));
+}
+
+void Session::ReceivePartialFrame() {
+  const ByteBuffer frame = std::move(partial_);
+  ReceiveFrame(DecodeFrameHeader(frame.view().data()), frame.view());
+}
+
+// --- Long frames -------------------------------------------------------------
+
+// When the frame that has begun is a long chunk of a message whose first has
+// come, its payload is put where it will be needed. It is not looked at before
+// it is complete all the same.
+bool Session::BeginDirect(const FrameHeader& header) {
+  if (header.type != static_cast<uint8_t>(FrameType::kData) ||
+      header.length < kMinDirectBytes ||
+      (header.flags & (kFlagChecksum | kFlagLength | kFlagAttachment)) != 0) {
+    return false;
+  }
+  Stream* const stream = streams_.Find(header.stream);
+  if (stream == nullptr || stream->assembly_ == nullptr ||
+      header.length >
+          stream->assembly_->length - stream->assembly_->bytes.size()) {
+    return false;
+  }
+  direct_ = stream;
+  direct_header_ = header;
+  stream->assembly_->frame_bytes = header.length;
+  return true;
+}
+
+std::string_view Session::ReceiveDirectRest(std::string_view bytes) {
+  Stream::Assembly& assembly = *direct_->assembly_;
+  const size_t size = std::min<size_t>(
+      bytes.size(), direct_header_.length - assembly.more_bytes);
+  ReserveAssembly(assembly, size);
+  std::memcpy(assembly.bytes.end() + assembly.more_bytes, bytes.data(), size);
+  assembly.more_bytes += static_cast<uint32_t>(size);
+  if (assembly.more_bytes == direct_header_.length) ReceiveDirectFrame();
+  return bytes.substr(size);
+}
+
+void Session::ReceiveDirectFrame() {
+  Stream::Assembly& assembly = *std::exchange(direct_, nullptr)->assembly_;
+  assembly.more_bytes = 0;
+  streams_.Reclaim();
+  ahead_ = 0;
+  const FrameHeader header = direct_header_;
+  ReceiveBody(header, {assembly.bytes.end(), header.length});
+}
+
+// The message is not wanted any more, but the frame goes on.
+void Session::LeaveDirect() {
+  Stream::Assembly& assembly = *std::exchange(direct_, nullptr)->assembly_;
+  ReservePartial(direct_header_, kFrameHeaderBytes + assembly.more_bytes);
+  EncodeFrameHeader(direct_header_, partial_.end());
+  partial_.Extend(kFrameHeaderBytes);
+  partial_.Append({assembly.bytes.end(), assembly.more_bytes});
+}
+
+InputPieces Session::ReceiveInto() {
+  if (direct_ != nullptr) return DirectPieces(*direct_->assembly_);
+  if (partial_.empty()) {
+    const Stream* const stream = ahead_ == 0 ? nullptr : streams_.Find(ahead_);
+    if (stream == nullptr || stream->assembly_ == nullptr ||
+        !stream->assembly_->read_ahead) {
+      return {};
+    }
+    return DirectPieces(*stream->assembly_);
+  }
+  if (partial_.size() < kFrameHeaderBytes) return {};
+  const FrameHeader header = DecodeFrameHeader(partial_.view().data());
+  const size_t rest =
+      kFrameHeaderBytes + size_t{header.length} - partial_.size();
+  if (rest < kMinDirectBytes) return {};
+  ReservePartial(header, kMinDirectBytes);
+  return {std::span(partial_.end(),
+                    std::min(rest, partial_.capacity() - partial_.size()))};
+}
+
+// The rest of the frame, if it has begun; and, in the hope that its message
+// goes on with frames of the same size and without others between, what comes
+// after it, the headers apart from the payload. Where that is wrong, Regather
+// puts it right.
+InputPieces Session::DirectPieces(Stream::Assembly& assembly) {
+  const size_t held = assembly.bytes.size() + assembly.more_bytes;
+  size_t missing = assembly.length - held;
+  if (missing < kMinDirectBytes) return {};
+  const size_t frame_bytes = std::max(assembly.frame_bytes, kMinDirectBytes);
+  const size_t rest =
+      direct_ != nullptr ? direct_header_.length - assembly.more_bytes : 0;
+  ReserveAssembly(assembly, std::min<size_t>({missing, kMaxChunkFrameBytes,
+                                              rest != 0 ? rest : frame_bytes}));
+  char* place = assembly.bytes.end() + assembly.more_bytes;
+  size_t room = assembly.bytes.capacity() - held;
+  InputPieces pieces;
+  const auto add_payload = [&](size_t wanted) {
+    const size_t size = std::min(room, wanted);
+    pieces.emplace_back(place, size);
+    place += size;
+    room -= size;
+    missing -= size;
+    return size == wanted && missing != 0;
+  };
+  bool more = rest == 0 || add_payload(rest);
+  const size_t most = assembly.read_ahead ? Stream::Assembly::kMaxAhead : 1;
+  for (size_t i = 0; more && i < most; ++i) {
+    pieces.emplace_back(assembly.next_headers[i]);
+    more = i + 1 < most && room != 0 &&
+           add_payload(std::min(missing, frame_bytes));
+  }
+  return pieces;
+}
+
+void Session::ReceivedInto(size_t size, MonotonicTime now) {
+  const Entry entry(this);
+  NoteReceived(now);
+  if (partial_.empty()) return ReceivedDirect(size);
+  partial_.Extend(size);
+  const FrameHeader header = DecodeFrameHeader(partial_.view().data());
+  if (partial_.size() == kFrameHeaderBytes + size_t{header.length}) {
+    ReceivePartialFrame();
+  }
+}
+
+// `size` bytes lie where DirectPieces said.
+void Session::ReceivedDirect(size_t size) {
+  const bool in_frame = direct_ != nullptr;
+  const StreamId id = in_frame ? direct_->id_ : ahead_;
+  // A callback may end the stream; what has been read is needed all the same.
+  const std::shared_ptr<Stream::Assembly> assembly =
+      streams_.Find(id)->assembly_;
+  const size_t frame_bytes = std::max(assembly->frame_bytes, kMinDirectBytes);
+  size_t frame_end =
+      assembly->bytes.size() + (in_frame ? direct_header_.length : 0);
+  for (size_t i = 0;; ++i) {
+    if (direct_ != nullptr) {
+      const size_t rest =
+          std::min<size_t>(size, direct_header_.length - assembly->more_bytes);
+      assembly->more_bytes += static_cast<uint32_t>(rest);
+      size -= rest;
+      if (assembly->more_bytes != direct_header_.length) return;
+      ReceiveDirectFrame();
+    }
+    if (size == 0 || closed_) return;
+
+    char* const bytes = assembly->next_headers[i];
+    if (size < kFrameHeaderBytes) return ReceiveBytes({bytes, size});
+    const FrameHeader header = DecodeFrameHeader(bytes);
+    const size_t expected = std::min(frame_bytes, assembly->length - frame_end);
+    assembly->read_ahead =
+        header.length == expected && header.stream == id &&
+        header.type == static_cast<uint8_t>(FrameType::kData);
+    if (assembly->read_ahead && !CheckHeader(header)) return;
+    if (!assembly->read_ahead || !BeginDirect(header)) {
+      return ReceiveBytes(
+          Regather(*assembly, i, frame_end, frame_bytes, size).view());
+    }
+    frame_since_ = now_;
+    size -= kFrameHeaderBytes;
+    frame_end += expected;
+  }
+}
+
+// The last `size` bytes of those, in one piece: from header `i` on, the payload
+// behind it being at `offset` of the message.
+ByteBuffer Session::Regather(const Stream::Assembly& assembly, size_t i,
+                             size_t offset, size_t frame_bytes, size_t size) {
+  ByteBuffer bytes;
+  bytes.Reserve(size);
+  const auto take = [&](const char* from, size_t most) {
+    bytes.Append({from, std::min(most, size - bytes.size())});
+  };
+  for (; bytes.size() < size; ++i, offset += frame_bytes) {
+    take(assembly.next_headers[i], kFrameHeaderBytes);
+    take(assembly.bytes.view().data() + offset, frame_bytes);
+  }
+  return bytes;
+}
+
+// --- Headers -----------------------------------------------------------------
 
 // Functions of their own, as are others below that make a text: else it costs
 // its caller some twenty instructions even when there is nothing to say.
@@ -430,7 +646,12 @@ void Session::ReceivePayload(Stream& stream, const Frame& frame) {
       DeliverMessage(stream, frame.payload, 0, nullptr);
     }
   } else if (carries_message) {
-    if (!ReceiveChunk(stream, {.bytes = frame.payload, .flags = flags})) return;
+    if (!ReceiveChunk(stream, {.bytes = frame.payload,
+                               .flags = flags,
+                               .payload_bytes = static_cast<uint32_t>(
+                                   frame.payload.size())})) {
+      return;
+    }
   } else if (!end_stream &&
              frame.header.type == static_cast<uint8_t>(FrameType::kData)) {
     if (!CheckEmptyChunk(stream, /*empty=*/true)) return;
@@ -514,24 +735,35 @@ void Session::FailWithoutMemory(Stream& stream, size_t length) {
              /*peer_at_fault=*/false);
 }
 
-// Memory grows with what has come, up to LENGTH, and not with what was
-// promised.
+// Makes room for `more` bytes. Memory grows with what has come, up to LENGTH,
+// and not with what was promised.
+void Session::ReserveAssembly(Stream::Assembly& assembly, size_t more) {
+  constexpr size_t kFirstBytes = 256 << 10;
+  const size_t size = assembly.bytes.size() + assembly.more_bytes + more;
+  const size_t capacity = assembly.bytes.capacity();
+  if (size <= capacity) return;
+  assembly.bytes.Reserve(
+      std::min<size_t>(assembly.length + kFrameHeaderBytes,
+                       std::max({size, 2 * capacity, kFirstBytes})),
+      /*likely=*/assembly.length + kFrameHeaderBytes);
+}
+
 void Session::AppendToAssembly(Stream::Assembly& assembly,
                                std::string_view bytes) {
-  constexpr size_t kFirstBytes = 256 << 10;
-  const size_t size = assembly.bytes.size() + bytes.size();
-  const size_t capacity = assembly.bytes.capacity();
-  if (size > capacity) {
-    assembly.bytes.reserve(std::min<size_t>(
-        assembly.length, std::max({size, 2 * capacity, kFirstBytes})));
+  const size_t room = assembly.bytes.capacity() - assembly.bytes.size();
+  if (bytes.data() == assembly.bytes.end() && bytes.size() <= room) {
+    return assembly.bytes.Extend(bytes.size());  // See BeginDirect.
   }
-  assembly.bytes.append(bytes);
+  ReserveAssembly(assembly, bytes.size());
+  assembly.bytes.Append(bytes);
 }
 
 void Session::StartAssembly(Stream& stream, const Chunk& chunk) {
-  stream.assembly_ = std::make_unique<Stream::Assembly>();
+  stream.assembly_ = std::make_shared<Stream::Assembly>();
   stream.assembly_->length = chunk.length;
   stream.assembly_->attachment_bytes = chunk.attachment_bytes;
+  stream.assembly_->frame_bytes = chunk.payload_bytes;
+  ahead_ = stream.id_;
   AppendToAssembly(*stream.assembly_, chunk.bytes);
   assembling_bytes_ += chunk.length;
   // The whole message is accepted: let it come without a pause.
@@ -561,12 +793,15 @@ void Session::ReceiveLaterChunk(Stream& stream, const Chunk& chunk) {
   if (!accepted) return FailWithoutMemory(stream, assembly.length);
   AppendToAssembly(assembly, chunk.bytes);
   if (!chunk.end_message()) {
+    assembly.frame_bytes = chunk.payload_bytes;
+    ahead_ = stream.id_;
     if (chunk.bytes.size() < kMinChunkBytes) Fault("short chunks");
     return;
   }
-  const std::unique_ptr<Stream::Assembly> done = std::move(stream.assembly_);
+  const std::shared_ptr<Stream::Assembly> done = std::move(stream.assembly_);
   assembling_bytes_ -= done->length;
-  DeliverMessage(stream, done->bytes, done->attachment_bytes, &done->bytes);
+  DeliverMessage(stream, done->bytes.view(), done->attachment_bytes,
+                 &done->bytes);
 }
 
 // One empty chunk that ends nothing is a waste, two in a row are meant.

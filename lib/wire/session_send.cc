@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "tern/lib/base/large_blocks.h"
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/string_view.h"
 #include "tern/lib/wire/crc32c.h"
@@ -29,11 +30,11 @@ uint8_t MessageFlags(const OutgoingMessage& message) {
 
 }  // namespace
 
-std::string_view Session::Output() {
+OutputPieces Session::Output() {
   const Entry entry(this);
   Pump();
   SealFrame();
-  return out_.view();
+  return out_.pieces();
 }
 
 void Session::Sent(size_t size) { out_.Take(size); }
@@ -62,12 +63,13 @@ void Session::MakeReady(Stream& stream) {
 // --- Frames -----------------------------------------------------------------
 
 char* Session::AppendFrame(FrameType type, uint8_t flags, StreamId stream,
-                           size_t block_bytes, size_t payload_bytes) {
+                           size_t block_bytes, size_t payload_bytes,
+                           size_t shared_bytes) {
   SealFrame();
   // The peer's HELLO, which turns checksums on, comes after our own.
   const size_t checksum_bytes = checksum_bytes_;
   const size_t length = block_bytes + payload_bytes + checksum_bytes;
-  char* frame = out_.Append(kFrameHeaderBytes + length);
+  char* frame = out_.Append(kFrameHeaderBytes + length - shared_bytes);
   if (checksum_bytes != 0) {
     flags |= kFlagChecksum;
     unsealed_bytes_ = kFrameHeaderBytes + length;
@@ -177,12 +179,17 @@ char* Session::AppendMessageFrame(FrameType type, Stream& stream,
                                   const OutgoingMessage& message,
                                   uint8_t flags) {
   const size_t prefix = message.attachment_bytes != 0 ? 4 : 0;
-  char* const block =
-      AppendFrame(type, flags | kFlagEndMessage | MessageFlags(message),
-                  stream.id_, block_bytes, prefix + message.size);
+  const bool shared = message.shared != nullptr && Shares(message.size);
+  char* const block = AppendFrame(
+      type, flags | kFlagEndMessage | MessageFlags(message), stream.id_,
+      block_bytes, prefix + message.size, shared ? message.size : 0);
   char* const payload = block + block_bytes;
   if (prefix != 0) StoreBigEndian32(message.attachment_bytes, payload);
-  message.write(payload + prefix);
+  if (shared) {
+    out_.AppendShared({message.shared->get(), message.size}, *message.shared);
+  } else {
+    message.write(payload + prefix);
+  }
   const auto bytes = static_cast<int64_t>(prefix + message.size);
   stream.send_window_ -= bytes;
   send_window_ -= bytes;
@@ -200,13 +207,19 @@ Stream::SendQueue& Session::QueueOf(Stream& stream) {
 
 void Session::QueueMessage(Stream& stream, const OutgoingMessage& message,
                            bool end_stream) {
-  Stream::QueuedMessage queued = {
-      .bytes = std::unique_ptr<char[]>(new char[message.size]),
-      .size = message.size,
-      .attachment_bytes = message.attachment_bytes,
-      .compressed = message.compressed,
-      .end_stream = end_stream};
-  message.write(queued.bytes.get());
+  std::shared_ptr<const char[]> bytes;
+  if (message.shared != nullptr) {
+    bytes = *message.shared;
+  } else {
+    std::shared_ptr<char[]> written = MakeSharedBytes(message.size);
+    message.write(written.get());
+    bytes = std::move(written);
+  }
+  Stream::QueuedMessage queued = {.bytes = std::move(bytes),
+                                  .size = message.size,
+                                  .attachment_bytes = message.attachment_bytes,
+                                  .compressed = message.compressed,
+                                  .end_stream = end_stream};
   queued_bytes_ += message.size;
   QueueOf(stream).messages.push_back(std::move(queued));
 }
@@ -261,8 +274,11 @@ bool Session::SendChunk(Stream& stream) {
                         (first && message.compressed ? kFlagCompressed : 0) |
                         (last ? kFlagEndMessage : 0) |
                         (last && message.end_stream ? kFlagEndStream : 0);
-  char* payload = AppendFrame(FrameType::kData, flags, stream.id_, 0,
-                              static_cast<size_t>(prefix + size));
+  const auto bytes = static_cast<size_t>(size);
+  const bool shared = Shares(bytes);
+  char* payload =
+      AppendFrame(FrameType::kData, flags, stream.id_, 0,
+                  static_cast<size_t>(prefix) + bytes, shared ? bytes : 0);
   if (with_length) {
     StoreBigEndian32(static_cast<uint32_t>(message.size), payload);
     payload += 4;
@@ -271,12 +287,16 @@ bool Session::SendChunk(Stream& stream) {
     StoreBigEndian32(message.attachment_bytes, payload);
     payload += 4;
   }
-  std::memcpy(payload, message.bytes.get() + message.sent,
-              static_cast<size_t>(size));
+  const char* const chunk = message.bytes.get() + message.sent;
+  if (shared) {
+    out_.AppendShared({chunk, bytes}, message.bytes);
+  } else {
+    std::memcpy(payload, chunk, bytes);
+  }
   stream.send_window_ -= prefix + size;
   send_window_ -= prefix + size;
-  queued_bytes_ -= static_cast<size_t>(size);
-  message.sent += static_cast<size_t>(size);
+  queued_bytes_ -= bytes;
+  message.sent += bytes;
   ++payload_frames_sent_;
   if (last) {
     queue.messages.pop_front();

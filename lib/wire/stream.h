@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/wire/byte_buffer.h"
 #include "tern/lib/wire/frame.h"
 
 namespace tern::wire {
@@ -33,7 +34,14 @@ class Stream {
 
   // A message whose chunks are still coming in.
   struct Assembly {
-    std::string bytes;
+    ByteBuffer bytes;
+    // Behind those: of a frame that is not complete, see Session::direct_.
+    uint32_t more_bytes = 0;
+    uint32_t frame_bytes = 0;  // The payload of its last frame.
+    // See Session::DirectPieces.
+    static constexpr size_t kMaxAhead = 8;
+    bool read_ahead = true;
+    char next_headers[kMaxAhead][kFrameHeaderBytes];
     uint32_t length = 0;
     uint32_t attachment_bytes = 0;
     bool compressed = false;
@@ -41,7 +49,7 @@ class Stream {
 
   // A message that is on its way out, serialised.
   struct QueuedMessage {
-    std::unique_ptr<char[]> bytes;
+    std::shared_ptr<const char[]> bytes;
     size_t size = 0;
     size_t sent = 0;
     uint32_t attachment_bytes = 0;
@@ -83,7 +91,8 @@ class Stream {
   static constexpr uint64_t kNotAppended = UINT64_MAX;
   uint64_t request_end_ = kNotAppended;
 
-  std::unique_ptr<Assembly> assembly_;
+  // Shared with the session while it reads into it.
+  std::shared_ptr<Assembly> assembly_;
   std::unique_ptr<SendQueue> send_queue_;
 
   Stream* next_ = nullptr;  // StreamTable's.

@@ -7,6 +7,7 @@
 #include "tern/lib/base/log.h"
 #include "tests/testing/frame_text.h"
 #include "tests/testing/recording_host.h"
+#include "tests/testing/session_io.h"
 
 namespace tern::testing {
 namespace {
@@ -48,7 +49,7 @@ class Fuzzed {
   void End() {
     TERN_CHECK(host_.session().NextTimeout() >= kStart);
     host_.session().OnTime(now_ + absl::Seconds(30));
-    TakeOutput();
+    TakeAllOutput();
     host_.session().OnTransportClosed("end of the input", now_);
     for (const wire::StreamId id : host_.live_ids()) {
       host_.Finish(id).IgnoreError();
@@ -75,18 +76,18 @@ class Fuzzed {
       // Storage of exactly that size: a read beyond it is an error to ASan.
       const size_t size = std::min(bytes.size(), piece_);
       const std::vector<char> piece(bytes.begin(), bytes.begin() + size);
-      host_.session().Receive(std::string_view(piece.data(), size), now_);
+      tern::testing::Receive(host_.session(), {piece.data(), size}, now_,
+                             piece_ % 2 == 0 ? Way::kDirect : Way::kCopied);
       bytes.remove_prefix(size);
-      if (!hold_) TakeOutput();
+      if (!hold_) TakeAllOutput();
     }
   }
 
-  void TakeOutput() {
+  void TakeAllOutput() {
     for (;;) {
-      const std::string_view output = host_.session().Output();
+      const std::string output = TakeOutput(host_.session());
       if (output.empty()) return;
       sent_ += output;
-      host_.session().Sent(output.size());
     }
   }
 

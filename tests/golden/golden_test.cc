@@ -17,6 +17,7 @@
 #include "tests/golden/vector_file.h"
 #include "tests/testing/frame_text.h"
 #include "tests/testing/recording_host.h"
+#include "tests/testing/session_io.h"
 
 namespace tern::testing {
 namespace {
@@ -82,8 +83,11 @@ std::string Translate(std::string_view event) {
 // The side under test and the application above it.
 class SideUnderTest {
  public:
-  SideUnderTest(const GoldenVector& vector, size_t piece)
-      : vector_(vector), piece_(piece), host_(OptionsOf(vector), kStart) {
+  SideUnderTest(const GoldenVector& vector, size_t piece, Way way)
+      : vector_(vector),
+        piece_(piece),
+        way_(way),
+        host_(OptionsOf(vector), kStart) {
     host_.shape_of = [](std::string_view method) {
       const bool streaming = method == kEchoStream;
       return wire::CallShape{.client_streaming = streaming,
@@ -101,21 +105,21 @@ class SideUnderTest {
   }
 
   void Run() {
-    TakeOutput();  // A client speaks first.
+    LookAtOutput();  // A client speaks first.
     for (const GoldenVector::Line& line : vector_.lines) {
       SCOPED_TRACE(
           absl::StrCat("tests/golden/", vector_.file, ".txt:", line.number));
       if (line.verb == "in") {
-        Receive(line.bytes);
+        Feed(line.bytes);
       } else if (line.verb == "ack") {
-        Receive(PingFrame(last_ping_, /*ack=*/true));
+        Feed(PingFrame(last_ping_, /*ack=*/true));
       } else if (line.verb == "wait") {
         now_ = now_ + absl::Milliseconds(std::atoi(line.text.c_str()));
         host_.session().OnTime(now_);
       } else if (line.verb == "do") {
         Act(absl::StrSplit(line.text, ' '));
       }
-      TakeOutput();
+      LookAtOutput();
     }
   }
 
@@ -146,20 +150,19 @@ class SideUnderTest {
   }
 
  private:
-  void Receive(const std::string& bytes) {
+  void Feed(const std::string& bytes) {
     for (size_t at = 0; at < bytes.size();) {
       // Storage of exactly that size: a read beyond it is an error to ASan.
       const std::string piece = bytes.substr(at, piece_);
-      host_.session().Receive(piece, now_);
+      Receive(host_.session(), piece, now_, way_);
       at += piece.size();
     }
   }
 
-  void TakeOutput() {
+  void LookAtOutput() {
     for (;;) {
-      std::string bytes(host_.session().Output());
+      const std::string bytes = TakeOutput(host_.session());
       if (bytes.empty()) return;
-      host_.session().Sent(bytes.size());
       const bool greeting = bytes.substr(0, 8) == PrefaceBytes();
       EXPECT_EQ(greeting, !greeted_);
       greeted_ = true;
@@ -292,6 +295,7 @@ class SideUnderTest {
 
   const GoldenVector& vector_;
   const size_t piece_;
+  const Way way_;
   MonotonicTime now_ = kStart;
   RecordingHost host_;
   bool greeted_ = false;
@@ -304,9 +308,9 @@ class SideUnderTest {
 
 class Golden : public ::testing::TestWithParam<GoldenVector> {
  protected:
-  void RunIn(size_t piece) {
+  void RunIn(size_t piece, Way way = Way::kCopied) {
     SCOPED_TRACE(GetParam().about);
-    SideUnderTest side(GetParam(), piece);
+    SideUnderTest side(GetParam(), piece, way);
     side.Run();
     side.Check();
   }
@@ -314,6 +318,9 @@ class Golden : public ::testing::TestWithParam<GoldenVector> {
 
 TEST_P(Golden, Whole) { RunIn(1 << 30); }
 TEST_P(Golden, ByteByByte) { RunIn(1); }
+// Of long frames a piece begins, and the rest is received where it belongs.
+TEST_P(Golden, Direct) { RunIn(5000, Way::kDirect); }
+TEST_P(Golden, DirectByteByByte) { RunIn(1, Way::kDirect); }
 
 std::string NameOfVector(const ::testing::TestParamInfo<GoldenVector>& info) {
   std::string name = info.param.file + "_" + info.param.name;

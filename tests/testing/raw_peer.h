@@ -8,6 +8,7 @@
 #include "tern/lib/base/monotonic_time.h"
 #include "tests/testing/frame_text.h"
 #include "tests/testing/recording_host.h"
+#include "tests/testing/session_io.h"
 
 namespace tern::testing {
 
@@ -29,11 +30,7 @@ class RawPeer {
   }
   // What the session has sent since the last time: see DescribeFrames.
   std::vector<std::string> Frames() { return DescribeFrames(Bytes()); }
-  std::string Bytes() {
-    std::string bytes(host.session().Output());
-    host.session().Sent(bytes.size());
-    return bytes;
-  }
+  std::string Bytes() { return TakeOutput(host.session()); }
 
   static constexpr MonotonicTime kStart =
       MonotonicTime::FromNanoseconds(1'000'000'000);

@@ -65,8 +65,8 @@ std::string_view NameOf(wire::EndCause cause) {
   return "?";
 }
 
-// Calls `use` with `message` as a session takes it, and checks that `write` is
-// called at most once.
+// Calls `use` with `message` as a session takes it, half of them shared, and
+// checks that `write` is called at most once.
 template <typename Use>
 auto WithOutgoing(const TestMessage& message, const Use& use) {
   int writes = 0;
@@ -76,9 +76,14 @@ auto WithOutgoing(const TestMessage& message, const Use& use) {
       std::memcpy(buffer, message.bytes.data(), message.bytes.size());
     }
   };
+  const size_t size = message.bytes.size();
+  const auto copy = std::make_shared<char[]>(size);
+  message.bytes.copy(copy.get(), size);
+  const std::shared_ptr<const char[]> shared = copy;
   const OutgoingMessage outgoing = {
-      .size = message.bytes.size(),
+      .size = size,
       .attachment_bytes = static_cast<uint32_t>(message.attachment_bytes),
+      .shared = size % 2 == 0 ? &shared : nullptr,
       .write = write};
   auto result = use(outgoing);
   EXPECT_LE(writes, 1);
@@ -321,6 +326,7 @@ bool RecordingHost::OnMessageChunk(Stream& stream, size_t bytes) {
 
 void RecordingHost::OnMessage(Stream& stream, wire::IncomingMessage& message) {
   const StreamId id = stream.id();
+  last_place_ = message.bytes.data();
   std::string whole(message.bytes);
   whole.append(message.attachment);
   messages_[id].push_back(whole);
@@ -331,8 +337,8 @@ void RecordingHost::OnMessage(Stream& stream, wire::IncomingMessage& message) {
     absl::StrAppend(&event, " + ", Quoted(message.attachment));
   }
   if (message.storage != nullptr) {
-    EXPECT_EQ(*message.storage, whole);
-    std::string moved = std::move(*message.storage);
+    EXPECT_EQ(message.storage->view(), whole);
+    const wire::ByteBuffer moved = std::move(*message.storage);
   }
   Log(std::move(event), &stream);
   if (consume && Streaming(id) && this->stream(id) != nullptr) {

@@ -70,6 +70,8 @@ class RecordingHost : public wire::SessionVisitor {
   const TestMessage& last_message(wire::StreamId id) {
     return last_messages_.at(id);
   }
+  // Where the last message lay.
+  const char* last_place() const { return last_place_; }
   // nullptr when the host must not touch it any more.
   wire::Stream* stream(wire::StreamId id) const;
   const std::string& method(wire::StreamId id) { return methods_[id]; }
@@ -160,6 +162,7 @@ class RecordingHost : public wire::SessionVisitor {
   std::map<wire::StreamId, std::string> methods_;
   std::map<wire::StreamId, std::vector<std::string>> messages_;
   std::map<wire::StreamId, TestMessage> last_messages_;
+  const char* last_place_ = nullptr;
   std::map<wire::StreamId, int> ends_;  // OnEnd, OnCancel: at most one each.
   bool closed_told_ = false;
   std::unique_ptr<wire::Session> session_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tests/testing/session_io.h"
+
 namespace tern::testing {
 namespace {
 
@@ -25,9 +27,7 @@ SessionPair::SessionPair(wire::SessionOptions client_options,
 size_t SessionPair::Move(RecordingHost& from, RecordingHost& to, size_t most,
                          size_t cut, std::string* record) {
   // A copy: the receiver's hook may use the sender's session.
-  std::string bytes(from.session().Output().substr(0, most));
-  if (!connected) bytes.clear();
-  from.session().Sent(bytes.size());
+  const std::string bytes = TakeOutput(from.session(), connected ? most : 0);
   std::string_view left = bytes;
   while (!left.empty()) {
     size_t size = std::min(left.size(), piece);
@@ -35,7 +35,7 @@ size_t SessionPair::Move(RecordingHost& from, RecordingHost& to, size_t most,
     record->append(left.substr(0, size));
     // Storage of exactly this size: a read beyond it is seen by ASan.
     const std::string exact(left.substr(0, size));
-    to.session().Receive(exact, now);
+    Receive(to.session(), exact, now, way);
     left.remove_prefix(size);
   }
   return bytes.size();

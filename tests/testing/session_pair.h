@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "tern/lib/base/monotonic_time.h"
 #include "tests/testing/recording_host.h"
+#include "tests/testing/session_io.h"
 
 namespace tern::testing {
 
@@ -50,6 +51,9 @@ class SessionPair {
   // ... and with a cut before this place of all that goes that way.
   size_t cut_to_server = kAll;
   size_t cut_to_client = kAll;
+
+  // ... and so.
+  Way way = Way::kCopied;
 
   // All that has moved.
   std::string sent_to_server;

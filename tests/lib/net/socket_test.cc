@@ -136,6 +136,39 @@ TEST(WriteSome, ToAClosedPeerIsAnErrorAndNoSignal) {
   EXPECT_EQ(result.error, EPIPE);
 }
 
+TEST(ReadPieces, FillsOneAfterTheOther) {
+  Pair pair;
+  char first[3], second[4];
+  const std::vector<std::span<char>> pieces = {first, second};
+  EXPECT_EQ(ReadPieces(pair.a.get(), pieces).kind, IoResult::kWouldBlock);
+  ASSERT_EQ(WriteSome(pair.b.get(), "hello").bytes, 5u);
+  const IoResult result = ReadPieces(pair.a.get(), pieces);
+  EXPECT_EQ(result.bytes, 5u);
+  EXPECT_EQ(std::string_view(first, 3), "hel");
+  EXPECT_EQ(std::string_view(second, 2), "lo");
+  pair.b.Close();
+  EXPECT_EQ(ReadPieces(pair.a.get(), pieces).kind, IoResult::kEndOfStream);
+  EXPECT_EQ(ReadPieces(-1, pieces).error, EBADF);
+  EXPECT_EQ(ReadPieces(pair.a.get(), {}).kind, IoResult::kOk);
+}
+
+TEST(WritePieces, WritesThemInTheirOrder) {
+  Pair pair;
+  std::vector<std::string_view> pieces(20, "ab");
+  EXPECT_EQ(WritePieces(pair.a.get(), pieces).bytes, 2u * 16);
+  pieces.resize(1);
+  EXPECT_EQ(WritePieces(pair.a.get(), pieces).bytes, 2u);
+  EXPECT_EQ(WritePieces(pair.a.get(), {}).bytes, 0u);
+  char buffer[100];
+  const IoResult result = ReadSome(pair.b.get(), buffer, sizeof(buffer));
+  std::string expected;
+  for (int i = 0; i < 17; ++i) expected += "ab";
+  EXPECT_EQ(std::string_view(buffer, result.bytes), expected);
+  pair.b.Close();
+  pieces.resize(2, "cd");
+  EXPECT_EQ(WritePieces(pair.a.get(), pieces).error, EPIPE);
+}
+
 std::atomic<int> signals_taken{0};
 
 // L5. A read that is interrupted many times goes on.

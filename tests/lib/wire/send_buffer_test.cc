@@ -1,25 +1,37 @@
 #include "tern/lib/wire/send_buffer.h"
 
+#include <algorithm>
+#include <memory>
 #include <random>
 #include <string>
+#include <utility>
 
 #include "gtest/gtest.h"
 
 namespace tern::wire {
 namespace {
 
+std::string Waiting(const SendBuffer& buffer) {
+  std::string bytes;
+  for (const std::string_view piece : buffer.pieces()) {
+    EXPECT_NE(piece, "");
+    bytes += piece;
+  }
+  return bytes;
+}
+
 TEST(SendBuffer, GivesBytesInTheirOrder) {
   SendBuffer buffer;
   EXPECT_TRUE(buffer.empty());
-  EXPECT_EQ(buffer.view(), "");
+  EXPECT_EQ(Waiting(buffer), "");
   buffer.Append("one");
   buffer.Append("");
   buffer.Append("two");
-  EXPECT_EQ(buffer.view(), "onetwo");
+  EXPECT_EQ(Waiting(buffer), "onetwo");
   buffer.Take(4);
-  EXPECT_EQ(buffer.view(), "wo");
+  EXPECT_EQ(Waiting(buffer), "wo");
   buffer.Append("three");
-  EXPECT_EQ(buffer.view(), "wothree");
+  EXPECT_EQ(Waiting(buffer), "wothree");
   EXPECT_EQ(buffer.total_taken(), 4u);
   EXPECT_EQ(buffer.total_appended(), 11u);
   buffer.Take(7);
@@ -31,11 +43,11 @@ TEST(SendBuffer, ReleasesOnlyWhenEmpty) {
   buffer.ReleaseIfEmpty();
   buffer.Append("bytes");
   buffer.ReleaseIfEmpty();
-  EXPECT_EQ(buffer.view(), "bytes");
+  EXPECT_EQ(Waiting(buffer), "bytes");
   buffer.Take(5);
   buffer.ReleaseIfEmpty();
   buffer.Append("more");
-  EXPECT_EQ(buffer.view(), "more");
+  EXPECT_EQ(Waiting(buffer), "more");
   EXPECT_EQ(buffer.total_appended(), 9u);
 }
 
@@ -47,7 +59,66 @@ TEST(SendBuffer, ClearForgetsWhatWasNotTaken) {
   EXPECT_TRUE(buffer.empty());
   EXPECT_EQ(buffer.total_taken(), 1u);
   buffer.Append("xyz");
-  EXPECT_EQ(buffer.view(), "xyz");
+  EXPECT_EQ(Waiting(buffer), "xyz");
+}
+
+// A message of `size` bytes somewhere in memory.
+std::shared_ptr<const char[]> Message(size_t size, char fill) {
+  const auto bytes = std::make_shared<char[]>(size);
+  std::fill_n(bytes.get(), size, fill);
+  return bytes;
+}
+
+TEST(SendBuffer, SharedBytesStayWhereTheyAre) {
+  SendBuffer buffer;
+  std::shared_ptr<const char[]> message = Message(3, 'm');
+  const std::weak_ptr<const char[]> watch = message;
+  const char* const place = message.get();
+  buffer.Append("one");
+  buffer.AppendShared({place, 3}, std::move(message));
+  buffer.Append("two");
+  ASSERT_EQ(buffer.pieces().size(), 3u);
+  EXPECT_EQ(buffer.pieces()[1].data(), place);
+  EXPECT_EQ(Waiting(buffer), "onemmmtwo");
+  EXPECT_EQ(buffer.size(), 9u);
+  EXPECT_EQ(buffer.total_appended(), 9u);
+  buffer.Take(5);
+  EXPECT_EQ(Waiting(buffer), "mtwo");
+  EXPECT_EQ(buffer.size(), 4u);
+  EXPECT_FALSE(watch.expired());
+  buffer.Take(1);
+  EXPECT_TRUE(watch.expired()) << "kept no longer than needed";
+  EXPECT_EQ(Waiting(buffer), "two");
+}
+
+TEST(SendBuffer, ClearingLetsGoOfSharedBytes) {
+  SendBuffer buffer;
+  std::shared_ptr<const char[]> message = Message(3, 'm');
+  const std::weak_ptr<const char[]> watch = message;
+  const char* const place = message.get();
+  buffer.AppendShared({place, 3}, std::move(message));
+  buffer.Clear();
+  EXPECT_TRUE(watch.expired());
+  EXPECT_TRUE(buffer.empty());
+}
+
+TEST(SendBuffer, GivesNoMoreThanSixteenPiecesAtOnce) {
+  SendBuffer buffer;
+  const std::shared_ptr<const char[]> message = Message(1, 'm');
+  std::string all;
+  for (int i = 0; i < 20; ++i) {
+    buffer.Append("h");
+    buffer.AppendShared({message.get(), 1}, message);
+    all += "hm";
+  }
+  EXPECT_EQ(buffer.pieces().size(), 16u);
+  std::string got;
+  while (!buffer.empty()) {
+    const std::string some = Waiting(buffer);
+    buffer.Take(some.size());
+    got += some;
+  }
+  EXPECT_EQ(got, all);
 }
 
 TEST(SendBuffer, BehavesAsAStringDoes) {
@@ -57,19 +128,31 @@ TEST(SendBuffer, BehavesAsAStringDoes) {
     std::string model;
     uint64_t taken = 0;
     for (int step = 0; step < 400; ++step) {
-      if (random() % 2 == 0) {
-        const std::string bytes(random() % (step % 10 == 0 ? 9000 : 300),
-                                static_cast<char>(random()));
-        buffer.Append(bytes);
-        model += bytes;
-      } else if (!model.empty()) {
-        const size_t size = random() % (model.size() + 1);
-        buffer.Take(size);
-        model.erase(0, size);
-        taken += size;
+      const std::string bytes(random() % (step % 10 == 0 ? 9000 : 300),
+                              static_cast<char>(random()));
+      switch (random() % 4) {
+        case 0:
+          buffer.Append(bytes);
+          model += bytes;
+          break;
+        case 1: {
+          const auto message = Message(bytes.size(), static_cast<char>(step));
+          buffer.AppendShared({message.get(), bytes.size()}, message);
+          model.append(message.get(), bytes.size());
+          break;
+        }
+        default: {
+          const size_t size = random() % (model.size() + 1);
+          buffer.Take(size);
+          model.erase(0, size);
+          taken += size;
+        }
       }
       if (random() % 20 == 0) buffer.ReleaseIfEmpty();
-      ASSERT_EQ(buffer.view(), model);
+      const std::string waiting = Waiting(buffer);
+      ASSERT_EQ(waiting, model.substr(0, waiting.size()));
+      ASSERT_EQ(waiting.empty(), model.empty());
+      ASSERT_EQ(buffer.size(), model.size());
       ASSERT_EQ(buffer.total_taken(), taken);
     }
   }

@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "tests/testing/frame_text.h"
 #include "tests/testing/raw_peer.h"
+#include "tests/testing/session_io.h"
 #include "tests/testing/session_pair.h"
 
 namespace tern::testing {
@@ -240,7 +241,7 @@ TEST(SessionDeadline, TheServerKeepsItWithoutTheClient) {
   pair.connected = false;
   pair.Advance(absl::Seconds(1));
   EXPECT_THAT(pair.server.TakeEvents(), ElementsAre("cancel 1 deadline"));
-  EXPECT_THAT(DescribeFrames(std::string(pair.server.session().Output())),
+  EXPECT_THAT(DescribeFrames(OutputOf(pair.server.session())),
               ElementsAre("STATUS 1 DEADLINE_EXCEEDED FINISHED"));
 }
 
@@ -346,7 +347,7 @@ TEST(SessionDeadline, FreesAnAnswerThatWaitsForWindows) {
   pair.now = pair.now + absl::Seconds(1);
   pair.server.session().OnTime(pair.now);
   EXPECT_EQ(pair.server.session().open_streams(), 0u);
-  EXPECT_THAT(DescribeFrames(std::string(pair.server.session().Output())),
+  EXPECT_THAT(DescribeFrames(OutputOf(pair.server.session())),
               ElementsAre("STATUS 1 DEADLINE_EXCEEDED MAYBE_STARTED"));
 }
 
@@ -370,7 +371,7 @@ TEST(SessionDeadline, AfterItNothingIsQueuedAnyMore) {
         .Finish(1, ok ? absl::StatusCode::kOk : absl::StatusCode::kAborted)
         .IgnoreError();
     EXPECT_EQ(pair.server.session().open_streams(), 0u);
-    EXPECT_THAT(DescribeFrames(std::string(pair.server.session().Output())),
+    EXPECT_THAT(DescribeFrames(OutputOf(pair.server.session())),
                 ElementsAre(ok ? "STATUS 1 DEADLINE_EXCEEDED MAYBE_STARTED"
                                : "STATUS 1 ABORTED FINISHED"));
   }

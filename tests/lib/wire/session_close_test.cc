@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "tests/testing/frame_text.h"
 #include "tests/testing/raw_peer.h"
+#include "tests/testing/session_io.h"
 #include "tests/testing/session_pair.h"
 
 namespace tern::testing {
@@ -129,8 +130,7 @@ TEST(SessionClose, WithTheRequestsReceivedToAnyByte) {
     StartCalls(pair);
     std::string bytes;
     while (!pair.client.session().Output().empty()) {
-      bytes += pair.client.session().Output();
-      pair.client.session().Sent(pair.client.session().Output().size());
+      bytes += TakeOutput(pair.client.session());
     }
     pair.server.session().Receive(bytes.substr(0, size), pair.now);
     pair.Disconnect();

@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "tests/testing/frame_text.h"
 #include "tests/testing/raw_peer.h"
+#include "tests/testing/session_io.h"
 #include "tests/testing/session_pair.h"
 
 namespace tern::testing {
@@ -58,7 +59,7 @@ TEST(SessionDrain, DoesNotWaitForeverForTheClient) {
   pair.server.session().Drain("restart", pair.now);
   EXPECT_EQ(pair.server.session().NextTimeout(), pair.now + absl::Seconds(1));
   pair.Advance(absl::Seconds(1));
-  EXPECT_THAT(DescribeFrames(std::string(pair.server.session().Output())),
+  EXPECT_THAT(DescribeFrames(OutputOf(pair.server.session())),
               ElementsAre("GOAWAY 2147483647 NO_ERROR", "PING 0000000000000002",
                           "GOAWAY 1 NO_ERROR"));
 }

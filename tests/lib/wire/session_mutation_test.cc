@@ -8,6 +8,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/testing/frame_text.h"
+#include "tests/testing/session_io.h"
 #include "tests/testing/session_pair.h"
 
 namespace tern::testing {
@@ -110,21 +111,18 @@ void Feed(RecordingHost& host, std::string_view bytes,
     const size_t size = std::min<size_t>(bytes.size(), 1 + random() % 5000);
     // Storage of exactly that size: a read beyond it is an error to ASan.
     const std::vector<char> piece(bytes.begin(), bytes.begin() + size);
-    host.session().Receive(std::string_view(piece.data(), size), now);
+    Receive(host.session(), {piece.data(), size}, now,
+            random() % 2 == 0 ? Way::kDirect : Way::kCopied);
     bytes.remove_prefix(size);
-    if (random() % 2 == 0) {
-      sent += host.session().Output();
-      host.session().Sent(host.session().Output().size());
-    }
+    if (random() % 2 == 0) sent += TakeOutput(host.session());
     EXPECT_LE(host.session().assembling_bytes(), 100u * (4 << 20));
   }
   now = now + absl::Seconds(random() % 30);
   host.session().OnTime(now);
   for (;;) {
-    const std::string_view output = host.session().Output();
+    const std::string output = TakeOutput(host.session());
     if (output.empty()) break;
     sent += output;
-    host.session().Sent(output.size());
   }
   host.session().OnTransportClosed("end of the test", now);
   for (const std::string& line : DescribeFrames(sent)) {

@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "tests/testing/frame_text.h"
 #include "tests/testing/raw_peer.h"
+#include "tests/testing/session_io.h"
 #include "tests/testing/session_pair.h"
 
 namespace tern::testing {
@@ -114,7 +115,7 @@ TEST(SessionPing, AnyByteCountsAsLife) {
     host.session().Receive(std::string(1, byte), now);
   }
   EXPECT_FALSE(host.session().closed());
-  EXPECT_EQ(DescribeFrames(host.session().Output()).size(), 2u) << "no PING";
+  EXPECT_EQ(DescribeFrames(OutputOf(host.session())).size(), 2u) << "no PING";
 }
 
 TEST(SessionPing, KeepaliveKeepsThePeersInterval) {

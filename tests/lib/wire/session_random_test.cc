@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "tests/testing/session_io.h"
 #include "tests/testing/session_pair.h"
 
 namespace tern::testing {
@@ -125,10 +126,12 @@ class RandomHosts {
         return Consume(pair_.server, &server_calls_);
       case 11:
         pair_.piece = Chance(20) ? SessionPair::kAll : 1 + Below(20'000);
+        pair_.way = Chance(50) ? Way::kDirect : Way::kCopied;
         pair_.MoveToServer(Chance(30) ? SessionPair::kAll : Below(100'000));
         return;
       case 12:
         pair_.piece = Chance(20) ? SessionPair::kAll : 1 + Below(20'000);
+        pair_.way = Chance(50) ? Way::kDirect : Way::kCopied;
         pair_.MoveToClient(Chance(30) ? SessionPair::kAll : Below(100'000));
         return;
       case 13:

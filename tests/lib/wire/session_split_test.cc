@@ -7,6 +7,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/testing/frame_text.h"
+#include "tests/testing/session_io.h"
 #include "tests/testing/session_pair.h"
 
 namespace tern::testing {
@@ -24,9 +25,10 @@ struct Record {
 };
 
 Record Tell(const Story& story, size_t piece, size_t cut_to_server,
-            size_t cut_to_client) {
+            size_t cut_to_client, Way way = Way::kCopied) {
   SessionPair pair({.hello = {.agent = "c"}}, {.hello = {.agent = "s"}});
   pair.piece = piece;
+  pair.way = way;
   pair.cut_to_server = cut_to_server;
   pair.cut_to_client = cut_to_client;
   pair.client.log_details = true;
@@ -135,15 +137,18 @@ std::vector<size_t> NearFrames(const std::string& bytes) {
 TEST(SessionSplit, ChunksCutNearTheirEnds) {
   const Record whole = Tell(LargeStory, kNoCut, kNoCut, kNoCut);
   ASSERT_EQ(whole.client_events.back(), "end 5 OK");
-  for (const size_t cut : NearFrames(whole.to_server)) {
-    ASSERT_EQ(Tell(LargeStory, kNoCut, cut, kNoCut), whole) << cut;
-  }
-  for (const size_t cut : NearFrames(whole.to_client)) {
-    ASSERT_EQ(Tell(LargeStory, kNoCut, kNoCut, cut), whole) << cut;
-  }
-  for (const size_t piece : {1, 2, 3, 11, 12, 13, 1000, 1448, 4096, 16'384,
-                             16'396, 16'397, 65'536}) {
-    ASSERT_EQ(Tell(LargeStory, piece, kNoCut, kNoCut), whole) << piece;
+  for (const Way way : {Way::kCopied, Way::kDirect}) {
+    for (const size_t cut : NearFrames(whole.to_server)) {
+      ASSERT_EQ(Tell(LargeStory, kNoCut, cut, kNoCut, way), whole) << cut;
+    }
+    for (const size_t cut : NearFrames(whole.to_client)) {
+      ASSERT_EQ(Tell(LargeStory, kNoCut, kNoCut, cut, way), whole) << cut;
+    }
+    for (const size_t piece :
+         {1, 2, 3, 11, 12, 13, 1000, 1448, 4096, 16'384, 16'396, 16'397, 20'000,
+          32'792, 50'000, 65'536}) {
+      ASSERT_EQ(Tell(LargeStory, piece, kNoCut, kNoCut, way), whole) << piece;
+    }
   }
 }
 
