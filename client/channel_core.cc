@@ -65,6 +65,12 @@ absl::Status CheckChannelOptions(const ChannelOptions& options) {
   return wire::CheckHello(ToConnectionOptions(options).session.hello);
 }
 
+// One that shares nothing with `status`, whose text other threads may let go of
+// at any time: the prebuilt Abseil's count of owners is out of TSan's sight.
+absl::Status OwnCopy(const absl::Status& status) {
+  return absl::Status(status.code(), status.message());
+}
+
 }  // namespace
 
 std::shared_ptr<ChannelCore> ChannelCore::Create(
@@ -126,7 +132,7 @@ void ChannelCore::Start(std::shared_ptr<ClientCall> call, bool waits) {
       connection = connection_;
       call->connection = connection;
     } else if (state_ == State::kBackoff && !call->wait_for_ready()) {
-      refusal = failure_;
+      refusal = OwnCopy(failure_);
       phase = failure_phase_;
     } else if (waiting_.size() >= options_.max_waiting_calls) {
       refusal = absl::ResourceExhaustedError(
@@ -334,7 +340,7 @@ void ChannelCore::OnFailed(CallPhase phase, const absl::Status& why) {
 ChannelCore::Calls ChannelCore::EnterBackoff(CallPhase phase,
                                              const absl::Status& why) {
   state_ = State::kBackoff;
-  failure_ = why;
+  failure_ = OwnCopy(why);
   failure_phase_ = phase;
   const MonotonicTime until = MonotonicTime::Now() + backoff_.Next();
   loop_->Post([self = shared_from_this(), until] {

@@ -235,7 +235,14 @@ void Connection::DriveAndRelease() {
   }
   deferred.clear();
   spare = std::move(deferred);
-  if (tell_disconnected) OnDisconnected(code, reason);
+  if (!tell_disconnected) return;
+  OnDisconnected(code, reason);
+  // The loop may have called our timer, which is ours, and other shares may be
+  // dropped on other threads: one is kept until the timer has returned.
+  if (flush_share_ == nullptr && loop_->IsDrivenHere()) {
+    flush_share_ = shared_from_this();
+    loop_->FlushSoon(this);
+  }
 }
 
 void Connection::ReadInput(std::span<char> buffer, MonotonicTime now) {
