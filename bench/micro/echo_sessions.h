@@ -59,8 +59,6 @@ class EchoSessions {
   const std::string request_;
   MonotonicTime now_;
   uint64_t sequence_ = 0;
-  const wire::SessionOptions client_options_;
-  const wire::SessionOptions server_options_;
   Client client_visitor_;
   Server server_visitor_;
   const wire::SessionOptions client_options_;

@@ -143,13 +143,18 @@ void Connection::OnReady(uint32_t events) {
   if ((events & ~uint32_t{EPOLLOUT}) != 0 && reader_ != Reader::kCaller) {
     ReadInput(loop_->read_buffer(), loop_->now());
   }
-  // When handlers are about to run here, what they answer is written with the
-  // rest.
   if (loop_->has_errands() && deferred_.empty() && !broken_) {
-    Drive();
-    if (role_.TryRelease()) return;
+    ReleaseForErrands();
+  } else {
+    DriveAndRelease();
   }
-  DriveAndRelease();
+}
+
+// When handlers are about to run here, what they answer is written with the
+// rest.
+void Connection::ReleaseForErrands() {
+  Drive();
+  if (!role_.TryRelease()) DriveAndRelease();
 }
 
 void Connection::OnTimer() {

@@ -142,6 +142,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
  private:
   void OnReady(uint32_t events) override;
   void Flush() override;
+  void ReleaseForErrands()
+      ABSL_UNLOCK_FUNCTION(role_) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void OnTimer();
   void ReadInput(std::span<char> buffer, MonotonicTime now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
