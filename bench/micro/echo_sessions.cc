@@ -64,6 +64,7 @@ void EchoSessions::CallAtOnce(int count) {
     Carry(client_, server_);
     Carry(server_, client_);
   }
+  answered_ += static_cast<uint64_t>(client_visitor_.answered);
   TERN_CHECK(client_visitor_.received_bytes ==
              request_.size() * static_cast<size_t>(count));
 }

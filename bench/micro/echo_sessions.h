@@ -2,6 +2,7 @@
 #define TERN_BENCH_MICRO_ECHO_SESSIONS_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "absl/time/time.h"
@@ -23,6 +24,15 @@ class EchoSessions {
   void CallAtOnce(int count);
 
   static constexpr int kMostAtOnce = 256;
+
+  // Of all calls, those that were answered, with OK.
+  uint64_t answered() const { return answered_; }
+
+  // As connections do that have had no calls for a while.
+  void ReleaseMemory() {
+    client_.ReleaseMemory();
+    server_.ReleaseMemory();
+  }
 
  private:
   // Counts the answers.
@@ -59,6 +69,7 @@ class EchoSessions {
   const std::string request_;
   MonotonicTime now_;
   uint64_t sequence_ = 0;
+  uint64_t answered_ = 0;
   Client client_visitor_;
   Server server_visitor_;
   const wire::SessionOptions client_options_;

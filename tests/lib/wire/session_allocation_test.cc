@@ -6,7 +6,7 @@
 #include <new>
 
 #include "absl/base/config.h"
-#include "bench/unary_path/unary_calls.h"
+#include "bench/micro/echo_sessions.h"
 #include "gtest/gtest.h"
 #include "tern/lib/wire/session.h"
 
@@ -51,37 +51,40 @@ class SessionAllocation : public ::testing::Test {
     GTEST_SKIP() << "streams are not used again under ASan";
 #endif
   }
-  bench::UnaryCalls calls_;
+  static constexpr size_t kMessageBytes = 64;
+  bench::EchoSessions sessions_{kMessageBytes};
 };
 
 TEST_F(SessionAllocation, AUnaryCallAllocatesNothingInTheSteadyState) {
-  for (const size_t batch : {1, 64, 100}) {
-    for (int i = 0; i < 10; ++i) calls_.Run(batch);
+  for (const int at_once : {1, 64, 100}) {
+    for (int i = 0; i < 10; ++i) sessions_.CallAtOnce(at_once);
     const size_t before = allocations;
-    for (int i = 0; i < 100; ++i) calls_.Run(batch);
-    EXPECT_EQ(allocations, before) << "in batches of " << batch;
+    for (int i = 0; i < 100; ++i) sessions_.CallAtOnce(at_once);
+    EXPECT_EQ(allocations, before) << at_once << " at once";
   }
-  EXPECT_EQ(calls_.ended(), 110u * (1 + 64 + 100));
+  EXPECT_EQ(sessions_.answered(), 110u * (1 + 64 + 100));
 }
 
 TEST_F(SessionAllocation, WhatIsKeptForSpeedIsGivenBack) {
-  calls_.Run(1);
-  calls_.ReleaseMemory();
+  sessions_.CallAtOnce(100);  // Its streams stay with the thread.
+  sessions_.ReleaseMemory();
   const size_t before = bytes_in_use;
-  for (int i = 0; i < 10; ++i) calls_.Run(100);
+  sessions_.CallAtOnce(100);
   EXPECT_GT(bytes_in_use, before);
-  calls_.ReleaseMemory();
-  // The host's own list of ready calls stays.
-  EXPECT_LE(bytes_in_use, before + 128 * sizeof(void*));
+  sessions_.ReleaseMemory();
+  EXPECT_EQ(bytes_in_use, before);
 }
 
 // Of the 1,024 bytes that a server may spend on an idle connection (W6).
 TEST_F(SessionAllocation, AnIdleSessionHoldsNothingButItself) {
+  sessions_.CallAtOnce(4);  // Streams for the others, kept by the thread.
+  sessions_.ReleaseMemory();
   const size_t before = bytes_in_use;
-  bench::UnaryCalls calls;
-  calls.Run(1);
-  calls.ReleaseMemory();
-  EXPECT_LE(bytes_in_use, before + sizeof(void*)) << "the list of ready calls";
+  // So short that the hosts' own copies of a message need no memory.
+  bench::EchoSessions sessions(/*message_bytes=*/8);
+  sessions.CallAtOnce(1);
+  sessions.ReleaseMemory();
+  EXPECT_LE(bytes_in_use, before + sizeof(void*));
   EXPECT_LE(sizeof(Session), 512u);
 }
 
