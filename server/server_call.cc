@@ -116,7 +116,6 @@ RunTimes::Place ServerCall::ChoosePlace(MonotonicTime now) const {
 
 void ServerCall::RunHere(net::EventLoop* loop, RunTimes::Place place) {
   runners_share_ = self;
-  errand_loop_ = loop;
   place_ = place;
   loop->AddErrand(this);
 }

@@ -146,7 +146,6 @@ class ServerCall final : public ServerContext,
   std::shared_ptr<Cancellation> cancellation_ ABSL_GUARDED_BY(mutex_);
 
   // Who runs it has these while he does, else the connection.
-  net::EventLoop* errand_loop_ = nullptr;
   RunTimes::Place place_ = RunTimes::Place::kWorker;
   bool over_ = false;  // It has an outcome.
   CallMessages messages_;

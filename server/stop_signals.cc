@@ -19,15 +19,10 @@ namespace {
 // signal handlers are.
 std::atomic<int> handler_fd{-1};
 
-void Add(int fd, uint64_t value) {
-  // A full counter (never, in practice) would be as good as another one.
-  [[maybe_unused]] const ssize_t written = write(fd, &value, sizeof(value));
-}
-
 void HandleSignal(int) {
   const int saved = errno;
   const int fd = handler_fd.load();
-  if (fd >= 0) Add(fd, 1);
+  if (fd >= 0) net::AddToEventFd(fd, 1);
   errno = saved;
 }
 
@@ -93,6 +88,6 @@ bool StopSignals::Wait(MonotonicTime until) {
   }
 }
 
-void StopSignals::Wake() { Add(woken_.get(), 1); }
+void StopSignals::Wake() { net::AddToEventFd(woken_.get(), 1); }
 
 }  // namespace tern

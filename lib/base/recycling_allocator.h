@@ -5,6 +5,8 @@
 #include <memory>
 #include <vector>
 
+#include "absl/base/config.h"
+
 namespace tern {
 
 // For objects that come and go with every call: std::allocate_shared with it
@@ -37,7 +39,7 @@ class RecyclingAllocator {
   }
 
   void deallocate(T* block, size_t count) {
-#ifndef __SANITIZE_ADDRESS__
+#ifndef ABSL_HAVE_ADDRESS_SANITIZER
     if (count == 1) {
       std::vector<T*>& kept = Kept().blocks;
       if (kept.size() < kMaxKept && !Kept().over) return kept.push_back(block);

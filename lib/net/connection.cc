@@ -1,6 +1,5 @@
 #include "tern/lib/net/connection.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -393,8 +392,7 @@ void Connection::StopReadingHere() {
 
 void Connection::WakeReader() {
   if (!reader_waits_.load(std::memory_order_seq_cst)) return;
-  const uint64_t one = 1;
-  (void)!write(reader_wake_.get(), &one, sizeof(one));
+  AddToEventFd(reader_wake_.get(), 1);
 }
 
 void Connection::WriteOutput() {

@@ -208,11 +208,7 @@ void EventLoop::WakeUpIfSleeping() {
   // four accesses are in one order.
   if (!sleeping_.load(std::memory_order_seq_cst)) return;
   if (!sleeping_.exchange(false, std::memory_order_relaxed)) return;
-  const uint64_t one = 1;
-  ssize_t written;
-  do {
-    written = write(wake_.get(), &one, sizeof(one));
-  } while (written < 0 && errno == EINTR);
+  AddToEventFd(wake_.get(), 1);
 }
 
 absl::Status EventLoop::Register(int fd, uint32_t events, IoHandler* handler) {

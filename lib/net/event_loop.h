@@ -193,8 +193,6 @@ class EventLoop {
   EventLoop(FileDescriptor epoll, FileDescriptor wake);
   // Drives until the loop has stopped or was taken away; true for the former.
   bool Drive();
-  // One turn, or what another driver has left of it.
-  void RunTurn();
   // When to wake at the latest; a later Post() wakes us.
   MonotonicTime PrepareToSleep();
   // Fills batch_. Returns at `until` at the latest, but may be early.

@@ -95,6 +95,28 @@ IoResult ToIoResult(ssize_t result) {
   return {.kind = IoResult::kError, .error = errno};
 }
 
+// What `call` returns once no signal interrupts it.
+template <typename Call>
+ssize_t Uninterrupted(const Call& call) {
+  ssize_t result;
+  do {
+    result = call();
+  } while (result < 0 && errno == EINTR);
+  return result;
+}
+
+// Of a read that was asked for at least one byte.
+IoResult ToReadResult(ssize_t result) {
+  if (result == 0) return {.kind = IoResult::kEndOfStream};
+  return ToIoResult(result);
+}
+
+IoResult Receive(int fd, char* buffer, size_t size, int flags) {
+  if (size == 0) return {};  // recv would say 0, as at the end of the stream.
+  return ToReadResult(
+      Uninterrupted([&] { return recv(fd, buffer, size, flags); }));
+}
+
 // Pieces as the kernel wants them.
 struct Vectors {
   template <typename Piece>
@@ -212,20 +234,6 @@ void FileDescriptor::Close() {
   if (fd_ >= 0) close(std::exchange(fd_, -1));
 }
 
-namespace {
-
-IoResult Receive(int fd, char* buffer, size_t size, int flags) {
-  if (size == 0) return {};  // recv would say 0, as at the end of the stream.
-  ssize_t result;
-  do {
-    result = recv(fd, buffer, size, flags);
-  } while (result < 0 && errno == EINTR);
-  if (result == 0) return {.kind = IoResult::kEndOfStream};
-  return ToIoResult(result);
-}
-
-}  // namespace
-
 IoResult ReadSome(int fd, char* buffer, size_t size) {
   return Receive(fd, buffer, size, MSG_DONTWAIT);
 }
@@ -248,11 +256,9 @@ IoResult WaitAndReadSome(int fd, char* buffer, size_t size) {
 
 IoResult WriteSome(int fd, std::string_view bytes) {
   if (bytes.empty()) return {};
-  ssize_t result;
-  do {
-    result = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  } while (result < 0 && errno == EINTR);
-  return ToIoResult(result);
+  return ToIoResult(Uninterrupted([&] {
+    return send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  }));
 }
 
 IoResult ReadPieces(int fd, std::span<const std::span<char>> pieces) {
@@ -261,23 +267,22 @@ IoResult ReadPieces(int fd, std::span<const std::span<char>> pieces) {
     return ReadSome(fd, pieces.front().data(), pieces.front().size());
   }
   Vectors vectors(pieces);
-  ssize_t result;
-  do {
-    result = recvmsg(fd, &vectors.message, MSG_DONTWAIT);
-  } while (result < 0 && errno == EINTR);
-  if (result == 0) return {.kind = IoResult::kEndOfStream};
-  return ToIoResult(result);
+  return ToReadResult(Uninterrupted(
+      [&] { return recvmsg(fd, &vectors.message, MSG_DONTWAIT); }));
 }
 
 IoResult WritePieces(int fd, std::span<const std::string_view> pieces) {
   if (pieces.empty()) return {};
   if (pieces.size() == 1) return WriteSome(fd, pieces.front());
   Vectors vectors(pieces);
-  ssize_t result;
-  do {
-    result = sendmsg(fd, &vectors.message, MSG_NOSIGNAL | MSG_DONTWAIT);
-  } while (result < 0 && errno == EINTR);
-  return ToIoResult(result);
+  return ToIoResult(Uninterrupted([&] {
+    return sendmsg(fd, &vectors.message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  }));
+}
+
+void AddToEventFd(int fd, uint64_t value) {
+  [[maybe_unused]] const ssize_t written =
+      Uninterrupted([&] { return write(fd, &value, sizeof(value)); });
 }
 
 std::string ErrnoText(int error) {

@@ -2,6 +2,7 @@
 #define TERN_LIB_NET_SOCKET_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -51,6 +52,10 @@ IoResult WritePieces(int fd, std::span<const std::string_view> pieces);
 absl::Status PrepareToWait(int fd, absl::Duration timeout);
 // ReadSome, but waits for something to read; kWouldBlock after the timeout.
 IoResult WaitAndReadSome(int fd, char* buffer, size_t size);
+
+// Adds to an eventfd's counter; a full one (never, in practice) is as good as
+// with `value` more. Async-signal-safe, but for errno.
+void AddToEventFd(int fd, uint64_t value);
 
 // The text of an errno, as in "connection refused".
 std::string ErrnoText(int error);

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/config.h"
 #include "gtest/gtest.h"
 #include "tern/lib/wire/frame.h"
 #include "tern/lib/wire/hello.h"
@@ -61,7 +62,7 @@ class AllocationTest : public EndToEnd,
   AllocationTest() { is_client = true; }
 
   void SetUp() override {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef ABSL_HAVE_ADDRESS_SANITIZER
     GTEST_SKIP() << "nothing is used again under AddressSanitizer";
 #endif
   }

@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/base/config.h"
 #include "gtest/gtest.h"
 
 namespace tern {
@@ -12,7 +13,7 @@ namespace {
 
 // Under AddressSanitizer every block is new, so that it sees uses after the
 // end.
-#ifdef __SANITIZE_ADDRESS__
+#ifdef ABSL_HAVE_ADDRESS_SANITIZER
 constexpr bool kRecycles = false;
 #else
 constexpr bool kRecycles = true;
