@@ -20,6 +20,7 @@
 #include "tern/lib/net/event_loop.h"
 #include "tern/lib/net/socket.h"
 #include "tern/lib/net/standby_drivers.h"
+#include "tests/lib/net/loop_fakes.h"
 #include "tests/lib/net/slot.h"
 
 namespace tern::net {
@@ -59,32 +60,6 @@ class FunctionFlushable final : public EventLoop::Flushable {
 
  private:
   absl::AnyInvocable<void()> flush_;
-};
-
-class FunctionHandler final : public EventLoop::IoHandler {
- public:
-  explicit FunctionHandler(absl::AnyInvocable<void(uint32_t)> on_ready)
-      : on_ready_(std::move(on_ready)) {}
-  void OnReady(uint32_t events) override { on_ready_(events); }
-
- private:
-  absl::AnyInvocable<void(uint32_t)> on_ready_;
-};
-
-struct Pair {
-  Pair() {
-    int fds[2];
-    EXPECT_EQ(
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
-        0);
-    ours = FileDescriptor(fds[0]);
-    theirs = FileDescriptor(fds[1]);
-  }
-  void MakeReadable() const {
-    EXPECT_EQ(WriteSome(theirs.get(), "x").bytes, 1u);
-  }
-  FileDescriptor ours;  // The loop's end.
-  FileDescriptor theirs;
 };
 
 // ---- One loop, nobody stands by

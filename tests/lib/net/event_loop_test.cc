@@ -19,6 +19,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "tests/lib/net/loop_fakes.h"
 #include "tests/lib/net/slot.h"
 
 namespace tern::net {
@@ -34,16 +35,6 @@ std::unique_ptr<EventLoop> NewLoop() {
   return *std::move(loop);
 }
 
-class FunctionHandler final : public EventLoop::IoHandler {
- public:
-  explicit FunctionHandler(absl::AnyInvocable<void(uint32_t)> on_ready)
-      : on_ready_(std::move(on_ready)) {}
-  void OnReady(uint32_t events) override { on_ready_(events); }
-
- private:
-  absl::AnyInvocable<void(uint32_t)> on_ready_;
-};
-
 // A timer that the test's thread owns: destroyed on the loop's thread, and so
 // after a callback of which the test may have heard while it still ran.
 class OwnedTimer {
@@ -58,22 +49,6 @@ class OwnedTimer {
  private:
   EventLoop* const loop_;
   std::unique_ptr<Timer> timer_;
-};
-
-struct Pair {
-  Pair() {
-    int fds[2];
-    EXPECT_EQ(
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
-        0);
-    ours = FileDescriptor(fds[0]);
-    theirs = FileDescriptor(fds[1]);
-  }
-  void MakeReadable() const {
-    EXPECT_EQ(WriteSome(theirs.get(), "x").bytes, 1u);
-  }
-  FileDescriptor ours;  // The loop's end.
-  FileDescriptor theirs;
 };
 
 class EventLoopTest : public testing::Test {
