@@ -34,6 +34,7 @@ bool MessageStream::Read(MessageLite* message) {
   while (true) {
     const Poll poll = TryRead(message);
     if (poll != Poll::kNotYet) return poll == Poll::kReady;
+    if (!MayBlock("read")) return false;
     pipe_.WaitForRead();
   }
 }
@@ -66,8 +67,16 @@ bool MessageStream::Write(const MessageLite& message) {
   while (true) {
     const Poll poll = TryWrite(message);
     if (poll != Poll::kNotYet) return poll == Poll::kReady;
+    if (!MayBlock("write")) return false;
     pipe_.WaitForWrite();
   }
+}
+
+bool MessageStream::MayBlock(const char* what) {
+  if (pipe_.host().MayBlock()) return true;
+  Fail(absl::FailedPreconditionError(absl::StrCat(
+      "a blocking ", what, " on an I/O thread would stall its connections")));
+  return false;
 }
 
 absl::Status MessageStream::TakeFailure() {
@@ -77,10 +86,13 @@ absl::Status MessageStream::TakeFailure() {
 }
 
 void MessageStream::Fail(absl::Status failure) {
-  MutexLock lock(mutex_);
-  if (failed()) return;
-  failure_ = std::move(failure);
-  failed_.store(true, std::memory_order_release);
+  {
+    MutexLock lock(mutex_);
+    if (failed()) return;
+    failure_ = std::move(failure);
+    failed_.store(true, std::memory_order_release);
+  }
+  pipe_.host().OnPipeFailed();
 }
 
 }  // namespace tern

@@ -45,6 +45,7 @@ class MessageStream {
     return !failed() && pipe_.WakeForWrite(std::move(wake));
   }
   void EndWrites() { pipe_.EndWrites(); }
+  void DiscardReads() { pipe_.DiscardReads(); }
 
   // What went wrong here, once, or OK: a message could not be parsed (the other
   // end's fault: a server's INVALID_ARGUMENT, a client's INTERNAL), or was not
@@ -56,6 +57,8 @@ class MessageStream {
   bool failed() const { return failed_.load(std::memory_order_acquire); }
 
  private:
+  bool MayBlock(const char* what);
+
   StreamPipe& pipe_;
   const bool is_server_;
   uint64_t messages_read_ = 0;

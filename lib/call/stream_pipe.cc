@@ -38,6 +38,7 @@ Poll StreamPipe::NextBatch() {
   MutexLock lock(mutex_);
   if (incoming_.empty()) return reads_over_ ? Poll::kOver : Poll::kNotYet;
   std::swap(reading_, incoming_);
+  incoming_bytes_ = 0;
   return Poll::kReady;
 }
 
@@ -49,6 +50,19 @@ void StreamPipe::ReturnCredit() {
     tell = Announce();
   }
   if (tell) host_->OnPipeWork();
+}
+
+void StreamPipe::DiscardReads() {
+  {
+    MutexLock lock(mutex_);
+    discard_ = true;
+    incoming_.Clear();
+    consumed_bytes_ +=
+        std::exchange(incoming_bytes_, 0) + std::exchange(read_bytes_, 0);
+    while (!reading_.empty()) consumed_bytes_ += reading_.Next().bytes.size();
+    if (consumed_bytes_ == 0 || !Announce()) return;
+  }
+  host_->OnPipeWork();
 }
 
 void StreamPipe::WaitForRead() {
@@ -85,15 +99,24 @@ bool StreamPipe::Deliver(std::string_view bytes, wire::ByteBuffer* storage) {
     owner = copy;
     bytes = {owner.get(), size};
   }
-  MutexLock lock(mutex_);
-  if (reads_over_) return false;
-  if (owner != nullptr) {
-    incoming_.AppendLong(std::move(owner), bytes);
-  } else {
-    char* const place = incoming_.Append(size);
-    if (size != 0) std::memcpy(place, bytes.data(), size);
+  {
+    MutexLock lock(mutex_);
+    if (reads_over_) return false;
+    if (!discard_) {
+      if (owner != nullptr) {
+        incoming_.AppendLong(std::move(owner), bytes);
+      } else {
+        char* const place = incoming_.Append(size);
+        if (size != 0) std::memcpy(place, bytes.data(), size);
+      }
+      incoming_bytes_ += size;
+      return TellReader();
+    }
+    consumed_bytes_ += size;
+    if (consumed_bytes_ < credit_bytes_ || !Announce()) return false;
   }
-  return TellReader();
+  host_->OnPipeWork();
+  return false;
 }
 
 bool StreamPipe::EndReads() {

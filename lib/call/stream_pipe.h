@@ -32,11 +32,15 @@ enum class Poll {
 // cross by the batch, so that the lock costs little when there are many.
 class StreamPipe {
  public:
-  // Tells the connection that TakeWork() has something: once, until it has been
-  // called. Any thread, without locks.
+  // OnPipeWork tells the connection that TakeWork() has something: once, until
+  // it has been called. Any thread, without locks.
   class Host {
    public:
     virtual void OnPipeWork() = 0;
+    // The user's side has failed: a message that is not one.
+    virtual void OnPipeFailed() {}
+    // Whether this thread may block.
+    virtual bool MayBlock() const { return true; }
 
    protected:
     ~Host() = default;
@@ -61,6 +65,8 @@ class StreamPipe {
   // False when Read() would not say kNotYet. Else `wake` is called when it
   // would not any more: once, in RunWakes().
   bool WakeForRead(Wake wake);
+  // What has come and still comes is dropped, as if it had been read.
+  void DiscardReads();
 
   // kReady: `write` has been called with room for `size` bytes.
   Poll Write(size_t size, absl::FunctionRef<void(char*)> write);
@@ -68,6 +74,7 @@ class StreamPipe {
   bool WakeForWrite(Wake wake);
   // No more messages: half-closes the stream behind the last one.
   void EndWrites();
+  Host& host() { return *host_; }
 
   // --- The connection's side -------------------------------------------------
 
@@ -128,11 +135,13 @@ class StreamPipe {
   CondVar readable_;
   CondVar writable_;
   MessageBatch incoming_ ABSL_GUARDED_BY(mutex_);
+  size_t incoming_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   MessageBatch outgoing_ ABSL_GUARDED_BY(mutex_);
   size_t outgoing_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // And in sending_.
   size_t taken_bytes_ ABSL_GUARDED_BY(mutex_) = 0;     // In sending_.
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;    // In the session.
   size_t consumed_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool discard_ ABSL_GUARDED_BY(mutex_) = false;
   bool reads_over_ ABSL_GUARDED_BY(mutex_) = false;
   bool writes_over_ ABSL_GUARDED_BY(mutex_) = false;
   bool end_writes_ ABSL_GUARDED_BY(mutex_) = false;  // To be told.
