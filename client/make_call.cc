@@ -67,8 +67,8 @@ std::shared_ptr<ClientCall> MakeCall(
   const MonotonicTime now = MonotonicTime::Now();
   auto call = std::allocate_shared<ClientCall>(
       RecyclingAllocator<ClientCall>(), core, method, options, now,
-      DeadlineOf(*core, method, options, ambient, now), request, request_size, reply,
-      std::move(completion));
+      DeadlineOf(*core, method, options, ambient, now), request, request_size,
+      reply, std::move(completion));
   if (ambient != nullptr && ambient->cancellation != nullptr) {
     call->CancelWith(ambient->cancellation->ShareCancellation());
   }

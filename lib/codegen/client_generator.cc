@@ -14,7 +14,8 @@ constexpr std::string_view kInterfaceComment =
     "// at once, and the callback runs when the call has ended.\n";
 
 constexpr std::string_view kStreamsComment =
-    "// A streaming method returns its call at once: read, write, then Finish.\n";
+    "// A streaming method returns its call at once: read, write, then "
+    "Finish.\n";
 
 constexpr std::string_view kStubComment =
     "// Makes calls over a channel, which outlives the stub.\n"
@@ -48,10 +49,9 @@ std::string CallbackFunction(const Method& method, const Form& form) {
 }
 
 std::string StreamFunction(const Method& method, const Form& form) {
-  return FunctionLayout(form.indent, form.before + StreamType(method),
-                        form.scope + method.name,
-                        StreamParameters(method, form.default_value),
-                        form.tail);
+  return FunctionLayout(
+      form.indent, form.before + StreamType(method), form.scope + method.name,
+      StreamParameters(method, form.default_value), form.tail);
 }
 
 // All functions of a method, as members of a class.

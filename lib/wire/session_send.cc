@@ -307,7 +307,9 @@ bool Session::SendChunk(Stream& stream) {
     }
   }
   MakeReady(stream);
-  if (queue.bytes < kLowQueueBytes && queue.bytes + bytes >= kLowQueueBytes) {
+  const bool now_low =
+      queue.bytes < kLowQueueBytes && queue.bytes + bytes >= kLowQueueBytes;
+  if (now_low && !stream.host_done_ && !queue.finish) {
     visitor_->OnWritable(stream);
   }
   return true;
@@ -339,7 +341,8 @@ absl::Status Session::SendMessage(Stream* stream,
   if (!Allows(message)) return MessageTooLong(message);
   half_close &= is_client();
   stream->send_ended_ = half_close;
-  // In the queue a stream has its turns; what is in out_ goes before all others.
+  // In the queue a stream has its turns; what is in out_ goes before all
+  // others.
   if (FitsOneFrame(*stream, 0, message) && out_.size() < kOutputTargetBytes) {
     AppendMessageFrame(FrameType::kData, *stream, 0, message,
                        half_close ? kFlagEndStream : 0);
