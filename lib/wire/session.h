@@ -269,7 +269,7 @@ class Session {
   // What that said (OnHello's has all of it), or the defaults.
   const PeerLimits& peer_limits() const { return peer_; }
   size_t open_streams() const { return streams_.size(); }
-  bool draining() const { return drain_ != DrainPhase::kNone; }
+  bool draining() const { return drain_ != nullptr; }
   // Calls `function` for each stream that the host still has; it may end any of
   // them.
   void ForEachStream(absl::FunctionRef<void(Stream&)> function);
@@ -293,7 +293,24 @@ class Session {
   static constexpr uint64_t kKeepalivePing = 1;
   static constexpr uint64_t kDrainPing = 2;
 
-  enum class DrainPhase { kNone, kAnnounced, kFinal };
+  struct Drainage {
+    std::string reason;
+    // When the final GOAWAY follows the first at the latest; none is due once
+    // it is `final`.
+    MonotonicTime final_at;
+    bool final = false;
+    bool acknowledged = false;  // The client knows of it.
+  };
+  bool draining_finally() const { return draining() && drain_->final; }
+  // What most peers never make us need.
+  struct Oddities {
+    FaultBudget faults;
+    PingThrottle pings;
+  };
+  Oddities& oddities() {
+    if (oddities_ == nullptr) oddities_ = std::make_unique<Oddities>();
+    return *oddities_;
+  }
   // What a session that ends still sends.
   enum class Farewell {
     kGoAway,   // What is in out_, and why it ends.
@@ -518,17 +535,13 @@ class Session {
   MonotonicTime earliest_deadline_ = MonotonicTime::InfiniteFuture();
 
   // The connection's end.
-  DrainPhase drain_ = DrainPhase::kNone;
-  std::unique_ptr<const std::string> drain_reason_;
-  MonotonicTime drain_final_at_ = MonotonicTime::InfiniteFuture();
-  bool drain_acknowledged_ = false;      // The client knows of the drain.
+  std::unique_ptr<Drainage> drain_;      // Server: from Drain() on.
   StreamId goaway_last_ = kMaxStreamId;  // The lowest sent or received.
   bool goaway_received_ = false;
 
   // Behaviour of the peer.
-  FaultBudget faults_;
+  std::unique_ptr<Oddities> oddities_;  // From the first one on.
   RapidCancelDetector rapid_cancels_;
-  PingThrottle pings_;
   uint64_t window_frames_received_ = 0;
   uint64_t payload_frames_sent_ = 0;
 

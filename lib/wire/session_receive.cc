@@ -512,7 +512,7 @@ void Session::ReceiveClientHeaders(const Frame& frame) {
   if (id <= highest_id_) return ReceiveSecondHeaders(id);
   highest_id_ = id;
   rapid_cancels_.OnCall(now_);
-  if (drain_ == DrainPhase::kFinal ||
+  if (draining_finally() ||
       streams_.size() >= options_.hello.max_concurrent_calls) {
     return RefuseExcessCall(id);
   }
@@ -556,9 +556,9 @@ void Session::ReceiveSecondHeaders(StreamId id) {
 
 // A call that the client should not have begun, or could not know that.
 void Session::RefuseExcessCall(StreamId id) {
-  if (drain_ == DrainPhase::kFinal) {
+  if (draining_finally()) {
     RefuseCall(id, absl::StatusCode::kUnavailable, "the server is draining");
-    if (drain_acknowledged_) Fault("calls after GOAWAY");
+    if (drain_->acknowledged) Fault("calls after GOAWAY");
     return;
   }
   RefuseCall(id, absl::StatusCode::kUnavailable,
@@ -907,13 +907,13 @@ void Session::ReceivePing(const Frame& frame) {
                                << 32 |
                            LoadBigEndian32(frame.payload.data() + 4);
   if ((frame.header.flags & kFlagAck) != 0) {
-    if (drain_ != DrainPhase::kNone && payload == kDrainPing) {
-      drain_acknowledged_ = true;
-      if (drain_ == DrainPhase::kAnnounced) SendFinalGoAway();
+    if (draining() && payload == kDrainPing) {
+      drain_->acknowledged = true;
+      if (!drain_->final) SendFinalGoAway();
     }
     return;
   }
-  switch (pings_.OnPing(
+  switch (oddities().pings.OnPing(
       payload, absl::Milliseconds(options_.hello.min_ping_interval_ms), now_)) {
     case PingThrottle::Verdict::kAnswerNow:
       return AppendPing(payload, /*ack=*/true);
@@ -953,7 +953,7 @@ void Session::ReceiveGoAway(const Frame& frame) {
 
 bool Session::Fault(const char* what) {
   if (closed_) return false;
-  if (faults_.Spend(now_)) return true;
+  if (oddities().faults.Spend(now_)) return true;
   Close(ErrorCode::kAbuse, absl::StrCat("too many faults, the last: ", what));
   return false;
 }

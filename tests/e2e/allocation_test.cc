@@ -1,6 +1,8 @@
-// What a unary call costs the server in memory from the heap, once it has
-// served some: how many times its threads call operator new.
+// What calls and connections cost the server in memory from the heap: how many
+// times its threads call operator new for a unary call, once they have served
+// some; and what a connection that has made a call holds.
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -22,8 +24,15 @@ namespace {
 
 std::atomic<int64_t> allocations{0};
 std::atomic<bool> counting{false};
+// What the server's threads have allocated and not freed, as malloc counts it.
+std::atomic<int64_t> held_bytes{0};
 // The test's own thread plays the client.
 thread_local bool is_client = false;
+
+// A block with what malloc notes before it.
+int64_t BytesOf(void* block) {
+  return static_cast<int64_t>(malloc_usable_size(block) + sizeof(size_t));
+}
 
 void* Allocate(size_t size) {
   if (counting.load(std::memory_order_relaxed) && !is_client) {
@@ -31,17 +40,23 @@ void* Allocate(size_t size) {
   }
   void* const block = malloc(size);
   if (block == nullptr) abort();
+  if (!is_client) held_bytes += BytesOf(block);
   return block;
+}
+
+void Free(void* block) {
+  if (block != nullptr && !is_client) held_bytes -= BytesOf(block);
+  free(block);
 }
 
 }  // namespace
 
 void* operator new(size_t size) { return Allocate(size); }
 void* operator new[](size_t size) { return Allocate(size); }
-void operator delete(void* block) noexcept { free(block); }
-void operator delete[](void* block) noexcept { free(block); }
-void operator delete(void* block, size_t) noexcept { free(block); }
-void operator delete[](void* block, size_t) noexcept { free(block); }
+void operator delete(void* block) noexcept { Free(block); }
+void operator delete[](void* block) noexcept { Free(block); }
+void operator delete(void* block, size_t) noexcept { Free(block); }
+void operator delete[](void* block, size_t) noexcept { Free(block); }
 
 namespace tern::testing {
 namespace {
@@ -53,11 +68,15 @@ namespace {
 constexpr double kMaxPerCallOnLoops = 0.05;
 constexpr double kMaxPerCallOnWorkers = 2.25;
 
+// Itself with what malloc adds is 800; its timer and its place among the others
+// 70, with the room that those tables have for more.
+constexpr double kMaxBytesPerConnection = 900;
+constexpr int kConnections = 400;
+
 constexpr int kWarmUp = 2'000;
 constexpr int kCalls = 2'000;
 
-class AllocationTest : public EndToEnd,
-                       public ::testing::WithParamInterface<HandlerThreads> {
+class AllocationTest : public EndToEnd {
  protected:
   AllocationTest() { is_client = true; }
 
@@ -66,21 +85,29 @@ class AllocationTest : public EndToEnd,
     GTEST_SKIP() << "nothing is used again under AddressSanitizer";
 #endif
   }
-  static double MaxPerCall() {
-    return GetParam() == HandlerThreads::kLoops ? kMaxPerCallOnLoops
-                                                : kMaxPerCallOnWorkers;
+  void StartServerAndClient(HandlerThreads handler_threads) {
+    StartServer({.loop_threads = 1, .handler_threads = handler_threads});
+    // As large as the answers are, so that all of them have one size.
+    request_ = std::string("\x0a\x40") + std::string(64, 'x');
+    client_ = Connect();
   }
 
-  void StartServerAndClient() {
-    StartServer({.loop_threads = 1, .handler_threads = GetParam()});
-    client_ = RawConnection::To(target());
+  RawConnection Connect() {
+    RawConnection client = RawConnection::To(target());
     wire::Hello hello;  // No answer waits for the client's windows.
     hello.connection_window_bytes = 1 << 30;
     std::string payload;
     wire::AppendHello(hello, &payload);
-    client_.Send(PrefaceBytes() + HelloFrame(payload));
-    // As large as the answers are, so that all of them have one size.
-    request_ = std::string("\x0a\x40") + std::string(64, 'x');
+    client.Send(PrefaceBytes() + HelloFrame(payload));
+    return client;
+  }
+
+  // `count` more connections, each of which has made a call.
+  void ConnectAndCall(int count) {
+    for (int i = 0; i < count; ++i) {
+      resting_.push_back(Connect());
+      Call(resting_.back(), 1, 1);
+    }
   }
 
   // The server's allocations for each of kCalls calls, so many at a time.
@@ -96,39 +123,67 @@ class AllocationTest : public EndToEnd,
  private:
   void Serve(int calls, int at_a_time) {
     for (int i = 0; i < calls; i += at_a_time) {
-      std::string frames;
-      for (int j = 0; j < at_a_time; ++j) {
-        frames +=
-            UnaryFrame(next_stream_, request_, "tern.testing.Tester/Call");
-        next_stream_ += 2;
-      }
-      client_.Send(frames);
-      client_.ReadUntilFrame(static_cast<uint8_t>(wire::FrameType::kStatus),
-                             at_a_time);
+      Call(client_, next_stream_, at_a_time);
+      next_stream_ += 2 * at_a_time;
     }
+  }
+  void Call(RawConnection& client, uint32_t stream, int at_once) {
+    std::string frames;
+    for (int i = 0; i < at_once; ++i) {
+      frames +=
+          UnaryFrame(stream + 2 * i, request_, "tern.testing.Tester/Call");
+    }
+    client.Send(frames);
+    client.ReadUntilFrame(static_cast<uint8_t>(wire::FrameType::kStatus),
+                          at_once);
   }
 
   RawConnection client_;
+  std::vector<RawConnection> resting_;
   std::string request_;
   uint32_t next_stream_ = 1;
 };
 
-TEST_P(AllocationTest, CallsOneAtATime) {
-  StartServerAndClient();
+// Of the 1,024 bytes that issue 3 allows; the rest is for holes. Nothing is
+// waited for: what a connection needed for its call it has given back when it
+// has answered. (Where workers run handlers, they keep the calls' memory.)
+TEST_F(AllocationTest, AConnectionHoldsLittleWhenItHasMadeACall) {
+  StartServerAndClient(HandlerThreads::kLoops);
+  ConnectAndCall(100);
+  const int64_t before = held_bytes;
+  ConnectAndCall(kConnections);
+  const double per_connection =
+      static_cast<double>(held_bytes - before) / kConnections;
+  RecordProperty("bytes_per_connection", std::to_string(per_connection));
+  EXPECT_LE(per_connection, kMaxBytesPerConnection);
+}
+
+class CallAllocationTest
+    : public AllocationTest,
+      public ::testing::WithParamInterface<HandlerThreads> {
+ protected:
+  static double MaxPerCall() {
+    return GetParam() == HandlerThreads::kLoops ? kMaxPerCallOnLoops
+                                                : kMaxPerCallOnWorkers;
+  }
+};
+
+TEST_P(CallAllocationTest, OneAtATime) {
+  StartServerAndClient(GetParam());
   const double per_call = AllocationsPerCall(1);
   RecordProperty("allocations_per_call", std::to_string(per_call));
   EXPECT_LE(per_call, MaxPerCall());
 }
 
-TEST_P(AllocationTest, CallsManyAtATime) {
-  StartServerAndClient();
+TEST_P(CallAllocationTest, ManyAtATime) {
+  StartServerAndClient(GetParam());
   const double per_call = AllocationsPerCall(64);
   RecordProperty("allocations_per_call", std::to_string(per_call));
   EXPECT_LE(per_call, MaxPerCall());
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    All, AllocationTest,
+    All, CallAllocationTest,
     ::testing::Values(HandlerThreads::kLoops, HandlerThreads::kWorkers),
     [](const ::testing::TestParamInfo<HandlerThreads>& info) {
       return std::string(info.param == HandlerThreads::kLoops ? "Loops"
