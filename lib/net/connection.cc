@@ -45,12 +45,6 @@ constexpr absl::Duration kReadWaitTime = absl::Milliseconds(5);
 // What a calling thread reads into.
 constexpr size_t kCallerBufferBytes = size_t{64} << 10;
 
-size_t Size(const wire::InputPieces& pieces) {
-  size_t size = 0;
-  for (const std::span<char> piece : pieces) size += piece.size();
-  return size;
-}
-
 std::string Describe(const char* what, int error) {
   return std::string(ToStd(ErrnoToStatus(error, what).message()));
 }
@@ -267,7 +261,7 @@ void Connection::ReadInput(std::span<char> buffer, MonotonicTime now) {
       return;
     }
     session_.ReceivedInto(result.bytes, now);
-    if (result.bytes < Size(direct)) return;
+    if (result.bytes < direct.bytes()) return;
     taken += result.bytes;
   }
 }
