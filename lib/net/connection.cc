@@ -42,14 +42,13 @@ constexpr absl::Duration kReaderCheckTime = absl::Milliseconds(10);
 // wakes it: a poll before each read would be a third system call for each call.
 // Longer waits poll.
 constexpr absl::Duration kReadWaitTime = absl::Milliseconds(5);
+// What a turn reads first: small messages by the hundred, or as much of a long
+// one as it takes to know where the rest belongs, which is then read there. (A
+// chunk, its header, and some small frames before it.)
+constexpr size_t kFirstReadBytes =
+    wire::Session::kMaxChunkFrameBytes + (size_t{1} << 10);
 // What a calling thread reads into.
-constexpr size_t kCallerBufferBytes = size_t{64} << 10;
-
-size_t Size(const wire::InputPieces& pieces) {
-  size_t size = 0;
-  for (const std::span<char> piece : pieces) size += piece.size();
-  return size;
-}
+constexpr size_t kCallerBufferBytes = kFirstReadBytes;
 
 std::string Describe(const char* what, int error) {
   return std::string(ToStd(ErrnoToStatus(error, what).message()));
@@ -255,13 +254,16 @@ void Connection::RunDeferred(std::unique_ptr<DeferredList> list) {
 
 void Connection::ReadInput(std::span<char> buffer, MonotonicTime now) {
   size_t taken = 0;
+  const std::span<char> first =
+      buffer.first(std::min(buffer.size(), kFirstReadBytes));
   while (taken < kMaxReadBytesPerTurn && !broken_) {
     // The rest of a long message is read to where it will stay.
     const wire::InputPieces direct = session_.ReceiveInto();
     if (direct.empty()) {
+      const std::span<char> place = taken == 0 ? first : buffer;
       const IoResult result =
-          ReadSome(socket_.get(), buffer.data(), buffer.size());
-      if (!TakeInput(result, buffer, now)) return;
+          ReadSome(socket_.get(), place.data(), place.size());
+      if (!TakeInput(result, place, now)) return;
       taken += result.bytes;
       continue;
     }
@@ -271,7 +273,7 @@ void Connection::ReadInput(std::span<char> buffer, MonotonicTime now) {
       return;
     }
     session_.ReceivedInto(result.bytes, now);
-    if (result.bytes < Size(direct)) return;
+    if (result.bytes < direct.bytes()) return;
     taken += result.bytes;
   }
 }

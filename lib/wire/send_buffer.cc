@@ -5,11 +5,6 @@
 #include <utility>
 
 namespace tern::wire {
-namespace {
-
-constexpr size_t kMaxPieces = 16;
-
-}  // namespace
 
 void SendBuffer::Append(std::string_view bytes) {
   if (bytes.empty()) return;
@@ -30,18 +25,19 @@ OutputPieces SendBuffer::pieces() const {
   size_t begin = begin_;
   uint64_t position = total_taken_;
   for (const Shared& shared : shared_) {
-    if (pieces.size() + 2 > kMaxPieces) return pieces;
+    if (pieces.size() + 2 > OutputPieces::kMax) return pieces;
     const auto copied = static_cast<size_t>(shared.position - position);
-    if (copied != 0) pieces.emplace_back(data_ + begin, copied);
-    pieces.push_back(shared.bytes);
+    if (copied != 0) pieces.Add({data_ + begin, copied});
+    pieces.Add(shared.bytes);
     begin += copied;
     position = shared.position + shared.bytes.size();
   }
-  if (begin != end_) pieces.emplace_back(data_ + begin, end_ - begin);
+  if (begin == end_ || pieces.size() == OutputPieces::kMax) return pieces;
+  pieces.Add({data_ + begin, end_ - begin});
   return pieces;
 }
 
-void SendBuffer::Take(size_t size) {
+size_t SendBuffer::TakeShared(size_t size) {
   size_t gone = 0;  // Of shared_.
   while (size != 0 && gone != shared_.size()) {
     Shared& next = shared_[gone];
@@ -57,9 +53,7 @@ void SendBuffer::Take(size_t size) {
     if (next.bytes.empty()) ++gone;
   }
   if (gone != 0) shared_.erase(shared_.begin(), shared_.begin() + gone);
-  begin_ += size;
-  total_taken_ += size;
-  if (begin_ == end_) Rewind();
+  return size;
 }
 
 void SendBuffer::Clear() {

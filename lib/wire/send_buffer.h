@@ -7,13 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/container/inlined_vector.h"
 #include "tern/lib/wire/output_blocks.h"
+#include "tern/lib/wire/pieces.h"
 
 namespace tern::wire {
-
-// Pieces of bytes, to be sent one after the other.
-using OutputPieces = absl::InlinedVector<std::string_view, 16>;
 
 // Bytes on their way out: appended at the end, taken from the front. Short ones
 // are copied and lie next to each other; long ones stay where they are. Not
@@ -43,14 +40,18 @@ class SendBuffer {
   void AppendShared(std::string_view bytes,
                     std::shared_ptr<const char[]> owner);
 
-  // The first of the bytes not yet taken, in at most 16 pieces; not empty when
-  // there are any.
+  // The first of the bytes not yet taken; not empty when there are any.
   OutputPieces pieces() const;
   // The last `size` bytes, all of which Append has made.
   char* Tail(size_t size) { return data_ + end_ - size; }
   size_t size() const { return end_ - begin_ + shared_bytes_; }
   bool empty() const { return size() == 0; }
-  void Take(size_t size);
+  void Take(size_t size) {
+    if (!shared_.empty()) size = TakeShared(size);
+    begin_ += size;
+    total_taken_ += size;
+    if (begin_ == end_) Rewind();
+  }
   // Forgets what was not taken.
   void Clear();
 
@@ -79,6 +80,9 @@ class SendBuffer {
     capacity_ = 0;
   }
   void FreeCopied();
+  // Takes up to `size` bytes, as long as there are shared ones; returns what is
+  // left of `size`.
+  size_t TakeShared(size_t size);
 
   // The copied bytes.
   char* data_ = nullptr;

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "absl/base/attributes.h"
-#include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -20,6 +19,7 @@
 #include "tern/lib/wire/fault_budget.h"
 #include "tern/lib/wire/frame.h"
 #include "tern/lib/wire/hello.h"
+#include "tern/lib/wire/pieces.h"
 #include "tern/lib/wire/send_buffer.h"
 #include "tern/lib/wire/status_header.h"
 #include "tern/lib/wire/stream.h"
@@ -59,9 +59,6 @@ struct PeerLimits {
   uint32_t max_concurrent_calls;
   MetadataLimits metadata;
 };
-
-// Places for bytes that come in, to be filled one after the other.
-using InputPieces = absl::InlinedVector<std::span<char>, 16>;
 
 // A message to send: `write` is called once, with room for `size` bytes, before
 // the call that was given it returns.
@@ -428,6 +425,15 @@ class Session {
   void AppendGreeting();  // Preface and HELLO.
   char* AppendMessageFrame(FrameType type, Stream& stream, size_t block_bytes,
                            const OutgoingMessage& message, uint8_t flags);
+  char* AppendSharedMessageFrame(FrameType type, Stream& stream,
+                                 size_t block_bytes,
+                                 const OutgoingMessage& message, uint8_t flags);
+  // Takes it from the windows.
+  void CountPayload(Stream& stream, size_t bytes) {
+    stream.send_window_ -= static_cast<int64_t>(bytes);
+    send_window_ -= static_cast<int64_t>(bytes);
+    ++payload_frames_sent_;
+  }
   void QueueMessage(Stream& stream, const OutgoingMessage& message,
                     bool end_stream);
   Stream::SendQueue& QueueOf(Stream& stream);

@@ -328,8 +328,10 @@ InputPieces Session::ReceiveInto() {
       kFrameHeaderBytes + size_t{header.length} - partial_.size();
   if (rest < kMinDirectBytes) return {};
   ReservePartial(header, kMinDirectBytes);
-  return {std::span(partial_.end(),
-                    std::min(rest, partial_.capacity() - partial_.size()))};
+  InputPieces pieces;
+  pieces.Add(
+      {partial_.end(), std::min(rest, partial_.capacity() - partial_.size())});
+  return pieces;
 }
 
 // The rest of the frame, if it has begun; and, in the hope that its message
@@ -348,9 +350,11 @@ InputPieces Session::DirectPieces(Stream::Assembly& assembly) {
   char* place = assembly.bytes.end() + assembly.more_bytes;
   size_t room = assembly.bytes.capacity() - held;
   InputPieces pieces;
+  // The rest, and headers with payload behind all of them but the last.
+  static_assert(2 * Stream::Assembly::kMaxAhead <= InputPieces::kMax);
   const auto add_payload = [&](size_t wanted) {
     const size_t size = std::min(room, wanted);
-    pieces.emplace_back(place, size);
+    pieces.Add({place, size});
     place += size;
     room -= size;
     missing -= size;
@@ -359,7 +363,7 @@ InputPieces Session::DirectPieces(Stream::Assembly& assembly) {
   bool more = rest == 0 || add_payload(rest);
   const size_t most = assembly.read_ahead ? Stream::Assembly::kMaxAhead : 1;
   for (size_t i = 0; more && i < most; ++i) {
-    pieces.emplace_back(assembly.next_headers[i]);
+    pieces.Add(assembly.next_headers[i]);
     more = i + 1 < most && room != 0 &&
            add_payload(std::min(missing, frame_bytes));
   }

@@ -138,22 +138,49 @@ TEST(SendBuffer, ClearingLetsGoOfSharedBytes) {
 }
 
 TEST(SendBuffer, GivesNoMoreThanSixteenPiecesAtOnce) {
-  SendBuffer buffer;
   const std::shared_ptr<const char[]> message = Message(1, 'm');
-  std::string all;
-  for (int i = 0; i < 20; ++i) {
-    buffer.Append("h");
-    buffer.AppendShared({message.get(), 1}, message);
-    all += "hm";
+  for (int pairs = 6; pairs < 20; ++pairs) {
+    for (const std::string_view end : {"", "t"}) {
+      SendBuffer buffer;
+      std::string all;
+      for (int i = 0; i < pairs; ++i) {
+        buffer.Append("h");
+        buffer.AppendShared({message.get(), 1}, message);
+        all += "hm";
+      }
+      buffer.Append(end);
+      all += end;
+      EXPECT_EQ(buffer.pieces().size(), std::min<size_t>(all.size(), 16));
+      std::string got;
+      while (!buffer.empty()) {
+        const std::string some = Waiting(buffer);
+        buffer.Take(some.size());
+        got += some;
+      }
+      EXPECT_EQ(got, all);
+    }
   }
-  EXPECT_EQ(buffer.pieces().size(), 16u);
-  std::string got;
-  while (!buffer.empty()) {
-    const std::string some = Waiting(buffer);
-    buffer.Take(some.size());
-    got += some;
+}
+
+// Without copied bytes between them: at the limit, and on both of its sides.
+TEST(SendBuffer, GivesNoMoreThanSixteenSharedPiecesAtOnce) {
+  const std::shared_ptr<const char[]> message = Message(1, 'm');
+  for (const size_t shared : {14, 15, 16, 17}) {
+    SendBuffer buffer;
+    for (size_t i = 0; i < shared; ++i) {
+      buffer.AppendShared({message.get(), 1}, message);
+    }
+    buffer.Append("t");
+    EXPECT_LE(buffer.pieces().size(), OutputPieces::kMax);
+    EXPECT_GE(buffer.pieces().size(), 15u);
+    std::string got;
+    while (!buffer.empty()) {
+      const std::string some = Waiting(buffer);
+      buffer.Take(some.size());
+      got += some;
+    }
+    EXPECT_EQ(got, std::string(shared, 'm') + "t");
   }
-  EXPECT_EQ(got, all);
 }
 
 TEST(SendBuffer, BehavesAsAStringDoes) {
