@@ -428,7 +428,9 @@ TEST_F(StreamTest, AWriterWaitsForASlowReaderAndOthersDoNot) {
         }
         return absl::OkStatus();
       });
-  const auto channel = Start({.max_stream_unsent_bytes = 100'000});
+  StartServer({.max_stream_unsent_bytes = 100'000});
+  const auto channel = Channel::Create(server_->addresses().at(0),
+                                       {.stream_window_bytes = 256 << 10});
   auto reader = Tester::Stub(*channel).Watch(MessageWith(""));
   ASSERT_TRUE(full.Wait());
   // Other calls go on, and so does another stream.
