@@ -287,6 +287,11 @@ absl::Status ServerCall::Invoke(google::protobuf::MessageLite* reply) {
   // What went wrong under the handler is the better reason.
   if (streaming_->messages.failed()) {
     status = streaming_->messages.TakeFailure();
+  } else if (status.ok() && cancelled()) {
+    // Its reads and writes were cut short: what it has done is not all.
+    status = ambient_.deadline.time() <= MonotonicTime::Now()
+                 ? absl::DeadlineExceededError("deadline exceeded")
+                 : absl::CancelledError("cancelled");
   }
   return status;
 }
