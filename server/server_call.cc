@@ -132,11 +132,12 @@ RunTimes::Place ServerCall::ChoosePlace(MonotonicTime now) const {
       return streaming_ == nullptr ? RunTimes::Place::kHere
                                    : RunTimes::Place::kWorker;
     case HandlerThreads::kAdaptive:
-      // A long request is parsed where it runs.
-      return parsed_ && streaming_ == nullptr
+      if (streaming_ != nullptr) return RunTimes::Place::kWorker;
+      return parsed_
                  ? entry_->run_times.Choose(
                        now, connection_->environment().pool->has_free_worker())
-                 : RunTimes::Place::kWorker;
+                 : entry_->run_times.ChooseForLong(
+                       now, connection_->loop()->IsForOne());
   }
   return RunTimes::Place::kWorker;
 }

@@ -323,6 +323,9 @@ bool EventLoop::CallHandlers() {
     const epoll_event& event = batch_[batch_next_++];
     // Null: the wake-up, or a handler that was unregistered in this turn.
     if (event.data.ptr == nullptr) continue;
+    if (std::exchange(the_one_, event.data.ptr) != event.data.ptr) {
+      one_since_ = now_;
+    }
     static_cast<IoHandler*>(event.data.ptr)->OnReady(event.events);
     if (!Settle()) return false;
   }

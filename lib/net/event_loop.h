@@ -176,6 +176,12 @@ class EventLoop {
     TERN_DCHECK(OnLoopThread());
     return now_;
   }
+  // REQUIRES: loop thread. Whether no descriptor but one has been ready for
+  // 10 ms or longer: who keeps the loop from others then, keeps it from nobody.
+  bool IsForOne() const {
+    TERN_DCHECK(OnLoopThread());
+    return now_.nanoseconds() - one_since_.nanoseconds() >= kForOneNs;
+  }
   // One buffer for all reads of this loop, so that an idle connection holds
   // none. REQUIRES: loop thread; not across callbacks.
   static constexpr size_t kReadBufferBytes = size_t{256} * 1024;
@@ -201,6 +207,7 @@ class EventLoop {
   friend class StandbyDrivers;
   // Ready descriptors taken by one wait.
   static constexpr size_t kMaxEvents = 256;
+  static constexpr int64_t kForOneNs = 10'000'000;
   using TimerHeap = DeadlineHeap<TimerBase, &TimerBase::place_>;
   using Functions = std::vector<absl::AnyInvocable<void()>>;
 
@@ -233,7 +240,9 @@ class EventLoop {
   TimerHeap timers_;
   std::array<epoll_event, kMaxEvents> batch_;
   size_t batch_size_ = 0;
-  size_t batch_next_ = 0;  // Of batch_: not yet delivered.
+  size_t batch_next_ = 0;          // Of batch_: not yet delivered.
+  const void* the_one_ = nullptr;  // That was last ready, and may be gone.
+  MonotonicTime one_since_;
   Functions running_;  // Swapped with posted_, so that both keep their space.
   bool last_turn_ = false;
   Errand* first_errand_ = nullptr;
