@@ -18,15 +18,17 @@ class RequestBytes {
  public:
   static constexpr size_t kInlineBytes = 256;
 
-  // REQUIRES: size == message.ByteSizeLong(), just computed, at most INT32_MAX.
-  RequestBytes(const google::protobuf::MessageLite& message, size_t size)
+  // None, when `message` is null. REQUIRES: else that size is what
+  // message->ByteSizeLong() has just said, and at most INT32_MAX.
+  RequestBytes(const google::protobuf::MessageLite* message, size_t size)
       : size_(size) {
+    if (message == nullptr) return;
     if (size > kInlineBytes) {
       std::shared_ptr<char[]> bytes = MakeSharedBytes(size);
-      Serialise(message, bytes.get());
+      Serialise(*message, bytes.get());
       heap_ = std::move(bytes);
     } else {
-      Serialise(message, inline_);
+      Serialise(*message, inline_);
     }
   }
   RequestBytes(const RequestBytes&) = delete;

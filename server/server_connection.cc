@@ -1,5 +1,6 @@
 #include "tern/server/server_connection.h"
 
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -81,7 +82,7 @@ void ServerConnection::OnHello(const wire::Hello& /*peer*/) {
 
 void ServerConnection::OnCall(wire::Stream& stream,
                               const wire::CallHeader& header,
-                              wire::CallShape* /*shape*/) {
+                              wire::CallShape* shape) {
   role_.AssertHeld();
   // Most calls are for the same method as the one before.
   MethodRegistry::Entry* entry = last_method_;
@@ -109,7 +110,12 @@ void ServerConnection::OnCall(wire::Stream& stream,
       header, stream.deadline());
   call->stream = &stream;
   stream.user = call.get();
+  shape->client_streaming = call->streams_requests();
+  shape->server_streaming = call->streams_replies();
+  ServerCall& started = *call;
   call->self = std::move(call);
+  // The handler reads the requests as they come.
+  if (started.streams_requests()) MakeReady(started);
 }
 
 bool ServerConnection::OnMessageChunk(wire::Stream& stream, size_t bytes) {
@@ -123,6 +129,7 @@ void ServerConnection::OnMessage(wire::Stream& stream,
                                  wire::IncomingMessage& message) {
   role_.AssertHeld();
   ServerCall& call = CallOf(stream);
+  if (call.streams_requests()) return DeliverRequest(call, message);
   if (message.storage == nullptr) {
     const auto bytes = static_cast<int64_t>(message.bytes.size());
     if (!memory_.Reserve(bytes)) {
@@ -140,6 +147,11 @@ void ServerConnection::OnMessage(wire::Stream& stream,
 void ServerConnection::OnHalfClose(wire::Stream& stream) {
   role_.AssertHeld();
   ServerCall& call = CallOf(stream);
+  if (!call.streams_requests()) return MakeReady(call);
+  if (call.streaming()->pipe.EndReads()) Defer(call.streaming()->Share());
+}
+
+void ServerConnection::MakeReady(ServerCall& call) {
   call.SetReady(session().now());
   if (held_back_.empty() &&
       session().unsent_bytes() <= environment_->options.max_unsent_bytes) {
@@ -168,7 +180,86 @@ void ServerConnection::OnCancel(wire::Stream& stream, wire::CancelCause cause) {
                   late ? "the deadline passed before the call was started"
                        : "cancelled before it was started");
   }
+  ClosePipe(call);
   Defer(call.Cancel());
+}
+
+// --- Messages of a stream ----------------------------------------------------
+
+void ServerConnection::DeliverRequest(ServerCall& call,
+                                      wire::IncomingMessage& message) {
+  if (message.storage == nullptr) {
+    const auto bytes = static_cast<int64_t>(message.bytes.size());
+    if (!memory_.Reserve(bytes)) {
+      // Its handler may be running: it is told as of a cancellation.
+      Defer(call.Cancel());
+      return Finish(call,
+                    {.code = absl::StatusCode::kResourceExhausted,
+                     .message = "the server has no memory left for requests",
+                     .retry_after_ms = kMemoryRetryAfterMs},
+                    nullptr);
+    }
+    call.reserved_bytes += bytes;
+  }
+  if (call.streaming()->pipe.Deliver(message.bytes, message.storage)) {
+    Defer(call.streaming()->Share());
+  }
+}
+
+bool ServerConnection::MovePipe(ServerCall& call) {
+  ServerCall::Streaming& streaming = *call.streaming();
+  const StreamPipe::Work work = streaming.pipe.TakeWork();
+  absl::Status sent;
+  while (!work.messages->empty() && sent.ok()) {
+    const MessageBatch::Message message = work.messages->Next();
+    const auto write = [&message](char* buffer) {
+      std::memcpy(buffer, message.bytes.data(), message.bytes.size());
+    };
+    sent = session().SendMessage(
+        call.stream,
+        {.size = message.bytes.size(),
+         .shared = message.owner != nullptr ? &message.owner : nullptr,
+         .write = write},
+        /*half_close=*/false);
+  }
+  work.messages->Clear();
+  if (work.consumed_bytes != 0) {
+    const auto consumed = static_cast<int64_t>(work.consumed_bytes);
+    session().Consume(call.stream, work.consumed_bytes);
+    memory_.Release(consumed);
+    call.reserved_bytes -= consumed;
+  }
+  if (!sent.ok()) {
+    Defer(call.Cancel());
+    const std::string why(sent.message());
+    Finish(call, {.code = sent.code(), .message = why}, nullptr);
+    return false;
+  }
+  OnWritable(*call.stream);
+  return true;
+}
+
+void ServerConnection::OnWritable(wire::Stream& stream) {
+  role_.AssertHeld();
+  ServerCall& call = CallOf(stream);
+  if (call.streaming() == nullptr) return;
+  if (call.streaming()->pipe.SetQueuedBytes(session().QueuedBytes(&stream))) {
+    Defer(call.streaming()->Share());
+  }
+}
+
+void ServerConnection::ClosePipe(ServerCall& call) {
+  if (call.streaming() == nullptr) return;
+  if (call.streaming()->pipe.Close(/*at_once=*/true)) {
+    Defer(call.streaming()->Share());
+  }
+}
+
+void ServerConnection::TakePipeWork(
+    std::shared_ptr<ServerCall::Streaming> streaming) {
+  const std::shared_ptr<Connection> self = shared_from_this();
+  pipes_.Push(std::move(streaming));
+  DriveInSuccession(MonotonicTime::Now());
 }
 
 // --- To the session ----------------------------------------------------------
@@ -182,6 +273,10 @@ void ServerConnection::Complete(std::shared_ptr<ServerCall> call) {
 
 void ServerConnection::TakeSubmissions() {
   role_.AssertHeld();
+  pipes_.TakeAll([this](std::shared_ptr<ServerCall::Streaming> streaming) {
+    role_.AssertHeld();
+    if (streaming->call->stream != nullptr) MovePipe(*streaming->call);
+  });
   completed_.TakeAll([this](std::shared_ptr<ServerCall> call) {
     role_.AssertHeld();
     // An abort may have answered it meanwhile.
@@ -216,17 +311,21 @@ void ServerConnection::Refuse(ServerCall& call, absl::StatusCode code,
 }
 
 void ServerConnection::Answer(ServerCall& call) {
+  // What the handler has written goes before its status.
+  if (call.streaming() != nullptr && !MovePipe(call)) return;
   const auto write = [&call](char* buffer) {
     call.reply().SerializeWithCachedSizesToArray(
         reinterpret_cast<uint8_t*>(buffer));
   };
   const wire::OutgoingMessage message = {.size = call.reply_bytes(),
                                          .write = write};
+  const wire::OutgoingMessage* const reply =
+      call.streams_replies() ? nullptr : &message;
   if (call.status().ok() && call.sent_trailing_metadata().empty()) {
     wire::StatusHeader header;
     if (call.queue_us() != 0) header.queue_us = call.queue_us();
     if (call.handler_us() != 0) header.handler_us = call.handler_us();
-    return Finish(call, header, &message);
+    return Finish(call, header, reply);
   }
   if (!call.status().ok())
     return Finish(call, WireStatus(call).header, nullptr);
@@ -241,7 +340,7 @@ void ServerConnection::Answer(ServerCall& call) {
                    .certainty = Certainty::kFinished},
                   nullptr);
   }
-  Finish(call, WireStatus(call).header, &message);
+  Finish(call, WireStatus(call).header, reply);
 }
 
 void ServerConnection::Finish(ServerCall& call,
@@ -257,6 +356,7 @@ void ServerConnection::Finish(ServerCall& call,
                          << more << " more like this)";
     }
   }
+  ClosePipe(call);
   if (!held_back_.empty()) std::erase(held_back_, call.self);
   memory_.Release(std::exchange(call.reserved_bytes, 0));
   // Last: it may be the call's only share.

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -67,10 +68,21 @@ TEST(GeneratedService, TellsItsNameAndMethods) {
                           "kv.v1.KeyValue/Clear"));
 }
 
-TEST(GeneratedService, LeavesOutStreamingMethods) {
+TEST(GeneratedService, TellsWhoStreams) {
   EXPECT_THAT(MethodNames(streaming::v1::Mixed::Service()),
-              ElementsAre("streaming.v1.Mixed/Unary"));
-  EXPECT_THAT(MethodNames(streaming::v1::OnlyStreams::Service()), IsEmpty());
+              ElementsAre("streaming.v1.Mixed/Unary", "streaming.v1.Mixed/Watch",
+                          "streaming.v1.Mixed/Upload",
+                          "streaming.v1.Mixed/Chat"));
+  const streaming::v1::Mixed::Service service;
+  const auto methods = service.TernMethods();
+  const auto streams = [&](size_t i) {
+    return std::pair(methods[i].info.client_streaming,
+                     methods[i].info.server_streaming);
+  };
+  EXPECT_EQ(streams(0), std::pair(false, false));
+  EXPECT_EQ(streams(1), std::pair(false, true));
+  EXPECT_EQ(streams(2), std::pair(true, false));
+  EXPECT_EQ(streams(3), std::pair(true, true));
   EXPECT_THAT(MethodNames(streaming::v1::NoMethods::Service()), IsEmpty());
 }
 
