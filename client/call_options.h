@@ -30,8 +30,8 @@ struct CallOptions {
   // Time that the call may take; the earliest of `timeout`, `deadline` and the
   // deadline of the call that is being handled (unless `detached`) holds.
   // Without any, a unary call has ChannelOptions::default_timeout (30 s), and a
-  // streaming one none: it may go on for days. A deadline that has passed ends the call DEADLINE_EXCEEDED,
-  // NOT_STARTED, before anything is sent.
+  // streaming one none: it may go on for days. A deadline that has passed ends
+  // the call DEADLINE_EXCEEDED, NOT_STARTED, before anything is sent.
   std::optional<absl::Duration> timeout = std::nullopt;
   std::optional<Deadline> deadline = std::nullopt;
 

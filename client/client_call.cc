@@ -54,9 +54,7 @@ ClientCall::Streaming::Streaming(ClientCall* call,
            options.stream_window_bytes / 4),
       messages(&pipe, MessageStream::End::kClient) {}
 
-void ClientCall::Streaming::OnPipeWork() {
-  call->core_->TakePipeWork(Share());
-}
+void ClientCall::Streaming::OnPipeWork() { call->core_->TakePipeWork(Share()); }
 
 bool ClientCall::Streaming::MayBlock() const {
   return !net::EventLoop::OnAnyLoopThread();

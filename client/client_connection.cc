@@ -168,14 +168,13 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
                                          .shared = call->request().shared(),
                                          .write = write};
   const MethodInfo& method = call->method_info();
-  absl::Status status =
-      session().Start(header,
-                      {.client_streaming = method.client_streaming,
-                       .server_streaming = method.server_streaming},
-                      call->deadline(), call.get(),
-                      method.client_streaming ? nullptr : &message,
-                      /*half_close=*/!method.client_streaming, now,
-                      &call->stream);
+  absl::Status status = session().Start(
+      header,
+      {.client_streaming = method.client_streaming,
+       .server_streaming = method.server_streaming},
+      call->deadline(), call.get(),
+      method.client_streaming ? nullptr : &message,
+      /*half_close=*/!method.client_streaming, now, &call->stream);
   if (status.ok()) {
     call->self = call;
     call->began_before_hello = !session().has_peer_hello();

@@ -115,12 +115,12 @@ class ClientWriter final : public StreamWriter<Request> {
   // Calls `done` with that, on the channel's I/O thread, which it must not
   // block.
   void Finish(absl::AnyInvocable<void(absl::StatusOr<Reply>) &&> done) {
-    call_.Finish([done = std::move(done)](
-                     absl::Status status,
-                     google::protobuf::MessageLite* reply) mutable {
-      std::move(done)(
-          client_internal::ReplyOr<Reply>(std::move(status), reply));
-    });
+    call_.Finish(
+        [done = std::move(done)](absl::Status status,
+                                 google::protobuf::MessageLite* reply) mutable {
+          std::move(done)(
+              client_internal::ReplyOr<Reply>(std::move(status), reply));
+        });
   }
   [[nodiscard]] client_internal::ReplyAwaiter<Reply> CoFinish() {
     return client_internal::ReplyAwaiter<Reply>(call_);
@@ -163,8 +163,8 @@ template <typename Reply>
 ClientReader<Reply> StartServerStream(
     Channel& channel, const MethodInfo& method,
     const google::protobuf::MessageLite& request, const CallOptions& options) {
-  return ClientReader<Reply>(client_internal::StreamCall(
-      channel, method, &request, nullptr, options));
+  return ClientReader<Reply>(
+      client_internal::StreamCall(channel, method, &request, nullptr, options));
 }
 template <typename Request, typename Reply>
 ClientWriter<Request, Reply> StartClientStream(Channel& channel,
@@ -177,8 +177,8 @@ template <typename Request, typename Reply>
 ClientStream<Request, Reply> StartStream(Channel& channel,
                                          const MethodInfo& method,
                                          const CallOptions& options) {
-  return ClientStream<Request, Reply>(client_internal::StreamCall(
-      channel, method, nullptr, nullptr, options));
+  return ClientStream<Request, Reply>(
+      client_internal::StreamCall(channel, method, nullptr, nullptr, options));
 }
 
 }  // namespace tern

@@ -11,6 +11,7 @@
 #include "tern/lib/call/ambient_call.h"
 #include "tern/lib/call/call_error.h"
 #include "tern/lib/call/deadline.h"
+#include "tern/lib/call/sleep.h"
 #include "tern/lib/net/event_loop.h"
 
 namespace tern::client_internal {
@@ -44,6 +45,10 @@ absl::Status CheckCall(const ChannelCore& core,
     return absl::FailedPreconditionError(
         "a blocking call on an I/O thread would stall its connections");
   }
+  if (blocking && OnTimerThread()) {
+    return absl::FailedPreconditionError(
+        "a blocking call on the timer thread would stall the sleeps of others");
+  }
   if (request != nullptr && !request->IsInitialized()) {
     return absl::InvalidArgumentError(
         absl::StrCat("required fields are not set: ",
@@ -67,8 +72,8 @@ std::shared_ptr<ClientCall> MakeCall(
   const MonotonicTime now = MonotonicTime::Now();
   auto call = std::allocate_shared<ClientCall>(
       RecyclingAllocator<ClientCall>(), core, method, options, now,
-      DeadlineOf(*core, method, options, ambient, now), request, request_size, reply,
-      std::move(completion));
+      DeadlineOf(*core, method, options, ambient, now), request, request_size,
+      reply, std::move(completion));
   if (ambient != nullptr && ambient->cancellation != nullptr) {
     call->CancelWith(ambient->cancellation->ShareCancellation());
   }

@@ -20,7 +20,8 @@ absl::Status CheckCall(const ChannelCore& core,
                        const google::protobuf::MessageLite* request,
                        size_t request_size, bool blocking);
 
-// See ClientCall's constructor. Inherits from the call that this thread handles.
+// See ClientCall's constructor. Inherits from the call that this thread
+// handles.
 std::shared_ptr<ClientCall> MakeCall(
     const std::shared_ptr<ChannelCore>& core, const MethodInfo& method,
     const google::protobuf::MessageLite* request, size_t request_size,

@@ -34,8 +34,9 @@ class StreamCall {
 
   // Called once, on the channel's I/O thread, with how the call has ended, and
   // the reply if there is one.
-  using OnEnd = absl::AnyInvocable<void(
-      absl::Status status, google::protobuf::MessageLite* reply) &&>;
+  using OnEnd =
+      absl::AnyInvocable<void(absl::Status status,
+                              google::protobuf::MessageLite* reply) &&>;
 
   MessageStream* messages() const;
   google::protobuf::MessageLite* reply() const;

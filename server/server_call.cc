@@ -71,8 +71,8 @@ ServerCall::ServerCall(std::shared_ptr<ServerConnection> connection,
     metadata_.Add(item.key, item.value);
   }
   if (!streams_requests() && !streams_replies()) return;
-  streaming_ = std::make_unique<Streaming>(
-      this, connection_->environment().options);
+  streaming_ =
+      std::make_unique<Streaming>(this, connection_->environment().options);
   if (!streams_requests()) return;
   messages_ = entry_->messages.Take(*entry_->handler);
   parsed_ = true;

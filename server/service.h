@@ -7,8 +7,8 @@
 #include "absl/status/status.h"
 #include "google/protobuf/arena.h"
 #include "google/protobuf/message_lite.h"
-#include "tern/lib/call/method_info.h"
 #include "tern/lib/call/message_stream.h"
+#include "tern/lib/call/method_info.h"
 #include "tern/server/server_context.h"
 #include "tern/server/server_stream.h"
 

@@ -20,7 +20,7 @@ namespace tern {
 class ElasticThreads {
  public:
   struct Options {
-    int max_threads = 256;                     // At least 1.
+    int max_threads = 256;                         // At least 1.
     absl::Duration idle_time = absl::Seconds(10);  // Then a thread ends.
     std::string name = "tern-stream";
   };

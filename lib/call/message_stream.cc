@@ -52,14 +52,13 @@ Poll MessageStream::TryWrite(const MessageLite& message) {
   }
   const size_t size = message.ByteSizeLong();
   if (size > std::numeric_limits<int32_t>::max()) {
-    Fail(absl::ResourceExhaustedError(absl::StrCat(
-        "message of ", size, " bytes exceeds protobuf's limit of ",
-        std::numeric_limits<int32_t>::max(), " bytes")));
+    Fail(absl::ResourceExhaustedError(
+        absl::StrCat("message of ", size, " bytes exceeds protobuf's limit of ",
+                     std::numeric_limits<int32_t>::max(), " bytes")));
     return Poll::kOver;
   }
   return pipe_.Write(size, [&](char* buffer) {
-    message.SerializeWithCachedSizesToArray(
-        reinterpret_cast<uint8_t*>(buffer));
+    message.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(buffer));
   });
 }
 

@@ -30,8 +30,8 @@ constexpr absl::Duration kIdleTime = absl::Seconds(5);
 
 // From so many on, a system call for each costs more than to wait for the loop.
 constexpr size_t kManyStreams = 8;
-// Nearer to each other, two calls or messages are worth waking the loop for the second and
-// those that follow: what a wake-up takes.
+// Nearer to each other, two calls or messages are worth waking the loop for the
+// second and those that follow: what a wake-up takes.
 constexpr int64_t kSuccessionNs = 20'000;
 // Calls in a row that were alone on the connection, before their thread reads.
 constexpr int kLoneCalls = 4;

@@ -339,7 +339,8 @@ absl::Status Session::SendMessage(Stream* stream,
   if (!Allows(message)) return MessageTooLong(message);
   half_close &= is_client();
   stream->send_ended_ = half_close;
-  // In the queue a stream has its turns; what is in out_ goes before all others.
+  // In the queue a stream has its turns; what is in out_ goes before all
+  // others.
   if (FitsOneFrame(*stream, 0, message) && out_.size() < kOutputTargetBytes) {
     AppendMessageFrame(FrameType::kData, *stream, 0, message,
                        half_close ? kFlagEndStream : 0);

@@ -69,10 +69,10 @@ TEST(GeneratedService, TellsItsNameAndMethods) {
 }
 
 TEST(GeneratedService, TellsWhoStreams) {
-  EXPECT_THAT(MethodNames(streaming::v1::Mixed::Service()),
-              ElementsAre("streaming.v1.Mixed/Unary", "streaming.v1.Mixed/Watch",
-                          "streaming.v1.Mixed/Upload",
-                          "streaming.v1.Mixed/Chat"));
+  EXPECT_THAT(
+      MethodNames(streaming::v1::Mixed::Service()),
+      ElementsAre("streaming.v1.Mixed/Unary", "streaming.v1.Mixed/Watch",
+                  "streaming.v1.Mixed/Upload", "streaming.v1.Mixed/Chat"));
   const streaming::v1::Mixed::Service service;
   const auto methods = service.TernMethods();
   const auto streams = [&](size_t i) {

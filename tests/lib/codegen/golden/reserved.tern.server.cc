@@ -68,14 +68,26 @@ constexpr ::tern::MethodHandler kMethods[] = {
         "tern.codegen.test.absl.Collisions/TernMethods"),
     ::tern::server_internal::UnaryMethod<&Service::Co_>(
         "tern.codegen.test.absl.Collisions/Co"),
+    ::tern::server_internal::UnaryMethod<&Service::CoStub_>(
+        "tern.codegen.test.absl.Collisions/CoStub"),
+    ::tern::server_internal::UnaryMethod<&Service::CoService_>(
+        "tern.codegen.test.absl.Collisions/CoService"),
+    ::tern::server_internal::UnaryMethod<&Service::CallbackService_>(
+        "tern.codegen.test.absl.Collisions/CallbackService"),
     ::tern::server_internal::UnaryMethod<&Service::kServiceName_>(
         "tern.codegen.test.absl.Collisions/kServiceName"),
     ::tern::server_internal::UnaryMethod<&Service::kMethods_>(
         "tern.codegen.test.absl.Collisions/kMethods"),
+    ::tern::server_internal::UnaryMethod<&Service::kCoMethods_>(
+        "tern.codegen.test.absl.Collisions/kCoMethods"),
+    ::tern::server_internal::UnaryMethod<&Service::kCallbackMethods_>(
+        "tern.codegen.test.absl.Collisions/kCallbackMethods"),
     ::tern::server_internal::UnaryMethod<&Service::kStubMethod_>(
         "tern.codegen.test.absl.Collisions/kStubMethod"),
     ::tern::server_internal::UnaryMethod<&Service::channel__>(
         "tern.codegen.test.absl.Collisions/channel_"),
+    ::tern::server_internal::UnaryMethod<&Service::stub__>(
+        "tern.codegen.test.absl.Collisions/stub_"),
     ::tern::server_internal::UnaryMethod<&Service::Collisions>(
         "tern.codegen.test.absl.Collisions/Collisions"),
     ::tern::server_internal::UnaryMethod<&Service::request>(
@@ -88,6 +100,8 @@ constexpr ::tern::MethodHandler kMethods[] = {
         "tern.codegen.test.absl.Collisions/reply"),
     ::tern::server_internal::UnaryMethod<&Service::context>(
         "tern.codegen.test.absl.Collisions/context"),
+    ::tern::server_internal::UnaryMethod<&Service::responder>(
+        "tern.codegen.test.absl.Collisions/responder"),
     ::tern::server_internal::UnaryMethod<&Service::std>(
         "tern.codegen.test.absl.Collisions/std"),
     ::tern::server_internal::UnaryMethod<&Service::tern>(
@@ -154,6 +168,30 @@ constexpr ::tern::MethodHandler kMethods[] = {
       "tern.codegen.test.absl.Collisions/Co is not implemented");
 }
 
+::absl::Status Service::CoStub_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/CoStub is not implemented");
+}
+
+::absl::Status Service::CoService_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/CoService is not implemented");
+}
+
+::absl::Status Service::CallbackService_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/CallbackService is not implemented");
+}
+
 ::absl::Status Service::kServiceName_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
@@ -170,6 +208,22 @@ constexpr ::tern::MethodHandler kMethods[] = {
       "tern.codegen.test.absl.Collisions/kMethods is not implemented");
 }
 
+::absl::Status Service::kCoMethods_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/kCoMethods is not implemented");
+}
+
+::absl::Status Service::kCallbackMethods_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/kCallbackMethods is not implemented");
+}
+
 ::absl::Status Service::kStubMethod_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
@@ -184,6 +238,14 @@ constexpr ::tern::MethodHandler kMethods[] = {
     ::tern::codegen::test::absl::absl* /*reply*/) {
   return ::absl::UnimplementedError(
       "tern.codegen.test.absl.Collisions/channel_ is not implemented");
+}
+
+::absl::Status Service::stub__(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/stub_ is not implemented");
 }
 
 ::absl::Status Service::Collisions(
@@ -232,6 +294,14 @@ constexpr ::tern::MethodHandler kMethods[] = {
     ::tern::codegen::test::absl::absl* /*reply*/) {
   return ::absl::UnimplementedError(
       "tern.codegen.test.absl.Collisions/context is not implemented");
+}
+
+::absl::Status Service::responder(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/responder is not implemented");
 }
 
 ::absl::Status Service::std(

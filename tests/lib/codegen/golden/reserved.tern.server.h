@@ -83,6 +83,21 @@ class Service : public ::tern::Service {
                              const ::tern::codegen::test::absl::class_& request,
                              ::tern::codegen::test::absl::absl* reply);
 
+  virtual ::absl::Status CoStub_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+
+  virtual ::absl::Status CoService_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+
+  virtual ::absl::Status CallbackService_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+
   virtual ::absl::Status kServiceName_(
       ::tern::ServerContext& context,
       const ::tern::codegen::test::absl::class_& request,
@@ -93,12 +108,27 @@ class Service : public ::tern::Service {
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply);
 
+  virtual ::absl::Status kCoMethods_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+
+  virtual ::absl::Status kCallbackMethods_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+
   virtual ::absl::Status kStubMethod_(
       ::tern::ServerContext& context,
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply);
 
   virtual ::absl::Status channel__(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+
+  virtual ::absl::Status stub__(
       ::tern::ServerContext& context,
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply);
@@ -129,6 +159,11 @@ class Service : public ::tern::Service {
       ::tern::codegen::test::absl::absl* reply);
 
   virtual ::absl::Status context(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+
+  virtual ::absl::Status responder(
       ::tern::ServerContext& context,
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply);
