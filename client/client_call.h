@@ -167,7 +167,9 @@ class ClientCall::Streaming final : public StreamPipe::Host,
   ClientCall* const call;
   StreamPipe pipe;
   MessageStream messages;
-  SubmissionLink<Streaming> submission;  // The pipe has work.
+  // In a connection's list of pipes that have work: in one, and once.
+  SubmissionLink<Streaming> submission;
+  std::atomic<bool> in_list{false};
   // Connection's role: something of the pipe's has gone to a session, so that
   // the call cannot be started anew.
   bool moved = false;

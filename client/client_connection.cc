@@ -19,6 +19,17 @@ ClientCall& CallOf(wire::Stream& stream) {
   return *static_cast<ClientCall*>(stream.user);
 }
 
+// Tells of a pipe's work where its call has gone.
+class Forward final : public net::Connection::Deferred {
+ public:
+  explicit Forward(std::shared_ptr<ClientCall::Streaming> streaming)
+      : streaming_(std::move(streaming)) {}
+  void RunDeferred() override { streaming_->OnPipeWork(); }
+
+ private:
+  const std::shared_ptr<ClientCall::Streaming> streaming_;
+};
+
 CallPhase PhaseOf(wire::EndCause cause, Certainty certainty) {
   if (cause != wire::EndCause::kPeer) {
     return certainty == Certainty::kNotStarted ? CallPhase::kSend
@@ -116,8 +127,14 @@ void ClientConnection::TakeSubmissions() {
   });
   pipes_.TakeAll([this](std::shared_ptr<ClientCall::Streaming> streaming) {
     role_.AssertHeld();
+    streaming->in_list.store(false);
     ClientCall& call = *streaming->call;
-    if (call.place.load() == this && call.stream != nullptr) MovePipe(call);
+    if (call.place.load() != this) {
+      // It may be with another connection since, which was told nothing.
+      if (!call.ended()) Defer(std::make_shared<Forward>(std::move(streaming)));
+    } else if (call.stream != nullptr) {
+      MovePipe(call);
+    }
   });
   StartPending();
 }
@@ -327,7 +344,8 @@ void ClientConnection::OnWritable(wire::Stream& stream) {
 void ClientConnection::TakePipeWork(
     std::shared_ptr<ClientCall::Streaming> streaming) {
   const std::shared_ptr<Connection> self = shared_from_this();
-  pipes_.Push(std::move(streaming));
+  // Who finds it in the list has changed the pipe before it is taken out.
+  if (!streaming->in_list.exchange(true)) pipes_.Push(std::move(streaming));
   DriveInSuccession(MonotonicTime::Now());
 }
 

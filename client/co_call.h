@@ -23,8 +23,9 @@ namespace tern {
 // here, and whoever mocks or wraps that has this, too. It is cancelled with the
 // call that the task belongs to; for less than that there is WhenAny().
 //
-// The request is not copied: it must live until the call is awaited. A Task
-// that is made of it has its own, so that many can be started at a time:
+// The request and the options are not copied: they must live until the call is
+// awaited. A Task that is made of it has its own, so that many can be started
+// at a time:
 //
 //   std::vector<tern::Task<absl::StatusOr<GetReply>>> calls;
 //   for (...) calls.push_back(stub.Co().Get(request));
@@ -48,7 +49,7 @@ class [[nodiscard]] CoCall {
 
   // Copies the request. The stub lives until the task has ended.
   Task<absl::StatusOr<Reply>> AsTask() && {
-    return Run(stub_, method_, request_, std::move(options_));
+    return Run(stub_, method_, request_, options_);
   }
   operator Task<absl::StatusOr<Reply>>() && {  // NOLINT: meant to be implicit.
     return std::move(*this).AsTask();
@@ -57,15 +58,18 @@ class [[nodiscard]] CoCall {
  private:
   static Task<absl::StatusOr<Reply>> Run(Stub& stub, Method method,
                                          Request request, CallOptions options) {
-    CoCall call(stub, method, request, options);
-    co_return co_await std::move(call);
+    co_return co_await CoCall(stub, method, request, options);
   }
 
   Stub& stub_;
   const Method method_;
   const Request& request_;
-  CallOptions options_;
+  const CallOptions& options_;
 };
+
+// Of calls that are awaited: no temporary, which would take place in the
+// coroutine as long as the call takes.
+const CallOptions& DefaultCallOptions();
 
 template <typename Stub, typename Request, typename Reply>
 class CoCall<Stub, Request, Reply>::Awaiter {

@@ -28,6 +28,8 @@ class RunTimes {
   static constexpr int64_t kTinyNs = 5'000;
   // Above it, even one request is too long to let connections wait.
   static constexpr int64_t kShortNs = 100'000;
+  // Above it, no request: see ChooseForLong.
+  static constexpr int64_t kLongNs = 500'000;
   // From here on a handler has held up its loop: StandbyDrivers.
   static constexpr int64_t kStallNs = 1'000'000;
 
@@ -42,6 +44,18 @@ class RunTimes {
       return Place::kWorker;
     }
     return estimate <= kTinyNs ? Place::kHere : Place::kHereIfLast;
+  }
+
+  // For a request of several frames, which is parsed where it runs. Nothing is
+  // dearer for it than to be read into one processor's cache and parsed with
+  // another's; but only where no other connection waits meanwhile
+  // (`loop_for_one`).
+  Place ChooseForLong(MonotonicTime now, bool loop_for_one) const {
+    const bool here =
+        loop_for_one &&
+        estimate_ns_.load(std::memory_order_relaxed) <= kLongNs &&
+        now.nanoseconds() >= not_here_before_.load(std::memory_order_relaxed);
+    return here ? Place::kHereIfLast : Place::kWorker;
   }
 
   // A handler has run on a worker for so long.

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/mutex.h"
@@ -64,8 +64,7 @@ class ServerCore {
 
  private:
   enum class State { kIdle, kStarted, kStopping, kStopped };
-  using Connections =
-      absl::flat_hash_map<ServerConnection*, std::shared_ptr<ServerConnection>>;
+  using Connections = absl::flat_hash_set<std::shared_ptr<ServerConnection>>;
 
   bool started() const {
     MutexLock lock(mutex_);
@@ -213,7 +212,7 @@ void ServerCore::OnAccept(net::FileDescriptor socket,
     connection = std::make_shared<ServerConnection>(
         &environment_, loop, std::move(socket), peer,
         /*over_limit=*/connections_.size() >= limit);
-    connections_[connection.get()] = connection;
+    connections_.insert(connection);
   }
   loop->Post([connection] { connection->Start(); });
 }
@@ -223,18 +222,14 @@ void ServerCore::Forget(ServerConnection* connection) {
   MutexLock lock(mutex_);
   const auto found = connections_.find(connection);
   if (found == connections_.end()) return;
-  last = std::move(found->second);
-  connections_.erase(found);
+  last = std::move(connections_.extract(found).value());
   changed_.NotifyAll();
   if (draining_ && connections_.empty()) WakeWaiters();
 }
 
 std::vector<std::shared_ptr<ServerConnection>> ServerCore::CopyConnections() {
-  std::vector<std::shared_ptr<ServerConnection>> copy;
   MutexLock lock(mutex_);
-  copy.reserve(connections_.size());
-  for (const auto& [key, connection] : connections_) copy.push_back(connection);
-  return copy;
+  return {connections_.begin(), connections_.end()};
 }
 
 std::vector<std::string> ServerCore::addresses() const {

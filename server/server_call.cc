@@ -132,11 +132,12 @@ RunTimes::Place ServerCall::ChoosePlace(MonotonicTime now) const {
       return streaming_ == nullptr ? RunTimes::Place::kHere
                                    : RunTimes::Place::kWorker;
     case HandlerThreads::kAdaptive:
-      // A long request is parsed where it runs.
-      return parsed_ && streaming_ == nullptr
+      if (streaming_ != nullptr) return RunTimes::Place::kWorker;
+      return parsed_
                  ? entry_->run_times.Choose(
                        now, connection_->environment().pool->has_free_worker())
-                 : RunTimes::Place::kWorker;
+                 : entry_->run_times.ChooseForLong(
+                       now, connection_->loop()->IsForOne());
   }
   return RunTimes::Place::kWorker;
 }
@@ -300,6 +301,11 @@ absl::Status ServerCall::Invoke(google::protobuf::MessageLite* reply) {
   // What went wrong under the handler is the better reason.
   if (streaming_->messages.failed()) {
     status = streaming_->messages.TakeFailure();
+  } else if (status.ok() && cancelled()) {
+    // Its reads and writes were cut short: what it has done is not all.
+    status = ambient_.deadline.time() <= MonotonicTime::Now()
+                 ? absl::DeadlineExceededError("deadline exceeded")
+                 : absl::CancelledError("cancelled");
   }
   return status;
 }

@@ -214,7 +214,9 @@ class ServerCall::Streaming final : public StreamPipe::Host,
   ServerCall* const call;
   StreamPipe pipe;
   MessageStream messages;
-  SubmissionLink<Streaming> submission;  // The pipe has work.
+  // In a connection's list of pipes that have work: in one, and once.
+  SubmissionLink<Streaming> submission;
+  std::atomic<bool> in_list{false};
 };
 
 }  // namespace tern

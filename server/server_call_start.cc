@@ -35,10 +35,10 @@ void ServerCall::OnHandlerEnd(std::shared_ptr<AnsweredCall> self, End end,
   status_ = std::move(status);
   if (started_and_ended_.Arrive()) {
     SetAnswered(/*threw=*/false);
-    const int64_t run_ns =
-        MonotonicTime::Now().nanoseconds() - started_at_.nanoseconds();
+    const MonotonicTime now = MonotonicTime::Now();
+    const int64_t run_ns = now.nanoseconds() - started_at_.nanoseconds();
     handler_us_ = static_cast<uint64_t>(run_ns) / 1000;
-    connection_->Complete(std::move(share));
+    connection_->CompleteInSuccession(std::move(share), now);
   }
   // Last: the server may be gone at once.
   share.reset();

@@ -180,8 +180,8 @@ void ServerConnection::OnCancel(wire::Stream& stream, wire::CancelCause cause) {
                   late ? "the deadline passed before the call was started"
                        : "cancelled before it was started");
   }
+  Defer(call.Cancel());  // First: a read that ends shows it.
   ClosePipe(call);
-  Defer(call.Cancel());
 }
 
 // --- Messages of a stream ----------------------------------------------------
@@ -258,7 +258,8 @@ void ServerConnection::ClosePipe(ServerCall& call) {
 void ServerConnection::TakePipeWork(
     std::shared_ptr<ServerCall::Streaming> streaming) {
   const std::shared_ptr<Connection> self = shared_from_this();
-  pipes_.Push(std::move(streaming));
+  // Who finds it in the list has changed the pipe before it is taken out.
+  if (!streaming->in_list.exchange(true)) pipes_.Push(std::move(streaming));
   DriveInSuccession(MonotonicTime::Now());
 }
 
@@ -271,10 +272,18 @@ void ServerConnection::Complete(std::shared_ptr<ServerCall> call) {
   Drive();
 }
 
+void ServerConnection::CompleteInSuccession(std::shared_ptr<ServerCall> call,
+                                            MonotonicTime now) {
+  const std::shared_ptr<Connection> self = shared_from_this();
+  completed_.Push(std::move(call));
+  DriveOrLeaveToLoop(now);
+}
+
 void ServerConnection::TakeSubmissions() {
   role_.AssertHeld();
   pipes_.TakeAll([this](std::shared_ptr<ServerCall::Streaming> streaming) {
     role_.AssertHeld();
+    streaming->in_list.store(false);
     if (streaming->call->stream != nullptr) MovePipe(*streaming->call);
   });
   completed_.TakeAll([this](std::shared_ptr<ServerCall> call) {

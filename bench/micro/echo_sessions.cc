@@ -16,7 +16,7 @@ wire::SessionOptions Options(wire::Role role) {
   options.role = role;
   // As ServerOptions and ChannelOptions have them.
   options.hello.max_frame_bytes = 64 << 10;
-  options.hello.stream_window_bytes = 256 << 10;
+  options.hello.stream_window_bytes = 1 << 20;
   options.hello.connection_window_bytes = 4 << 20;
   options.hello.max_concurrent_calls = 1024;
   return options;

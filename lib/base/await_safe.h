@@ -13,25 +13,28 @@ namespace tern {
 //
 // There, gcc 12 makes the member twice: as a temporary, and in the aggregate as
 // a copy of its bytes. It destroys both. This one knows a copy of its bytes by
-// its own address, and leaves the destruction to the original, which lives as
-// long.
+// its own address, moves nothing out of it, and leaves the destruction to the
+// original, which lives as long. T: copyable.
 template <typename T>
 class AwaitSafe {
  public:
   AwaitSafe() : value_() {}
   explicit AwaitSafe(T value) : value_(std::move(value)) {}
   AwaitSafe(const AwaitSafe& other) : value_(other.value_) {}
-  AwaitSafe(AwaitSafe&& other) noexcept : value_(std::move(other.value_)) {}
+  AwaitSafe(AwaitSafe&& other) noexcept
+      : value_(other.IsOriginal() ? T(std::move(other.value_))
+                                  : T(other.value_)) {}
   AwaitSafe& operator=(const AwaitSafe& other) {
     value_ = other.value_;
     return *this;
   }
   AwaitSafe& operator=(AwaitSafe&& other) noexcept {
+    if (!other.IsOriginal()) return *this = std::as_const(other);
     value_ = std::move(other.value_);
     return *this;
   }
   ~AwaitSafe() {
-    if (self_ == this) std::destroy_at(&value_);
+    if (IsOriginal()) std::destroy_at(&value_);
   }
 
   T& operator*() { return value_; }
@@ -40,6 +43,8 @@ class AwaitSafe {
   const T* operator->() const { return &value_; }
 
  private:
+  bool IsOriginal() const { return self_ == this; }
+
   const AwaitSafe* const self_ = this;
   union {
     T value_;

@@ -1,5 +1,6 @@
 #include "tern/lib/base/thread_pool.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "tern/lib/base/log.h"
@@ -17,12 +18,14 @@ bool HasPassed(MonotonicTime deadline) {
 }  // namespace
 
 ThreadPool::ThreadPool(const Options& options)
-    : max_queued_tasks_(options.max_queued_tasks) {
+    : max_queued_tasks_(options.max_queued_tasks),
+      workers_(new Worker[static_cast<size_t>(std::max(options.threads, 1))]) {
   TERN_CHECK(options.threads >= 1 && options.max_queued_tasks >= 1);
   std::vector<std::thread> threads;
   for (int i = 0; i < options.threads; ++i) {
     absl::StatusOr<std::thread> thread =
-        StartThread(ThreadName(options.name, i), [this] { WorkerMain(); });
+        StartThread(ThreadName(options.name, i),
+                    [this, worker = &workers_[i]] { WorkerMain(worker); });
     if (!thread.ok()) {
       TERN_LOG(kError) << "thread pool with " << i << " of " << options.threads
                        << " threads: " << thread.status();
@@ -41,7 +44,7 @@ ThreadPool::~ThreadPool() { Stop(); }
 void ThreadPool::Submit(Task* task, MonotonicTime deadline) {
   Task* dropped = nullptr;
   Drop why = Drop::kStopped;
-  bool wake = false;
+  Worker* wake = nullptr;
   {
     MutexLock lock(mutex_);
     if (stopping_) {
@@ -51,13 +54,13 @@ void ThreadPool::Submit(Task* task, MonotonicTime deadline) {
     }
     if (dropped != task) {
       queue_.Set(task, deadline);
-      // Each queued task wakes one idle worker. When the others that are queued
-      // are as many as the idle workers, all of those are waking up already.
-      wake = queue_.size() <= idle_;
+      // One for each queued task. When nobody sleeps, all will look at the
+      // queue before they do.
+      if (queue_.size() > waking_) wake = PopSleeper();
       CountFreeWorkers();
     }
   }
-  if (wake) work_.NotifyOne();
+  if (wake != nullptr) wake->wake.NotifyOne();
   if (dropped != nullptr) dropped->OnDropped(why);
 }
 
@@ -86,17 +89,26 @@ bool ThreadPool::Withdraw(Task* task) {
   return true;
 }
 
+ThreadPool::Worker* ThreadPool::PopSleeper() {
+  Worker* const worker = sleepers_;
+  if (worker == nullptr) return nullptr;
+  sleepers_ = worker->below;
+  worker->woken = true;
+  ++waking_;
+  return worker;
+}
+
 void ThreadPool::CountFreeWorkers() {
   free_workers_.store(
       static_cast<int64_t>(idle_) - static_cast<int64_t>(queue_.size()),
       std::memory_order_relaxed);
 }
 
-void ThreadPool::WorkerMain() {
+void ThreadPool::WorkerMain(Worker* self) {
   worker_of = this;
   mutex_.Lock();
   MonotonicTime deadline;
-  while (Task* const task = TakeNext(&deadline)) {
+  while (Task* const task = TakeNext(self, &deadline)) {
     ++busy_;
     mutex_.Unlock();
     // Either call may destroy the task.
@@ -111,11 +123,14 @@ void ThreadPool::WorkerMain() {
   mutex_.Unlock();
 }
 
-ThreadPool::Task* ThreadPool::TakeNext(MonotonicTime* deadline) {
+ThreadPool::Task* ThreadPool::TakeNext(Worker* self, MonotonicTime* deadline) {
   while (queue_.empty() && !stopping_) {
+    self->woken = false;
+    self->below = std::exchange(sleepers_, self);
     ++idle_;
     CountFreeWorkers();
-    work_.Wait(mutex_);
+    while (!self->woken) self->wake.Wait(mutex_);
+    --waking_;
     --idle_;
     CountFreeWorkers();
   }
@@ -143,8 +158,8 @@ void ThreadPool::Stop() {
       queue_.Remove(dropped.back());
     }
     threads.swap(threads_);
+    while (Worker* const worker = PopSleeper()) worker->wake.NotifyOne();
   }
-  work_.NotifyAll();
   for (Task* const task : dropped) task->OnDropped(Drop::kStopped);
   for (std::thread& thread : threads) thread.join();
   MutexLock lock(mutex_);

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -16,7 +17,8 @@
 namespace tern {
 
 // A fixed set of worker threads behind one bounded queue, earliest deadline
-// first. Tasks may block.
+// first. Tasks may block. Of the idle workers the one that was last at work is
+// woken first: what it needs is still in its processor's cache.
 //
 // A task that is queued ends in exactly one of three ways: it is run, it is
 // dropped (its deadline passed, or the pool stopped, or the queue was full of
@@ -91,9 +93,19 @@ class ThreadPool {
  private:
   using Queue = DeadlineHeap<Task, &Task::place_>;
 
-  void WorkerMain();
+  // Its members are guarded by the pool's mutex_, but for `wake`.
+  struct Worker {
+    CondVar wake;
+    bool woken = false;
+    Worker* below = nullptr;  // In the stack of those that sleep.
+  };
+
+  void WorkerMain(Worker* self);
   // Blocks until there is a task; nullptr once the pool stops.
-  Task* TakeNext(MonotonicTime* deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Task* TakeNext(Worker* self, MonotonicTime* deadline)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The worker that is to be notified, once mutex_ has been let go.
+  Worker* PopSleeper() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Makes a place for a task with `deadline` in the full queue, if it deserves
   // one. Returns the task to be dropped: another one, or `task` itself.
   Task* MakeRoom(Task* task, MonotonicTime deadline, Drop* why)
@@ -102,15 +114,20 @@ class ThreadPool {
 
   const size_t max_queued_tasks_;
   int thread_count_ = 0;
+  // As long-lived as the pool: one may be notified after it has woken up.
+  const std::unique_ptr<Worker[]> workers_;
   // Idle workers less queued tasks. Changed with mutex_ held.
   std::atomic<int64_t> free_workers_{0};
 
   mutable Mutex mutex_;
-  CondVar work_;     // A task for an idle worker, or the end.
   CondVar stopped_;  // joined_.
   Queue queue_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_ ABSL_GUARDED_BY(mutex_);
+  Worker* sleepers_ ABSL_GUARDED_BY(mutex_) = nullptr;  // The last comes first.
+  // Workers that run nothing: those that sleep, and those that have been woken
+  // and have not looked at the queue yet.
   size_t idle_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t waking_ ABSL_GUARDED_BY(mutex_) = 0;
   int busy_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool joined_ ABSL_GUARDED_BY(mutex_) = false;

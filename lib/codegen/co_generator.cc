@@ -77,7 +77,7 @@ std::string CoStubClass(const Service& service) {
                        {.indent = 2,
                         .before = method.is_deprecated ? "[[deprecated]] " : "",
                         .scope = "",
-                        .default_value = " = {}",
+                        .default_value = " = ::tern::DefaultCallOptions()",
                         .tail = ");"});
   }
   return text +

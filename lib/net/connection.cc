@@ -42,14 +42,13 @@ constexpr absl::Duration kReaderCheckTime = absl::Milliseconds(10);
 // wakes it: a poll before each read would be a third system call for each call.
 // Longer waits poll.
 constexpr absl::Duration kReadWaitTime = absl::Milliseconds(5);
+// What a turn reads first: small messages by the hundred, or as much of a long
+// one as it takes to know where the rest belongs, which is then read there. (A
+// chunk, its header, and some small frames before it.)
+constexpr size_t kFirstReadBytes =
+    wire::Session::kMaxChunkFrameBytes + (size_t{1} << 10);
 // What a calling thread reads into.
-constexpr size_t kCallerBufferBytes = size_t{64} << 10;
-
-size_t Size(const wire::InputPieces& pieces) {
-  size_t size = 0;
-  for (const std::span<char> piece : pieces) size += piece.size();
-  return size;
-}
+constexpr size_t kCallerBufferBytes = kFirstReadBytes;
 
 std::string Describe(const char* what, int error) {
   return std::string(ToStd(ErrnoToStatus(error, what).message()));
@@ -60,23 +59,23 @@ std::string Describe(const char* what, int error) {
 Connection::Connection(EventLoop* loop, FileDescriptor socket,
                        const Address& peer,
                        std::shared_ptr<const ConnectionOptions> options)
-    : loop_(loop),
+    : TimerBase(loop),
+      reading_fd_(socket.get()),
       options_(std::move(options)),
       peer_(peer.ToString()),
       local_(LocalAddress(socket.get()).ToString()),
-      reading_fd_(socket.get()),
-      timer_(loop, [this] { OnTimer(); }),
       socket_(std::move(socket)),
       session_(&options_->session, this, MonotonicTime::Now()) {}
 
 Connection::~Connection() = default;
 
 void Connection::Start() {
-  TERN_DCHECK(loop_->OnLoopThread());
+  TERN_DCHECK(loop()->OnLoopThread());
   role_.Acquire();
-  registration_ = shared_from_this();
+  registered_ = true;
+  loop_share_ = shared_from_this();
   interest_ = EPOLLERR | EPOLLIN;
-  if (absl::Status status = loop_->Register(socket_.get(), interest_, this);
+  if (absl::Status status = loop()->Register(socket_.get(), interest_, this);
       !status.ok()) {
     interest_ = 0;
     broken_ = true;
@@ -86,7 +85,7 @@ void Connection::Start() {
 }
 
 void Connection::CloseSoon(wire::ErrorCode code, std::string_view reason) {
-  loop_->Post([self = shared_from_this(), code, reason = std::string(reason)] {
+  loop()->Post([self = shared_from_this(), code, reason = std::string(reason)] {
     self->role_.Acquire();
     self->session_.Close(code, reason);
     self->DriveAndRelease();
@@ -94,7 +93,7 @@ void Connection::CloseSoon(wire::ErrorCode code, std::string_view reason) {
 }
 
 void Connection::Abandon() {
-  TERN_DCHECK(loop_->OnLoopThread());
+  TERN_DCHECK(loop()->OnLoopThread());
   const std::shared_ptr<Connection> self = shared_from_this();
   role_.Acquire();
   broken_ = true;
@@ -103,10 +102,10 @@ void Connection::Abandon() {
 }
 
 void Connection::Drive() {
-  if (loop_->IsDrivenHere()) {
-    if (flush_share_ != nullptr) return;
-    flush_share_ = shared_from_this();
-    return loop_->FlushSoon(this);
+  if (loop()->IsDrivenHere()) {
+    if (std::exchange(flush_due_, true)) return;
+    if (loop_share_ == nullptr) loop_share_ = shared_from_this();
+    return loop()->FlushSoon(this);
   }
   if (role_.AcquireOrAnnounce()) DriveAndRelease();
 }
@@ -117,35 +116,35 @@ void Connection::DriveOrLeaveToLoop(MonotonicTime now) {
 }
 
 void Connection::DriveInSuccession(MonotonicTime now) {
-  if (loop_->IsDrivenHere()) return Drive();
+  if (loop()->IsDrivenHere()) return Drive();
   const int64_t before = driven_at_.load(std::memory_order_relaxed);
-  if (loop_->IsAsleep() && now.nanoseconds() - before >= kSuccessionNs) {
+  if (loop()->IsAsleep() && now.nanoseconds() - before >= kSuccessionNs) {
     driven_at_.store(now.nanoseconds(), std::memory_order_relaxed);
     return Drive();
   }
   // Who finds it set has queued its work before the loop clears it, and so
   // before the loop looks for work.
   if (left_to_loop_.exchange(true, std::memory_order_acq_rel)) return;
-  loop_->Post([self = shared_from_this()] {
+  loop()->Post([self = shared_from_this()] {
     self->left_to_loop_.exchange(false, std::memory_order_acq_rel);
     self->Drive();
   });
 }
 
 void Connection::Flush() {
-  const std::shared_ptr<Connection> self = std::move(flush_share_);
+  flush_due_ = false;
+  std::shared_ptr<Connection> last;
+  if (!registered_) last = std::move(loop_share_);
   if (role_.AcquireOrAnnounce()) DriveAndRelease();
 }
 
 void Connection::OnReady(uint32_t events) {
-  // The last reference may be dropped on the way.
-  const std::shared_ptr<Connection> self = shared_from_this();
   role_.Acquire();
   // (An error is told to the loop, too; the thread that reads will find it.)
   if ((events & ~uint32_t{EPOLLOUT}) != 0 && reader_ != Reader::kCaller) {
-    ReadInput(loop_->read_buffer(), loop_->now());
+    ReadInput(loop()->read_buffer(), loop()->now());
   }
-  if (loop_->has_errands() && deferred_.empty() && !broken_) {
+  if (loop()->has_errands() && deferred_ == nullptr && !broken_) {
     ReleaseForErrands();
   } else {
     DriveAndRelease();
@@ -159,25 +158,24 @@ void Connection::ReleaseForErrands() {
   if (!role_.TryRelease()) DriveAndRelease();
 }
 
-void Connection::OnTimer() {
-  const std::shared_ptr<Connection> self = shared_from_this();
+void Connection::OnDue() {
   role_.Acquire();
   timer_set_to_ = MonotonicTime::InfiniteFuture();
-  const MonotonicTime now = loop_->now();
+  const MonotonicTime now = loop()->now();
   session_.OnTime(now);
   OnHostTime(now);
-  if (write_failed_ && now >= write_blocked_since_ + kShutdownTimeout) {
+  if (write_failed_ && now >= stuck_since_ + kShutdownTimeout) {
     broken_ = true;
     session_.OnTransportClosed("the transport takes no more bytes", now);
   }
-  if (write_blocked_ && now >= write_blocked_since_ + options_->write_timeout) {
+  if (write_blocked_ && now >= stuck_since_ + options_->write_timeout) {
     broken_ = true;
     session_.OnTransportClosed(
         absl::StrCat("the peer has taken no byte for ",
                      absl::FormatDuration(options_->write_timeout)),
         now);
   }
-  if (shut_down_ && now >= shut_down_at_ + kShutdownTimeout) broken_ = true;
+  if (shut_down_ && now >= stuck_since_ + kShutdownTimeout) broken_ = true;
   if (now >= reader_check_at_) {
     const bool called = std::exchange(called_since_check_, false);
     if (reader_ == Reader::kNobody && !called) {
@@ -194,22 +192,18 @@ void Connection::OnTimer() {
     idle_check_at_ = idle ? MonotonicTime::InfiniteFuture() : now + kIdleTime;
     if (idle) {
       session_.ReleaseMemory();
-      std::vector<std::shared_ptr<Deferred>>().swap(deferred_);
       OnIdle();
     }
   }
   DriveAndRelease();
 }
 
+// The last share, the loop's, may be dropped at the end: callers then touch
+// nothing of this connection any more.
 void Connection::DriveAndRelease() {
-  std::shared_ptr<Connection> registration;  // Dropped last.
-  // In turns with deferred_, so that both keep their space. Taken while it is
-  // in use: what is deferred may drive another connection.
-  thread_local std::vector<std::shared_ptr<Deferred>> spare;
-  std::vector<std::shared_ptr<Deferred>> deferred = std::move(spare);
-  bool tell_disconnected = false;
-  wire::ErrorCode code = wire::ErrorCode::kNoError;
-  std::string reason;
+  std::shared_ptr<Connection> last;
+  std::unique_ptr<DeferredList> deferred;
+  std::unique_ptr<const End> end;  // If it is to be told.
   bool released = false;
   for (int turn = 0; turn < kMaxTurns && !released; ++turn) {
     TakeSubmissions();
@@ -219,48 +213,57 @@ void Connection::DriveAndRelease() {
     UpdateInterest();
     const bool was_disconnected = disconnected_;
     UpdateLoop();
-    if (disconnected_ && !was_disconnected) {
-      tell_disconnected = true;
-      registration = std::move(registration_);
-      code = close_code_;
-      reason = close_reason_;
-    }
-    if (deferred.empty()) {
-      deferred.swap(deferred_);
-    } else {
-      std::move(deferred_.begin(), deferred_.end(),
-                std::back_inserter(deferred));
-      deferred_.clear();
+    if (disconnected_ && !was_disconnected) end = std::move(end_);
+    if (deferred == nullptr) {
+      deferred = std::move(deferred_);
+    } else if (deferred_ != nullptr) {
+      std::move(deferred_->begin(), deferred_->end(),
+                std::back_inserter(*deferred));
+      deferred_->clear();
     }
     released = role_.TryRelease();
   }
   // Its last try has taken note of work, which is then nobody's.
   if (!released && !role_.Release()) PostUpdate();
-  for (std::shared_ptr<Deferred>& item : deferred) {
+  if (deferred != nullptr) RunDeferred(std::move(deferred));
+  if (end == nullptr) return;
+  registered_ = false;
+  if (!flush_due_) last = std::move(loop_share_);
+  OnDisconnected(end->code, end->reason);
+}
+
+std::unique_ptr<Connection::DeferredList>& Connection::SpareDeferredList() {
+  thread_local std::unique_ptr<DeferredList> spare;
+  return spare;
+}
+
+std::unique_ptr<Connection::DeferredList> Connection::NewDeferredList() {
+  std::unique_ptr<DeferredList> list = std::move(SpareDeferredList());
+  return list != nullptr ? std::move(list) : std::make_unique<DeferredList>();
+}
+
+// What is deferred may drive another connection, and defer something there.
+void Connection::RunDeferred(std::unique_ptr<DeferredList> list) {
+  for (std::shared_ptr<Deferred>& item : *list) {
     item->RunDeferred();
     item.reset();
   }
-  deferred.clear();
-  spare = std::move(deferred);
-  if (!tell_disconnected) return;
-  OnDisconnected(code, reason);
-  // The loop may have called our timer, which is ours, and other shares may be
-  // dropped on other threads: one is kept until the timer has returned.
-  if (flush_share_ == nullptr && loop_->IsDrivenHere()) {
-    flush_share_ = shared_from_this();
-    loop_->FlushSoon(this);
-  }
+  list->clear();
+  SpareDeferredList() = std::move(list);
 }
 
 void Connection::ReadInput(std::span<char> buffer, MonotonicTime now) {
   size_t taken = 0;
+  const std::span<char> first =
+      buffer.first(std::min(buffer.size(), kFirstReadBytes));
   while (taken < kMaxReadBytesPerTurn && !broken_) {
     // The rest of a long message is read to where it will stay.
     const wire::InputPieces direct = session_.ReceiveInto();
     if (direct.empty()) {
+      const std::span<char> place = taken == 0 ? first : buffer;
       const IoResult result =
-          ReadSome(socket_.get(), buffer.data(), buffer.size());
-      if (!TakeInput(result, buffer, now)) return;
+          ReadSome(socket_.get(), place.data(), place.size());
+      if (!TakeInput(result, place, now)) return;
       taken += result.bytes;
       continue;
     }
@@ -270,7 +273,7 @@ void Connection::ReadInput(std::span<char> buffer, MonotonicTime now) {
       return;
     }
     session_.ReceivedInto(result.bytes, now);
-    if (result.bytes < Size(direct)) return;
+    if (result.bytes < direct.bytes()) return;
     taken += result.bytes;
   }
 }
@@ -414,7 +417,7 @@ void Connection::WriteOutput() {
     }
     if (result.kind == IoResult::kWouldBlock) {
       if (!std::exchange(write_blocked_, true)) {
-        write_blocked_since_ = MonotonicTime::Now();
+        stuck_since_ = MonotonicTime::Now();
       }
       return;
     }
@@ -422,7 +425,7 @@ void Connection::WriteOutput() {
     // more: its answers, its GOAWAY. Reading then finds the end.
     write_failed_ = true;
     write_blocked_ = false;
-    write_blocked_since_ = MonotonicTime::Now();
+    stuck_since_ = MonotonicTime::Now();
   }
 }
 
@@ -435,7 +438,7 @@ void Connection::UpdateClosing() {
     return;
   }
   shut_down_ = true;
-  shut_down_at_ = MonotonicTime::Now();
+  stuck_since_ = MonotonicTime::Now();
   ::shutdown(socket_.get(), SHUT_WR);
 }
 
@@ -468,19 +471,19 @@ void Connection::UpdateInterest() {
   if (write_blocked_) next |= EPOLLOUT;
   if (next == interest_) return;
   interest_ = next;
-  loop_->Modify(socket_.get(), interest_, this);
+  loop()->Modify(socket_.get(), interest_, this);
 }
 
 MonotonicTime Connection::NextTimeout() const {
   MonotonicTime next = std::min({session_.NextTimeout(), NextHostTimeout(),
                                  idle_check_at_, reader_check_at_});
   if (write_blocked_) {
-    next = std::min(next, write_blocked_since_ + options_->write_timeout);
+    next = std::min(next, stuck_since_ + options_->write_timeout);
   }
   if (write_failed_) {
-    next = std::min(next, write_blocked_since_ + kShutdownTimeout);
+    next = std::min(next, stuck_since_ + kShutdownTimeout);
   }
-  if (shut_down_) next = std::min(next, shut_down_at_ + kShutdownTimeout);
+  if (shut_down_) next = std::min(next, stuck_since_ + kShutdownTimeout);
   return next;
 }
 
@@ -488,7 +491,7 @@ void Connection::UpdateLoop() {
   if (disconnected_) return;
   const MonotonicTime next = NextTimeout();
   if (!broken_ && next >= timer_set_to_) return;
-  if (!loop_->OnLoopThread()) {
+  if (!loop()->OnLoopThread()) {
     if (!std::exchange(update_posted_, true)) PostUpdate();
     return;
   }
@@ -496,20 +499,21 @@ void Connection::UpdateLoop() {
     // Its thread polls the socket, which another could be named like once this
     // one is closed. It finds the end itself, or is told of its call's.
     if (reader_ == Reader::kCaller) return;
+    TERN_DCHECK(end_ != nullptr);
     disconnected_ = true;
-    timer_.Cancel();
-    if (interest_ != 0) loop_->Unregister(socket_.get(), this);
+    TimerBase::Cancel();
+    if (interest_ != 0) loop()->Unregister(socket_.get(), this);
     interest_ = 0;
     socket_.Close();
     return;
   }
-  timer_.Set(next);
+  TimerBase::Set(next);
   timer_set_to_ = next;
 }
 
 // Has the loop's thread drive, soon.
 void Connection::PostUpdate() {
-  loop_->Post([weak = weak_from_this()] {
+  loop()->Post([weak = weak_from_this()] {
     const std::shared_ptr<Connection> self = weak.lock();
     if (self == nullptr) return;
     self->role_.Acquire();
@@ -520,8 +524,8 @@ void Connection::PostUpdate() {
 
 void Connection::OnClosed(wire::ErrorCode code, std::string_view reason) {
   role_.AssertHeld();
-  close_code_ = code;
-  close_reason_ = std::string(reason);
+  end_ = std::make_unique<const End>(
+      End{.code = code, .reason = std::string(reason)});
 }
 
 }  // namespace tern::net

@@ -45,7 +45,8 @@ struct ConnectionOptions {
 class Connection : public std::enable_shared_from_this<Connection>,
                    public wire::SessionVisitor,
                    private EventLoop::IoHandler,
-                   private EventLoop::Flushable {
+                   private EventLoop::Flushable,
+                   private EventLoop::TimerBase {
  public:
   // Something that a visitor's callback wants done after the role has been
   // let go: whatever runs code that is not ours, or takes other locks.
@@ -71,7 +72,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // REQUIRES: loop thread, or the loop has stopped.
   void Abandon();
 
-  EventLoop* loop() const { return loop_; }
+  using EventLoop::TimerBase::loop;
   const std::string& peer() const { return peer_; }
   const std::string& local() const { return local_; }
 
@@ -131,7 +132,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // REQUIRES: role.
   void Defer(std::shared_ptr<Deferred> deferred)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_) {
-    deferred_.push_back(std::move(deferred));
+    if (deferred_ == nullptr) deferred_ = NewDeferredList();
+    deferred_->push_back(std::move(deferred));
   }
   wire::Session& session() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_) {
     return session_;
@@ -143,11 +145,18 @@ class Connection : public std::enable_shared_from_this<Connection>,
   DriverRole role_;
 
  private:
+  using DeferredList = std::vector<std::shared_ptr<Deferred>>;
+  // Why it ends.
+  struct End {
+    wire::ErrorCode code;
+    std::string reason;
+  };
+
   void OnReady(uint32_t events) override;
   void Flush() override;
   void ReleaseForErrands()
       ABSL_UNLOCK_FUNCTION(role_) ABSL_NO_THREAD_SAFETY_ANALYSIS;
-  void OnTimer();
+  void OnDue() override;
   void ReadInput(std::span<char> buffer, MonotonicTime now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // What a read has brought; false when there is nothing more to be read.
@@ -165,56 +174,61 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // What only the loop's thread may do: the timer, the registration.
   void UpdateLoop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void PostUpdate();
+  // A thread's lists are used in turns by all that it drives.
+  static std::unique_ptr<DeferredList>& SpareDeferredList();
+  static std::unique_ptr<DeferredList> NewDeferredList();
+  static void RunDeferred(std::unique_ptr<DeferredList> list);
 
-  EventLoop* const loop_;
+  const int reading_fd_;  // socket_'s, for a thread that reads.
   const std::shared_ptr<const ConnectionOptions> options_;
   const std::string peer_;
   const std::string local_;
-  const int reading_fd_;  // socket_'s, for a thread that reads.
 
   // Loop thread.
-  EventLoop::Timer timer_;
-  std::shared_ptr<Connection> flush_share_;  // While the loop is to Flush().
+  std::shared_ptr<Connection> loop_share_;  // While either of these is true:
+  bool registered_ = false;                 // Until OnDisconnected.
+  bool flush_due_ = false;                  // The loop is to Flush().
 
+  // Any thread.
+  std::atomic<bool> many_open_{false};     // Streams. Written with the role.
+  std::atomic<bool> left_to_loop_{false};  // It has been posted to drive.
+  std::atomic<bool> reader_waits_{false};  // In poll, or about to be.
+  std::atomic<int64_t> driven_at_{0};      // By DriveOrLeaveToLoop, in ns.
+
+  // A server's are many, and most of them idle: what few of them need is small
+  // or allocated when it is needed, and small ones stand together.
   FileDescriptor socket_ ABSL_GUARDED_BY(role_);
-  wire::Session session_ ABSL_GUARDED_BY(role_);
-  std::vector<std::shared_ptr<Deferred>> deferred_ ABSL_GUARDED_BY(role_);
   uint32_t interest_ ABSL_GUARDED_BY(role_) = 0;  // 0: not registered.
-  std::shared_ptr<Connection> registration_ ABSL_GUARDED_BY(role_);
   bool reading_paused_ ABSL_GUARDED_BY(role_) = false;
+  bool write_blocked_ ABSL_GUARDED_BY(role_) = false;
+  bool write_failed_ ABSL_GUARDED_BY(role_) = false;
+  bool shut_down_ ABSL_GUARDED_BY(role_) = false;  // All sent; awaiting FIN.
+  bool broken_ ABSL_GUARDED_BY(role_) = false;     // No use to read or write.
+  bool disconnected_ ABSL_GUARDED_BY(role_) = false;
+  bool update_posted_ ABSL_GUARDED_BY(role_) = false;
 
   // Who reads: the loop, or the thread of the one call that there is. Between
   // two such calls nobody does, for a moment: asking epoll to watch and not to
   // watch, for each call, would cost more than it saves.
-  enum class Reader { kLoop, kCaller, kNobody };
+  enum class Reader : uint8_t { kLoop, kCaller, kNobody };
   Reader reader_ ABSL_GUARDED_BY(role_) = Reader::kLoop;
-  int lone_calls_ ABSL_GUARDED_BY(role_) = 0;  // In a row, the loop reading.
+  uint8_t lone_calls_ ABSL_GUARDED_BY(role_) =
+      0;  // In a row, the loop reading.
+  bool called_since_check_ ABSL_GUARDED_BY(role_) = false;
+  bool can_read_here_ ABSL_GUARDED_BY(role_) = true;
+  FileDescriptor reader_wake_;  // An eventfd; set before the first kCaller.
   // When the loop looks whether nobody has called for long, and reads again.
   MonotonicTime reader_check_at_ ABSL_GUARDED_BY(role_) =
       MonotonicTime::InfiniteFuture();
-  bool called_since_check_ ABSL_GUARDED_BY(role_) = false;
-  FileDescriptor reader_wake_;  // An eventfd; set before the first kCaller.
-  bool can_read_here_ ABSL_GUARDED_BY(role_) = true;
-  std::atomic<bool> reader_waits_{false};  // In poll, or about to be.
 
-  std::atomic<bool> many_open_{false};     // Streams. Written with the role.
-  std::atomic<bool> left_to_loop_{false};  // It has been posted to drive.
-  std::atomic<int64_t> driven_at_{0};      // By DriveOrLeaveToLoop, in ns.
-
-  bool write_blocked_ ABSL_GUARDED_BY(role_) = false;
-  bool write_failed_ ABSL_GUARDED_BY(role_) = false;
-  MonotonicTime write_blocked_since_ ABSL_GUARDED_BY(role_);
-  bool broken_ ABSL_GUARDED_BY(role_) = false;     // No use to read or write.
-  bool shut_down_ ABSL_GUARDED_BY(role_) = false;  // All sent; awaiting FIN.
-  MonotonicTime shut_down_at_ ABSL_GUARDED_BY(role_);
-  bool disconnected_ ABSL_GUARDED_BY(role_) = false;
-  wire::ErrorCode close_code_ ABSL_GUARDED_BY(role_) =
-      wire::ErrorCode::kNoError;
-  std::string close_reason_ ABSL_GUARDED_BY(role_);
+  wire::Session session_ ABSL_GUARDED_BY(role_);
+  std::unique_ptr<DeferredList> deferred_ ABSL_GUARDED_BY(role_);
+  // Since when it is write_blocked_, write_failed_ or shut_down_.
+  MonotonicTime stuck_since_ ABSL_GUARDED_BY(role_);
+  std::unique_ptr<const End> end_ ABSL_GUARDED_BY(role_);  // OnClosed.
   // What the timer is set to; it may be too early, never too late.
   MonotonicTime timer_set_to_ ABSL_GUARDED_BY(role_) =
       MonotonicTime::InfiniteFuture();
-  bool update_posted_ ABSL_GUARDED_BY(role_) = false;
   // When to look whether it is idle; none until the next byte is read.
   MonotonicTime idle_check_at_ ABSL_GUARDED_BY(role_) =
       MonotonicTime::InfiniteFuture();

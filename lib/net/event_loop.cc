@@ -69,15 +69,11 @@ int CoresOfThisProcess() {
 
 }  // namespace
 
-EventLoop::Timer::Timer(EventLoop* loop, absl::AnyInvocable<void()> on_due)
-    : loop_(loop), on_due_(std::move(on_due)) {}
-
-EventLoop::Timer::~Timer() {
+EventLoop::TimerBase::~TimerBase() {
   if (place_ != TimerHeap::kNotInHeap) Cancel();
-  if (destroyed_ != nullptr) *destroyed_ = true;
 }
 
-void EventLoop::Timer::Set(MonotonicTime when) {
+void EventLoop::TimerBase::Set(MonotonicTime when) {
   TERN_DCHECK(loop_->OnLoopThread());
   if (when.is_infinite()) return Cancel();
   if (loop_->ended_.load(std::memory_order_acquire)) return;
@@ -87,13 +83,20 @@ void EventLoop::Timer::Set(MonotonicTime when) {
   loop_->timers_.Set(this, std::max(when, loop_->now_));
 }
 
-void EventLoop::Timer::Cancel() {
+void EventLoop::TimerBase::Cancel() {
   TERN_DCHECK(loop_->OnLoopThread());
   when_ = MonotonicTime::InfiniteFuture();
   if (place_ != TimerHeap::kNotInHeap) loop_->timers_.Remove(this);
 }
 
-void EventLoop::Timer::RunDue() {
+EventLoop::Timer::Timer(EventLoop* loop, absl::AnyInvocable<void()> on_due)
+    : TimerBase(loop), on_due_(std::move(on_due)) {}
+
+EventLoop::Timer::~Timer() {
+  if (destroyed_ != nullptr) *destroyed_ = true;
+}
+
+void EventLoop::Timer::OnDue() {
   // Called from a local, so that the function outlives a timer destroyed by it.
   bool destroyed = false;
   destroyed_ = &destroyed;
@@ -320,6 +323,9 @@ bool EventLoop::CallHandlers() {
     const epoll_event& event = batch_[batch_next_++];
     // Null: the wake-up, or a handler that was unregistered in this turn.
     if (event.data.ptr == nullptr) continue;
+    if (std::exchange(the_one_, event.data.ptr) != event.data.ptr) {
+      one_since_ = now_;
+    }
     static_cast<IoHandler*>(event.data.ptr)->OnReady(event.events);
     if (!Settle()) return false;
   }
@@ -372,10 +378,10 @@ void EventLoop::RunTimers() {
   const uint64_t end = timers_.next_sequence();
   while (!timers_.empty() && timers_.front().time <= now_ &&
          timers_.front().sequence < end) {
-    Timer* const timer = timers_.front().item;
+    TimerBase* const timer = timers_.front().item;
     timers_.Remove(timer);
     timer->when_ = MonotonicTime::InfiniteFuture();
-    timer->RunDue();
+    timer->OnDue();
   }
 }
 

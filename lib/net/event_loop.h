@@ -87,18 +87,15 @@ class EventLoop {
     virtual void Flush() = 0;
   };
 
-  // A timer that its owner embeds. Loop thread only, the destructor included
-  // (unless it is not set, or the loop has stopped). Setting is O(log n) and
-  // allocates nothing in the steady state.
-  class Timer {
+  // A timer that its owner derives from: small, for those that are many. Loop
+  // thread only, the destructor included (unless it is not set, or the loop has
+  // stopped). Setting is O(log n) and allocates nothing in the steady state.
+  class TimerBase {
    public:
-    // `on_due` is called on the loop's thread at or after the set time, once
-    // for each time set. It may set, cancel or destroy this timer and others.
-    // Timers for the same time are called in the order of setting.
-    Timer(EventLoop* loop, absl::AnyInvocable<void()> on_due);
-    ~Timer();  // Cancel().
-    Timer(const Timer&) = delete;
-    Timer& operator=(const Timer&) = delete;
+    explicit TimerBase(EventLoop* loop) : loop_(loop) {}
+    virtual ~TimerBase();  // Cancel().
+    TimerBase(const TimerBase&) = delete;
+    TimerBase& operator=(const TimerBase&) = delete;
 
     // Replaces an earlier time. InfiniteFuture() cancels; a time that has
     // passed is due in the next turn. Once the loop has stopped, no timer is
@@ -108,15 +105,32 @@ class EventLoop {
     // InfiniteFuture() when not set.
     MonotonicTime when() const { return when_; }
 
+   protected:
+    EventLoop* loop() const { return loop_; }
+
    private:
     friend class EventLoop;
-    void RunDue();
+    // Called on the loop's thread at or after the set time, once for each time
+    // set. It may set, cancel or destroy this timer and others. Timers for the
+    // same time are called in the order of setting.
+    virtual void OnDue() = 0;
 
     EventLoop* const loop_;
-    absl::AnyInvocable<void()> on_due_;
     MonotonicTime when_ = MonotonicTime::InfiniteFuture();
     size_t place_ = static_cast<size_t>(-1);
-    bool* destroyed_ = nullptr;  // Set by the destructor during RunDue().
+  };
+
+  // One that its owner embeds, and that calls a function.
+  class Timer final : public TimerBase {
+   public:
+    Timer(EventLoop* loop, absl::AnyInvocable<void()> on_due);
+    ~Timer() override;
+
+   private:
+    void OnDue() override;
+
+    absl::AnyInvocable<void()> on_due_;
+    bool* destroyed_ = nullptr;  // Set by the destructor during OnDue().
   };
 
   // The thread is started at once. The error names the failing system call.
@@ -162,6 +176,12 @@ class EventLoop {
     TERN_DCHECK(OnLoopThread());
     return now_;
   }
+  // REQUIRES: loop thread. Whether no descriptor but one has been ready for
+  // 10 ms or longer: who keeps the loop from others then, keeps it from nobody.
+  bool IsForOne() const {
+    TERN_DCHECK(OnLoopThread());
+    return now_.nanoseconds() - one_since_.nanoseconds() >= kForOneNs;
+  }
   // One buffer for all reads of this loop, so that an idle connection holds
   // none. REQUIRES: loop thread; not across callbacks.
   static constexpr size_t kReadBufferBytes = size_t{256} * 1024;
@@ -187,7 +207,8 @@ class EventLoop {
   friend class StandbyDrivers;
   // Ready descriptors taken by one wait.
   static constexpr size_t kMaxEvents = 256;
-  using TimerHeap = DeadlineHeap<Timer, &Timer::place_>;
+  static constexpr int64_t kForOneNs = 10'000'000;
+  using TimerHeap = DeadlineHeap<TimerBase, &TimerBase::place_>;
   using Functions = std::vector<absl::AnyInvocable<void()>>;
 
   EventLoop(FileDescriptor epoll, FileDescriptor wake);
@@ -219,7 +240,9 @@ class EventLoop {
   TimerHeap timers_;
   std::array<epoll_event, kMaxEvents> batch_;
   size_t batch_size_ = 0;
-  size_t batch_next_ = 0;  // Of batch_: not yet delivered.
+  size_t batch_next_ = 0;          // Of batch_: not yet delivered.
+  const void* the_one_ = nullptr;  // That was last ready, and may be gone.
+  MonotonicTime one_since_;
   Functions running_;  // Swapped with posted_, so that both keep their space.
   bool last_turn_ = false;
   Errand* first_errand_ = nullptr;

@@ -99,7 +99,7 @@ template <typename Fields>
 void PutCallHeader(const CallHeader& header, Fields& fields) {
   fields.Bytes(1, header.method);
   fields.Varint(2, header.timeout_us);
-  PutMetadata(3, header.metadata, fields);
+  if (!header.metadata.empty()) PutMetadata(3, header.metadata, fields);
   if (header.priority != 0) fields.Varint(4, header.priority);
   if (header.required_features != 0) {
     fields.Varint(5, header.required_features);

@@ -5,12 +5,6 @@
 #include <utility>
 
 namespace tern::wire {
-namespace {
-
-constexpr size_t kFirstCapacityBytes = 1024;
-constexpr size_t kMaxPieces = 16;
-
-}  // namespace
 
 void SendBuffer::Append(std::string_view bytes) {
   if (bytes.empty()) return;
@@ -31,18 +25,19 @@ OutputPieces SendBuffer::pieces() const {
   size_t begin = begin_;
   uint64_t position = total_taken_;
   for (const Shared& shared : shared_) {
-    if (pieces.size() + 2 > kMaxPieces) return pieces;
+    if (pieces.size() + 2 > OutputPieces::kMax) return pieces;
     const auto copied = static_cast<size_t>(shared.position - position);
-    if (copied != 0) pieces.emplace_back(data_.get() + begin, copied);
-    pieces.push_back(shared.bytes);
+    if (copied != 0) pieces.Add({data_ + begin, copied});
+    pieces.Add(shared.bytes);
     begin += copied;
     position = shared.position + shared.bytes.size();
   }
-  if (begin != end_) pieces.emplace_back(data_.get() + begin, end_ - begin);
+  if (begin == end_ || pieces.size() == OutputPieces::kMax) return pieces;
+  pieces.Add({data_ + begin, end_ - begin});
   return pieces;
 }
 
-void SendBuffer::Take(size_t size) {
+size_t SendBuffer::TakeShared(size_t size) {
   size_t gone = 0;  // Of shared_.
   while (size != 0 && gone != shared_.size()) {
     Shared& next = shared_[gone];
@@ -58,9 +53,7 @@ void SendBuffer::Take(size_t size) {
     if (next.bytes.empty()) ++gone;
   }
   if (gone != 0) shared_.erase(shared_.begin(), shared_.begin() + gone);
-  begin_ += size;
-  total_taken_ += size;
-  if (begin_ == end_) begin_ = end_ = 0;
+  return size;
 }
 
 void SendBuffer::Clear() {
@@ -72,9 +65,24 @@ void SendBuffer::Clear() {
 
 void SendBuffer::ReleaseIfEmpty() {
   if (!empty()) return;
-  data_.reset();
-  capacity_ = begin_ = end_ = 0;
+  FreeCopied();
   std::vector<Shared>().swap(shared_);
+}
+
+void SendBuffer::FreeCopied() {
+  if (capacity_ == OutputBlocks::kBytes) {
+    OutputBlocks::Give(data_);
+  } else {
+    delete[] data_;
+  }
+  data_ = nullptr;
+  capacity_ = begin_ = end_ = 0;
+}
+
+void SendBuffer::MakeRoom(size_t size) {
+  if (capacity_ != 0 || size > OutputBlocks::kBytes) return Grow(size);
+  data_ = OutputBlocks::Take();
+  capacity_ = OutputBlocks::kBytes;
 }
 
 void SendBuffer::Grow(size_t size) {
@@ -82,16 +90,18 @@ void SendBuffer::Grow(size_t size) {
   // Moving what waits to the front is enough when that frees half: each byte is
   // then moved at most once for each byte appended.
   if (used + size <= capacity_ && used <= capacity_ / 2) {
-    std::memmove(data_.get(), data_.get() + begin_, used);
-  } else {
-    const size_t capacity =
-        std::max({kFirstCapacityBytes, 2 * capacity_, used + size});
-    std::unique_ptr<char[]> data(new char[capacity]);
-    if (used != 0) std::memcpy(data.get(), data_.get() + begin_, used);
-    data_ = std::move(data);
-    capacity_ = capacity;
+    std::memmove(data_, data_ + begin_, used);
+    begin_ = 0;
+    end_ = used;
+    return;
   }
-  begin_ = 0;
+  const size_t capacity =
+      std::max({2 * OutputBlocks::kBytes, 2 * capacity_, used + size});
+  auto* const data = new char[capacity];
+  if (used != 0) std::memcpy(data, data_ + begin_, used);
+  FreeCopied();
+  data_ = data;
+  capacity_ = capacity;
   end_ = used;
 }
 

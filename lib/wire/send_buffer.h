@@ -7,24 +7,31 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/container/inlined_vector.h"
+#include "tern/lib/wire/output_blocks.h"
+#include "tern/lib/wire/pieces.h"
 
 namespace tern::wire {
 
-// Pieces of bytes, to be sent one after the other.
-using OutputPieces = absl::InlinedVector<std::string_view, 16>;
-
 // Bytes on their way out: appended at the end, taken from the front. Short ones
-// are copied and lie next to each other; long ones stay where they are. Holds
-// no memory while it is empty for longer than a moment: see ReleaseIfEmpty. Not
+// are copied and lie next to each other; long ones stay where they are. Not
 // thread-safe.
+//
+// While it is empty it holds no memory, or what it has grown to: that is kept
+// until ReleaseIfEmpty(). The little that it begins with it borrows (see
+// OutputBlocks): thousands of connections that say a word now and then would
+// otherwise each have their own, and leave a hole in the heap.
 class SendBuffer {
  public:
+  SendBuffer() = default;
+  ~SendBuffer() { FreeCopied(); }
+  SendBuffer(const SendBuffer&) = delete;
+  SendBuffer& operator=(const SendBuffer&) = delete;
+
   // Room for `size` bytes at the end, to be written by the caller before the
   // next call; valid until then.
   char* Append(size_t size) {
-    if (capacity_ - end_ < size) Grow(size);
-    char* position = data_.get() + end_;
+    if (capacity_ - end_ < size) MakeRoom(size);
+    char* position = data_ + end_;
     end_ += size;
     return position;
   }
@@ -33,14 +40,18 @@ class SendBuffer {
   void AppendShared(std::string_view bytes,
                     std::shared_ptr<const char[]> owner);
 
-  // The first of the bytes not yet taken, in at most 16 pieces; not empty when
-  // there are any.
+  // The first of the bytes not yet taken; not empty when there are any.
   OutputPieces pieces() const;
   // The last `size` bytes, all of which Append has made.
-  char* Tail(size_t size) { return data_.get() + end_ - size; }
+  char* Tail(size_t size) { return data_ + end_ - size; }
   size_t size() const { return end_ - begin_ + shared_bytes_; }
   bool empty() const { return size() == 0; }
-  void Take(size_t size);
+  void Take(size_t size) {
+    if (!shared_.empty()) size = TakeShared(size);
+    begin_ += size;
+    total_taken_ += size;
+    if (begin_ == end_) Rewind();
+  }
   // Forgets what was not taken.
   void Clear();
 
@@ -48,7 +59,7 @@ class SendBuffer {
   uint64_t total_appended() const { return total_taken_ + size(); }
   uint64_t total_taken() const { return total_taken_; }
 
-  // Gives the memory back when nothing is waiting.
+  // Gives all memory back when nothing is waiting.
   void ReleaseIfEmpty();
 
  private:
@@ -58,10 +69,23 @@ class SendBuffer {
     std::shared_ptr<const char[]> owner;
   };
 
+  void MakeRoom(size_t size);
   void Grow(size_t size);
+  // Of copied bytes there are none.
+  void Rewind() {
+    begin_ = end_ = 0;
+    if (capacity_ != OutputBlocks::kBytes) return;
+    OutputBlocks::Give(data_);
+    data_ = nullptr;
+    capacity_ = 0;
+  }
+  void FreeCopied();
+  // Takes up to `size` bytes, as long as there are shared ones; returns what is
+  // left of `size`.
+  size_t TakeShared(size_t size);
 
   // The copied bytes.
-  std::unique_ptr<char[]> data_;
+  char* data_ = nullptr;
   size_t capacity_ = 0;
   size_t begin_ = 0;
   size_t end_ = 0;

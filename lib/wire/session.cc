@@ -117,8 +117,9 @@ void Session::TellCancelled(Stream& stream, CancelCause cause) {
 
 MonotonicTime Session::NextTimeout() const {
   if (closed_) return MonotonicTime::InfiniteFuture();
-  MonotonicTime next = std::min(
-      {earliest_deadline_, pings_.due(), drain_final_at_, KeepaliveTime()});
+  MonotonicTime next = std::min(earliest_deadline_, KeepaliveTime());
+  if (oddities_ != nullptr) next = std::min(next, oddities_->pings.due());
+  if (draining()) next = std::min(next, drain_->final_at);
   if (!has_peer_hello_) {
     next = std::min(next, started_at_ + options_.hello_timeout);
   }
@@ -164,8 +165,10 @@ void Session::OnTime(MonotonicTime now) {
                  absl::StrCat("a frame was not complete within ",
                               absl::FormatDuration(options_.frame_timeout)));
   }
-  if (now >= pings_.due()) AppendPing(pings_.TakePending(), /*ack=*/true);
-  if (now >= drain_final_at_) SendFinalGoAway();
+  if (oddities_ != nullptr && now >= oddities_->pings.due()) {
+    AppendPing(oddities_->pings.TakePending(), /*ack=*/true);
+  }
+  if (draining() && now >= drain_->final_at) SendFinalGoAway();
   if (closed_ || now < KeepaliveTime()) return;
   if (ping_sent_at_.is_infinite()) {
     ping_sent_at_ = now;
@@ -240,31 +243,29 @@ void Session::Drain(std::string_view reason, MonotonicTime now) {
   TERN_DCHECK(!is_client());
   const Entry entry(this);
   now_ = now;
-  if (closed_ || drain_ != DrainPhase::kNone) return;
-  drain_reason_ = std::make_unique<const std::string>(reason);
+  if (closed_ || draining()) return;
   if (!has_peer_hello_) {
     return CloseWith(ErrorCode::kNoError, reason,
                      absl::StatusCode::kUnavailable, Farewell::kGoAway,
                      /*nothing_started=*/true);
   }
-  drain_ = DrainPhase::kAnnounced;
-  drain_final_at_ = now + kDrainPingTimeout;
+  drain_ = std::make_unique<Drainage>(Drainage{
+      .reason = std::string(reason), .final_at = now + kDrainPingTimeout});
   AppendGoAway(kMaxStreamId, ErrorCode::kNoError, reason);
   AppendPing(kDrainPing, /*ack=*/false);
 }
 
 void Session::SendFinalGoAway() {
-  drain_ = DrainPhase::kFinal;
-  drain_final_at_ = MonotonicTime::InfiniteFuture();
+  drain_->final = true;
+  drain_->final_at = MonotonicTime::InfiniteFuture();
   goaway_last_ = highest_id_;
-  AppendGoAway(highest_id_, ErrorCode::kNoError, *drain_reason_);
+  AppendGoAway(highest_id_, ErrorCode::kNoError, drain_->reason);
   MaybeFinishDrain();
 }
 
 void Session::MaybeFinishDrain() {
-  const bool draining =
-      is_client() ? goaway_received_ : drain_ == DrainPhase::kFinal;
-  if (!draining || !streams_.empty()) return;
+  const bool last_calls = is_client() ? goaway_received_ : draining_finally();
+  if (!last_calls || !streams_.empty()) return;
   CloseWith(ErrorCode::kNoError, "drained", absl::StatusCode::kUnavailable,
             Farewell::kFlush, /*nothing_started=*/false);
 }

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "absl/base/attributes.h"
-#include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -20,6 +19,7 @@
 #include "tern/lib/wire/fault_budget.h"
 #include "tern/lib/wire/frame.h"
 #include "tern/lib/wire/hello.h"
+#include "tern/lib/wire/pieces.h"
 #include "tern/lib/wire/send_buffer.h"
 #include "tern/lib/wire/status_header.h"
 #include "tern/lib/wire/stream.h"
@@ -59,9 +59,6 @@ struct PeerLimits {
   uint32_t max_concurrent_calls;
   MetadataLimits metadata;
 };
-
-// Places for bytes that come in, to be filled one after the other.
-using InputPieces = absl::InlinedVector<std::span<char>, 16>;
 
 // A message to send: `write` is called once, with room for `size` bytes, before
 // the call that was given it returns.
@@ -269,7 +266,7 @@ class Session {
   // What that said (OnHello's has all of it), or the defaults.
   const PeerLimits& peer_limits() const { return peer_; }
   size_t open_streams() const { return streams_.size(); }
-  bool draining() const { return drain_ != DrainPhase::kNone; }
+  bool draining() const { return drain_ != nullptr; }
   // Calls `function` for each stream that the host still has; it may end any of
   // them.
   void ForEachStream(absl::FunctionRef<void(Stream&)> function);
@@ -293,7 +290,24 @@ class Session {
   static constexpr uint64_t kKeepalivePing = 1;
   static constexpr uint64_t kDrainPing = 2;
 
-  enum class DrainPhase { kNone, kAnnounced, kFinal };
+  struct Drainage {
+    std::string reason;
+    // When the final GOAWAY follows the first at the latest; none is due once
+    // it is `final`.
+    MonotonicTime final_at;
+    bool final = false;
+    bool acknowledged = false;  // The client knows of it.
+  };
+  bool draining_finally() const { return draining() && drain_->final; }
+  // What most peers never make us need.
+  struct Oddities {
+    FaultBudget faults;
+    PingThrottle pings;
+  };
+  Oddities& oddities() {
+    if (oddities_ == nullptr) oddities_ = std::make_unique<Oddities>();
+    return *oddities_;
+  }
   // What a session that ends still sends.
   enum class Farewell {
     kGoAway,   // What is in out_, and why it ends.
@@ -411,6 +425,15 @@ class Session {
   void AppendGreeting();  // Preface and HELLO.
   char* AppendMessageFrame(FrameType type, Stream& stream, size_t block_bytes,
                            const OutgoingMessage& message, uint8_t flags);
+  char* AppendSharedMessageFrame(FrameType type, Stream& stream,
+                                 size_t block_bytes,
+                                 const OutgoingMessage& message, uint8_t flags);
+  // Takes it from the windows.
+  void CountPayload(Stream& stream, size_t bytes) {
+    stream.send_window_ -= static_cast<int64_t>(bytes);
+    send_window_ -= static_cast<int64_t>(bytes);
+    ++payload_frames_sent_;
+  }
   void QueueMessage(Stream& stream, const OutgoingMessage& message,
                     bool end_stream);
   Stream::SendQueue& QueueOf(Stream& stream);
@@ -518,17 +541,13 @@ class Session {
   MonotonicTime earliest_deadline_ = MonotonicTime::InfiniteFuture();
 
   // The connection's end.
-  DrainPhase drain_ = DrainPhase::kNone;
-  std::unique_ptr<const std::string> drain_reason_;
-  MonotonicTime drain_final_at_ = MonotonicTime::InfiniteFuture();
-  bool drain_acknowledged_ = false;      // The client knows of the drain.
+  std::unique_ptr<Drainage> drain_;      // Server: from Drain() on.
   StreamId goaway_last_ = kMaxStreamId;  // The lowest sent or received.
   bool goaway_received_ = false;
 
   // Behaviour of the peer.
-  FaultBudget faults_;
+  std::unique_ptr<Oddities> oddities_;  // From the first one on.
   RapidCancelDetector rapid_cancels_;
-  PingThrottle pings_;
   uint64_t window_frames_received_ = 0;
   uint64_t payload_frames_sent_ = 0;
 

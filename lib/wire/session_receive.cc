@@ -328,8 +328,10 @@ InputPieces Session::ReceiveInto() {
       kFrameHeaderBytes + size_t{header.length} - partial_.size();
   if (rest < kMinDirectBytes) return {};
   ReservePartial(header, kMinDirectBytes);
-  return {std::span(partial_.end(),
-                    std::min(rest, partial_.capacity() - partial_.size()))};
+  InputPieces pieces;
+  pieces.Add(
+      {partial_.end(), std::min(rest, partial_.capacity() - partial_.size())});
+  return pieces;
 }
 
 // The rest of the frame, if it has begun; and, in the hope that its message
@@ -348,9 +350,11 @@ InputPieces Session::DirectPieces(Stream::Assembly& assembly) {
   char* place = assembly.bytes.end() + assembly.more_bytes;
   size_t room = assembly.bytes.capacity() - held;
   InputPieces pieces;
+  // The rest, and headers with payload behind all of them but the last.
+  static_assert(2 * Stream::Assembly::kMaxAhead <= InputPieces::kMax);
   const auto add_payload = [&](size_t wanted) {
     const size_t size = std::min(room, wanted);
-    pieces.emplace_back(place, size);
+    pieces.Add({place, size});
     place += size;
     room -= size;
     missing -= size;
@@ -359,7 +363,7 @@ InputPieces Session::DirectPieces(Stream::Assembly& assembly) {
   bool more = rest == 0 || add_payload(rest);
   const size_t most = assembly.read_ahead ? Stream::Assembly::kMaxAhead : 1;
   for (size_t i = 0; more && i < most; ++i) {
-    pieces.emplace_back(assembly.next_headers[i]);
+    pieces.Add(assembly.next_headers[i]);
     more = i + 1 < most && room != 0 &&
            add_payload(std::min(missing, frame_bytes));
   }
@@ -512,7 +516,7 @@ void Session::ReceiveClientHeaders(const Frame& frame) {
   if (id <= highest_id_) return ReceiveSecondHeaders(id);
   highest_id_ = id;
   rapid_cancels_.OnCall(now_);
-  if (drain_ == DrainPhase::kFinal ||
+  if (draining_finally() ||
       streams_.size() >= options_.hello.max_concurrent_calls) {
     return RefuseExcessCall(id);
   }
@@ -556,9 +560,9 @@ void Session::ReceiveSecondHeaders(StreamId id) {
 
 // A call that the client should not have begun, or could not know that.
 void Session::RefuseExcessCall(StreamId id) {
-  if (drain_ == DrainPhase::kFinal) {
+  if (draining_finally()) {
     RefuseCall(id, absl::StatusCode::kUnavailable, "the server is draining");
-    if (drain_acknowledged_) Fault("calls after GOAWAY");
+    if (drain_->acknowledged) Fault("calls after GOAWAY");
     return;
   }
   RefuseCall(id, absl::StatusCode::kUnavailable,
@@ -907,13 +911,13 @@ void Session::ReceivePing(const Frame& frame) {
                                << 32 |
                            LoadBigEndian32(frame.payload.data() + 4);
   if ((frame.header.flags & kFlagAck) != 0) {
-    if (drain_ != DrainPhase::kNone && payload == kDrainPing) {
-      drain_acknowledged_ = true;
-      if (drain_ == DrainPhase::kAnnounced) SendFinalGoAway();
+    if (draining() && payload == kDrainPing) {
+      drain_->acknowledged = true;
+      if (!drain_->final) SendFinalGoAway();
     }
     return;
   }
-  switch (pings_.OnPing(
+  switch (oddities().pings.OnPing(
       payload, absl::Milliseconds(options_.hello.min_ping_interval_ms), now_)) {
     case PingThrottle::Verdict::kAnswerNow:
       return AppendPing(payload, /*ack=*/true);
@@ -953,7 +957,7 @@ void Session::ReceiveGoAway(const Frame& frame) {
 
 bool Session::Fault(const char* what) {
   if (closed_) return false;
-  if (faults_.Spend(now_)) return true;
+  if (oddities().faults.Spend(now_)) return true;
   Close(ErrorCode::kAbuse, absl::StrCat("too many faults, the last: ", what));
   return false;
 }

@@ -31,8 +31,9 @@ uint8_t MessageFlags(const OutgoingMessage& message) {
 }  // namespace
 
 OutputPieces Session::Output() {
+  if (ready_.empty() && out_.empty()) return {};
   const Entry entry(this);
-  Pump();
+  if (!ready_.empty()) Pump();
   SealFrame();
   return out_.pieces();
 }
@@ -178,22 +179,33 @@ char* Session::AppendMessageFrame(FrameType type, Stream& stream,
                                   size_t block_bytes,
                                   const OutgoingMessage& message,
                                   uint8_t flags) {
+  if (message.shared != nullptr && Shares(message.size)) {
+    return AppendSharedMessageFrame(type, stream, block_bytes, message, flags);
+  }
   const size_t prefix = message.attachment_bytes != 0 ? 4 : 0;
-  const bool shared = message.shared != nullptr && Shares(message.size);
-  char* const block = AppendFrame(
-      type, flags | kFlagEndMessage | MessageFlags(message), stream.id_,
-      block_bytes, prefix + message.size, shared ? message.size : 0);
+  char* const block =
+      AppendFrame(type, flags | kFlagEndMessage | MessageFlags(message),
+                  stream.id_, block_bytes, prefix + message.size);
   char* const payload = block + block_bytes;
   if (prefix != 0) StoreBigEndian32(message.attachment_bytes, payload);
-  if (shared) {
-    out_.AppendShared({message.shared->get(), message.size}, *message.shared);
-  } else {
-    message.write(payload + prefix);
+  message.write(payload + prefix);
+  CountPayload(stream, prefix + message.size);
+  return block;
+}
+
+char* Session::AppendSharedMessageFrame(FrameType type, Stream& stream,
+                                        size_t block_bytes,
+                                        const OutgoingMessage& message,
+                                        uint8_t flags) {
+  const size_t prefix = message.attachment_bytes != 0 ? 4 : 0;
+  char* const block =
+      AppendFrame(type, flags | kFlagEndMessage | MessageFlags(message),
+                  stream.id_, block_bytes, prefix + message.size, message.size);
+  if (prefix != 0) {
+    StoreBigEndian32(message.attachment_bytes, block + block_bytes);
   }
-  const auto bytes = static_cast<int64_t>(prefix + message.size);
-  stream.send_window_ -= bytes;
-  send_window_ -= bytes;
-  ++payload_frames_sent_;
+  out_.AppendShared({message.shared->get(), message.size}, *message.shared);
+  CountPayload(stream, prefix + message.size);
   return block;
 }
 
@@ -293,12 +305,10 @@ bool Session::SendChunk(Stream& stream) {
   } else {
     std::memcpy(payload, chunk, bytes);
   }
-  stream.send_window_ -= prefix + size;
-  send_window_ -= prefix + size;
+  CountPayload(stream, static_cast<size_t>(prefix) + bytes);
   queued_bytes_ -= bytes;
   queue.bytes -= bytes;
   message.sent += bytes;
-  ++payload_frames_sent_;
   if (last) {
     queue.messages.pop_front();
     if (queue.messages.empty()) {
@@ -307,7 +317,9 @@ bool Session::SendChunk(Stream& stream) {
     }
   }
   MakeReady(stream);
-  if (queue.bytes < kLowQueueBytes && queue.bytes + bytes >= kLowQueueBytes) {
+  const bool now_low =
+      queue.bytes < kLowQueueBytes && queue.bytes + bytes >= kLowQueueBytes;
+  if (now_low && !stream.host_done_ && !queue.finish) {
     visitor_->OnWritable(stream);
   }
   return true;

@@ -147,7 +147,9 @@ void StatusBlock::Put(Fields& fields) const {
   if (header_.load_permille) fields.Varint(6, *header_.load_permille);
   if (header_.queue_us) fields.Varint(7, *header_.queue_us);
   if (header_.handler_us) fields.Varint(8, *header_.handler_us);
-  if (trailing_metadata_) PutMetadata(9, header_.trailing_metadata, fields);
+  if (trailing_metadata_ && !header_.trailing_metadata.empty()) {
+    PutMetadata(9, header_.trailing_metadata, fields);
+  }
   if (truncated_) fields.Varint(10, 1);
 }
 

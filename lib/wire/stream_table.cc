@@ -10,7 +10,7 @@
 namespace tern::wire {
 namespace {
 
-constexpr uint32_t kFirstBits = 2;
+constexpr uint32_t kFirstBits = 3;
 
 // One for the process: getting it is a system call.
 uint64_t Multiplier() {
@@ -25,7 +25,7 @@ uint64_t Multiplier() {
 
 Stream* StreamTable::Add(StreamId id) {
   TERN_DCHECK(Find(id) == nullptr);
-  if (buckets_ == nullptr || size_ == bucket_count()) Grow();
+  if (size_ >= kMaxUnhashed && (!hashed() || size_ == bucket_count())) Grow();
   Stream* const stream = NewStream();
   stream->id_ = id;
   Link(stream);
@@ -49,16 +49,25 @@ void StreamTable::ReclaimRemoved() {
 }
 
 void StreamTable::Grow() {
-  const std::unique_ptr<Stream*[]> before = std::move(buckets_);
-  const size_t count = before == nullptr ? 0 : bucket_count();
+  Stream** const before = buckets_;
+  const size_t count = bucket_count();
+  const bool was_hashed = hashed();
   multiplier_ = Multiplier();
-  bits_ = before == nullptr ? kFirstBits : bits_ + 1;
-  buckets_ = std::make_unique<Stream*[]>(bucket_count());
+  bits_ = was_hashed ? bits_ + 1 : kFirstBits;
+  buckets_ = new Stream*[bucket_count()]();
   for (size_t i = 0; i < count; ++i) {
     for (Stream* at = before[i]; at != nullptr;) {
       Link(std::exchange(at, at->next_));
     }
   }
+  if (was_hashed) delete[] before;
+  all_ = nullptr;
+}
+
+void StreamTable::Unhash() {
+  if (hashed()) delete[] buckets_;
+  buckets_ = &all_;
+  bits_ = 0;
 }
 
 std::vector<StreamId> StreamTable::Ids() const {
@@ -89,17 +98,17 @@ void StreamTable::Free(Stream* stream) {
 }
 
 void StreamTable::ReleaseMemory() {
-  if (empty()) buckets_.reset();
+  if (empty()) Unhash();
 }
 
 StreamTable::~StreamTable() {
   Reclaim();
-  ReleaseMemory();
-  if (empty()) return;
   for (size_t i = 0; i < bucket_count(); ++i) {
     Stream* at = buckets_[i];
     while (at != nullptr) Free(std::exchange(at, at->next_));
   }
+  all_ = nullptr;
+  Unhash();
 }
 
 }  // namespace tern::wire

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "tern/lib/wire/frame.h"
@@ -20,10 +19,13 @@ namespace tern::wire {
 // known to it, it could have all its calls in one chain, and each frame would
 // walk along all of them. So the function depends on a number picked at random.
 //
-// Holds no memory before the first stream and after ReleaseMemory(). Not
-// thread-safe.
+// While it is small, all are in one chain: it holds no memory of the heap
+// before it has had more than kMaxUnhashed at once, and after ReleaseMemory().
+// Not thread-safe.
 class StreamTable {
  public:
+  static constexpr size_t kMaxUnhashed = 4;
+
   StreamTable() = default;
   ~StreamTable();
   StreamTable(const StreamTable&) = delete;
@@ -76,8 +78,9 @@ class StreamTable {
   // evenly spaced any more. (2^64 / the golden ratio.)
   size_t BucketOf(StreamId id) const {
     const uint64_t hash = id * multiplier_;
-    return static_cast<size_t>((hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >>
-                               (64 - bits_));
+    // (In two steps, as there may be no bits at all.)
+    return static_cast<size_t>((hash ^ hash >> 32) * 0x9e3779b97f4a7c15 >> 1 >>
+                               (63 - bits_));
   }
   void Grow();
   void Link(Stream* stream) {
@@ -89,10 +92,14 @@ class StreamTable {
   static Stream* NewStream();
   static void Free(Stream* stream);
 
-  std::unique_ptr<Stream*[]> buckets_;  // bucket_count() of them, if any.
+  bool hashed() const { return bits_ != 0; }
+  void Unhash();
+
+  Stream** buckets_ = &all_;  // bucket_count() of them.
+  Stream* all_ = nullptr;     // The only bucket, while it is small.
   uint64_t multiplier_ = 0;
   uint32_t bits_ = 0;
-  size_t size_ = 0;
+  uint32_t size_ = 0;
   Stream* removed_ = nullptr;  // Linked by next_.
 };
 

@@ -26,22 +26,28 @@ TEST(RequestBytes, AreTheMessageSerialised) {
   for (const size_t size : {size_t{3}, size_t{100}, RequestBytes::kInlineBytes,
                             RequestBytes::kInlineBytes + 1, size_t{100'000}}) {
     const testing::Message message = MessageOfSize(size);
-    const RequestBytes bytes(message, message.ByteSizeLong());
+    const RequestBytes bytes(&message, message.ByteSizeLong());
     EXPECT_EQ(std::string(bytes.view()), message.SerializeAsString());
   }
 }
 
 TEST(RequestBytes, OfAnEmptyMessageAreNone) {
   const testing::Message message;
-  const RequestBytes bytes(message, message.ByteSizeLong());
+  const RequestBytes bytes(&message, message.ByteSizeLong());
   EXPECT_TRUE(bytes.view().empty());
+}
+
+TEST(RequestBytes, OfNoMessageAreNone) {
+  const RequestBytes bytes(nullptr, 0);
+  EXPECT_TRUE(bytes.view().empty());
+  EXPECT_EQ(bytes.shared(), nullptr);
 }
 
 TEST(RequestBytes, UpToALimitNeedNoMemoryOfTheirOwn) {
   testing::Message message = MessageOfSize(RequestBytes::kInlineBytes);
-  EXPECT_TRUE(IsInside(RequestBytes(message, message.ByteSizeLong())));
+  EXPECT_TRUE(IsInside(RequestBytes(&message, message.ByteSizeLong())));
   message = MessageOfSize(RequestBytes::kInlineBytes + 1);
-  EXPECT_FALSE(IsInside(RequestBytes(message, message.ByteSizeLong())));
+  EXPECT_FALSE(IsInside(RequestBytes(&message, message.ByteSizeLong())));
 }
 
 }  // namespace

@@ -113,15 +113,23 @@ TEST_F(HandlerThreadsTest, AMethodThatIsLongStaysOnTheWorkers) {
   EXPECT_EQ(elsewhere, 0);
 }
 
-// A request that came in pieces is parsed by a worker, and run there.
-TEST_F(HandlerThreadsTest, ALongRequestRunsOnAWorker) {
-  StartServer();
+// A request that came in pieces is parsed where it is run: on a worker while
+// other connections use the loop, too.
+TEST_F(HandlerThreadsTest, ALongRequestRunsWhereItKeepsNobodyWaiting) {
+  StartServer({.loop_threads = 1});
   const auto channel = Connect();
+  const auto other = Connect();
   ShowThatOtherIsShort(*channel);
   Message request;
-  request.set_payload(std::string(1 << 20, 'x'));
-  ASSERT_TRUE(Tester::Stub(*channel).Other(request).ok());
-  EXPECT_TRUE(other_on_worker_);
+  request.set_payload(std::string(200'000, 'x'));
+  const auto call = [&] { return Tester::Stub(*channel).Other(request); };
+  ShowThatItIsShort(other_on_worker_, [&] { return call().status(); });
+  const MonotonicTime until = MonotonicTime::Now() + kPatience;
+  do {
+    ExpectEcho(*other, 1);
+    ASSERT_TRUE(call().ok());
+    ASSERT_LT(MonotonicTime::Now(), until) << "it stays on the loop";
+  } while (!other_on_worker_);
 }
 
 // ---- Methods that were short, and stall where they run

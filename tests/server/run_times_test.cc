@@ -67,6 +67,23 @@ TEST_F(RunTimesTest, TheEstimateDecidesAtItsLimits) {
   EXPECT_EQ(Choose(), Place::kWorker);
 }
 
+TEST_F(RunTimesTest, ALongRequestMayTakeLongerWhereItKeepsNobodyWaiting) {
+  const auto choose = [this](bool loop_for_one) {
+    return times_.ChooseForLong(MonotonicTime::FromNanoseconds(kStart),
+                                loop_for_one);
+  };
+  Estimate(RunTimes::kLongNs);
+  EXPECT_EQ(choose(true), Place::kHereIfLast);
+  EXPECT_EQ(choose(false), Place::kWorker);
+  Estimate(RunTimes::kLongNs + 1);
+  EXPECT_EQ(choose(true), Place::kWorker);
+  Estimate(1'000);
+  EXPECT_EQ(choose(true), Place::kHereIfLast);
+  EXPECT_EQ(choose(false), Place::kWorker) << "parsing takes time, too";
+  RunHere(RunTimes::kStallNs);
+  EXPECT_EQ(choose(true), Place::kWorker) << "it has stalled";
+}
+
 TEST_F(RunTimesTest, LongRunsOnWorkersKeepItThere) {
   Estimate(1'000);
   for (int i = 0; i < 4; ++i) times_.OnWorkerRun(kMillisecond);

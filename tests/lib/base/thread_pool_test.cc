@@ -299,6 +299,42 @@ TEST(ThreadPool, RunsOnAllItsWorkersAtOnce) {
   }
 }
 
+TEST(ThreadPool, WakesTheWorkerThatWasLastAtWork) {
+  struct Held {
+    std::latch started{1};
+    std::latch release{1};
+    std::thread::id id;
+    FunctionTask task{[this] {
+      id = std::this_thread::get_id();
+      started.count_down();
+      release.wait();
+    }};
+  };
+  std::vector<Held> held(4);
+  ThreadPool pool({.threads = 4});
+  for (Held& each : held) {
+    pool.Submit(&each.task, MonotonicTime::InfiniteFuture());
+    each.started.wait();
+  }
+  const auto wait_until_busy = [&pool](int workers) {
+    while (pool.queued() != 0 || pool.busy() != workers) {
+      std::this_thread::yield();
+    }
+  };
+  int busy = 4;
+  for (const int next : {2, 0, 3, 1}) {
+    held[next].release.count_down();
+    wait_until_busy(--busy);
+    for (int i = 0; i < 3; ++i) {
+      std::thread::id id;
+      FunctionTask task([&id] { id = std::this_thread::get_id(); });
+      pool.Submit(&task, MonotonicTime::InfiniteFuture());
+      wait_until_busy(busy);
+      EXPECT_EQ(id, held[next].id);
+    }
+  }
+}
+
 TEST(ThreadPool, BlockedWorkerLeavesTheOthersToWork) {
   ThreadPool pool({.threads = 2});
   std::latch release(1);

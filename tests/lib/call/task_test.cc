@@ -184,6 +184,10 @@ AwaitSafe<std::vector<std::string>> Names(const std::string& second) {
   return AwaitSafe<std::vector<std::string>>({"a", second});
 }
 
+Task<std::string> JoinOwn(Gate& gate, Options options) {
+  co_return co_await Join(gate, std::string(), options);
+}
+
 TEST(Task, KeepsTemporariesOfTheAwaitAliveAndDestroysThemOnce) {
   Gate gate;
   const AwaitSafe<std::shared_ptr<int>> counted(std::make_shared<int>(0));
@@ -194,6 +198,7 @@ TEST(Task, KeepsTemporariesOfTheAwaitAliveAndDestroysThemOnce) {
                          {.number = 1, .names = Names(long_text)});
     all += co_await Join(gate, std::string(50, 'z'),
                          Options{.names = Names("b"), .counted = counted});
+    all += co_await JoinOwn(gate, {.names = Names(long_text)});
     co_return all;
   };
   std::optional<std::string> result;
@@ -201,7 +206,7 @@ TEST(Task, KeepsTemporariesOfTheAwaitAliveAndDestroysThemOnce) {
   EXPECT_FALSE(result.has_value());
   gate.Open();
   EXPECT_EQ(result, long_text + "y" + long_text + " a " + long_text +
-                        std::string(50, 'z') + " a b");
+                        std::string(50, 'z') + " a b a " + long_text);
   EXPECT_EQ(counted->use_count(), 1);
 }
 
@@ -304,6 +309,15 @@ TEST_F(AmbientTask, OfASpawnedTaskIsNoneOutsideCalls) {
 // ---- Misuse
 
 using TaskDeathTest = ::testing::Test;
+
+TEST(TaskDeathTest, ThatNobodyAwaitsMustNotThrow) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto fail = []() -> Task<> {
+    throw std::runtime_error("nobody catches it");
+    co_return;
+  };
+  EXPECT_DEATH(Spawn(fail(), [] {}), "nobody catches it");
+}
 
 TEST(TaskDeathTest, IsAwaitedOnce) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");

@@ -560,6 +560,41 @@ TEST_F(EventLoopTest, ServesMoreReadyDescriptorsThanOneWaitTakes) {
   OnLoop([] {});
 }
 
+TEST_F(EventLoopTest, KnowsWhetherOnlyOneDescriptorIsReady) {
+  Pair one;
+  Pair other;
+  Slot<bool> for_one;
+  const auto handler = [&](Pair& pair) {
+    return std::make_unique<FunctionHandler>([&](uint32_t) {
+      char byte;
+      ReadSome(pair.ours.get(), &byte, 1);
+      for_one.Put(loop_->IsForOne());
+    });
+  };
+  const auto ones = handler(one);
+  const auto others = handler(other);
+  OnLoop([&] {
+    EXPECT_TRUE(loop_->Register(one.ours.get(), EPOLLIN, ones.get()).ok());
+    EXPECT_TRUE(loop_->Register(other.ours.get(), EPOLLIN, others.get()).ok());
+  });
+  const auto tell = [&](const Pair& pair) {
+    pair.MakeReadable();
+    return for_one.Take();
+  };
+  for (int round = 0; round < 2; ++round) {
+    const MonotonicTime start = MonotonicTime::Now();
+    EXPECT_FALSE(tell(one)) << "there was another, or none";
+    while (!tell(one)) {
+    }
+    EXPECT_GE(MonotonicTime::Now() - start, absl::Milliseconds(10));
+    EXPECT_FALSE(tell(other));
+  }
+  OnLoop([&] {
+    loop_->Unregister(one.ours.get(), ones.get());
+    loop_->Unregister(other.ours.get(), others.get());
+  });
+}
+
 // ---- Create
 
 TEST(EventLoop, CreateNamesTheSystemCallThatFailed) {

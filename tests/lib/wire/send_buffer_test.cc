@@ -6,10 +6,18 @@
 #include <string>
 #include <utility>
 
+#include "absl/base/config.h"
 #include "gtest/gtest.h"
+#include "tern/lib/wire/output_blocks.h"
 
 namespace tern::wire {
 namespace {
+
+#ifdef ABSL_HAVE_ADDRESS_SANITIZER
+constexpr bool kBlocksAreKept = false;
+#else
+constexpr bool kBlocksAreKept = true;
+#endif
 
 std::string Waiting(const SendBuffer& buffer) {
   std::string bytes;
@@ -49,6 +57,33 @@ TEST(SendBuffer, ReleasesOnlyWhenEmpty) {
   buffer.Append("more");
   EXPECT_EQ(Waiting(buffer), "more");
   EXPECT_EQ(buffer.total_appended(), 9u);
+}
+
+// With a block for each, 2,000 connections that had made a call left 2 MB
+// of holes in the heap.
+TEST(SendBuffer, HoldsNoBlockWhileItIsEmpty) {
+  SendBuffer buffers[2];
+  const char* const block = buffers[0].Append(10);
+  buffers[0].Take(10);
+  const char* const other = buffers[1].Append(10);
+  if (kBlocksAreKept) {
+    EXPECT_EQ(other, block);
+  }
+  EXPECT_NE(buffers[0].Append(OutputBlocks::kBytes), other);
+  EXPECT_EQ(Waiting(buffers[0]).size(), OutputBlocks::kBytes);
+}
+
+TEST(SendBuffer, GrowsBeyondItsFirstBlock) {
+  for (const size_t size : {OutputBlocks::kBytes, OutputBlocks::kBytes + 1}) {
+    SendBuffer buffer;
+    const std::string bytes(size, 'x');
+    buffer.Append(bytes);
+    buffer.Append("y");
+    EXPECT_EQ(Waiting(buffer), bytes + "y");
+    buffer.Take(size + 1);
+    buffer.Append("z");
+    EXPECT_EQ(Waiting(buffer), "z");
+  }
 }
 
 TEST(SendBuffer, ClearForgetsWhatWasNotTaken) {
@@ -103,22 +138,49 @@ TEST(SendBuffer, ClearingLetsGoOfSharedBytes) {
 }
 
 TEST(SendBuffer, GivesNoMoreThanSixteenPiecesAtOnce) {
-  SendBuffer buffer;
   const std::shared_ptr<const char[]> message = Message(1, 'm');
-  std::string all;
-  for (int i = 0; i < 20; ++i) {
-    buffer.Append("h");
-    buffer.AppendShared({message.get(), 1}, message);
-    all += "hm";
+  for (int pairs = 6; pairs < 20; ++pairs) {
+    for (const std::string_view end : {"", "t"}) {
+      SendBuffer buffer;
+      std::string all;
+      for (int i = 0; i < pairs; ++i) {
+        buffer.Append("h");
+        buffer.AppendShared({message.get(), 1}, message);
+        all += "hm";
+      }
+      buffer.Append(end);
+      all += end;
+      EXPECT_EQ(buffer.pieces().size(), std::min<size_t>(all.size(), 16));
+      std::string got;
+      while (!buffer.empty()) {
+        const std::string some = Waiting(buffer);
+        buffer.Take(some.size());
+        got += some;
+      }
+      EXPECT_EQ(got, all);
+    }
   }
-  EXPECT_EQ(buffer.pieces().size(), 16u);
-  std::string got;
-  while (!buffer.empty()) {
-    const std::string some = Waiting(buffer);
-    buffer.Take(some.size());
-    got += some;
+}
+
+// Without copied bytes between them: at the limit, and on both of its sides.
+TEST(SendBuffer, GivesNoMoreThanSixteenSharedPiecesAtOnce) {
+  const std::shared_ptr<const char[]> message = Message(1, 'm');
+  for (const size_t shared : {14, 15, 16, 17}) {
+    SendBuffer buffer;
+    for (size_t i = 0; i < shared; ++i) {
+      buffer.AppendShared({message.get(), 1}, message);
+    }
+    buffer.Append("t");
+    EXPECT_LE(buffer.pieces().size(), OutputPieces::kMax);
+    EXPECT_GE(buffer.pieces().size(), 15u);
+    std::string got;
+    while (!buffer.empty()) {
+      const std::string some = Waiting(buffer);
+      buffer.Take(some.size());
+      got += some;
+    }
+    EXPECT_EQ(got, std::string(shared, 'm') + "t");
   }
-  EXPECT_EQ(got, all);
 }
 
 TEST(SendBuffer, BehavesAsAStringDoes) {

@@ -85,7 +85,7 @@ TEST_F(SessionAllocation, AnIdleSessionHoldsNothingButItself) {
   sessions.CallAtOnce(1);
   sessions.ReleaseMemory();
   EXPECT_LE(bytes_in_use, before + sizeof(void*));
-  EXPECT_LE(sizeof(Session), 512u);
+  EXPECT_LE(sizeof(Session), 432u);
 }
 
 }  // namespace

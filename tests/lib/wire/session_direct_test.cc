@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -18,7 +19,6 @@ namespace tern::testing {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 using wire::InputPieces;
 using wire::Role;
 
@@ -56,12 +56,6 @@ std::string Join(const std::vector<std::string>& parts) {
   std::string whole;
   for (const std::string& part : parts) whole += part;
   return whole;
-}
-
-size_t SizeOf(const InputPieces& pieces) {
-  size_t size = 0;
-  for (const auto& piece : pieces) size += piece.size();
-  return size;
 }
 
 class SessionDirect : public ::testing::Test {
@@ -109,22 +103,39 @@ TEST_F(SessionDirect, AMessageIsReadToWhereItIsDelivered) {
 }
 
 TEST_F(SessionDirect, PlacesAreOfferedForLongFramesOnly) {
-  EXPECT_THAT(session().ReceiveInto(), IsEmpty());
+  EXPECT_TRUE(session().ReceiveInto().empty());
   const std::vector<std::string> frames = Chunks(1, kMessageBytes);
   Feed(frames[0].substr(0, 11));
-  EXPECT_THAT(session().ReceiveInto(), IsEmpty());
+  EXPECT_TRUE(session().ReceiveInto().empty());
   Feed(frames[0].substr(11, 1));
-  EXPECT_GE(SizeOf(session().ReceiveInto()), 4096u) << "of the frame";
+  EXPECT_GE(session().ReceiveInto().bytes(), 4096u) << "of the frame";
   Feed(frames[0].substr(12));
   ASSERT_FALSE(session().ReceiveInto().empty());
   EXPECT_EQ(session().ReceiveInto()[0].size(), 12u) << "the next header";
   Feed(PingFrame("12345678"));
-  EXPECT_THAT(session().ReceiveInto(), IsEmpty()) << "not so sure any more";
+  EXPECT_TRUE(session().ReceiveInto().empty()) << "not so sure any more";
   Feed(frames[1].substr(0, 12));
-  EXPECT_GE(SizeOf(session().ReceiveInto()), kFrameBytes) << "and beyond";
+  EXPECT_GE(session().ReceiveInto().bytes(), kFrameBytes) << "and beyond";
   Feed(Join(frames).substr(frames[0].size() + 12,
                            kMessageBytes - kFrameBytes - 4000));
-  EXPECT_THAT(session().ReceiveInto(), IsEmpty()) << "little is missing";
+  EXPECT_TRUE(session().ReceiveInto().empty()) << "little is missing";
+}
+
+// The rest of a frame, and what follows it with a header each: sixteen places
+// are full with the eighth header, however much is still to come.
+TEST_F(SessionDirect, PlacesAreSixteenAtTheMost) {
+  wire::StreamId id = 1;
+  for (const auto& [more, places] :
+       {std::pair(6, 13), {7, 15}, {8, 16}, {9, 16}, {14, 16}}) {
+    const size_t message_bytes = (2 + more) * kFrameBytes - 4;
+    const std::vector<std::string> frames = Chunks(id, message_bytes);
+    Feed(frames[0] + frames[1].substr(0, 13));
+    EXPECT_EQ(session().ReceiveInto().size(), places) << more;
+    Feed(Join(frames).substr(frames[0].size() + 13));
+    EXPECT_THAT(peer_.host.messages(id),
+                ElementsAre(Pattern(message_bytes, id)));
+    id += 2;
+  }
 }
 
 // What was hoped to follow does not: other streams, frames of other sizes, of
@@ -272,7 +283,7 @@ TEST_F(SessionDirect, AFrameTakesNoLongerThanAnyOther) {
   EXPECT_FALSE(session().closed());
   peer_.Wait(absl::Seconds(1));
   EXPECT_TRUE(session().closed());
-  EXPECT_THAT(session().ReceiveInto(), IsEmpty());
+  EXPECT_TRUE(session().ReceiveInto().empty());
 }
 
 TEST_F(SessionDirect, MemoryGrowsWithWhatHasCome) {
@@ -283,7 +294,7 @@ TEST_F(SessionDirect, MemoryGrowsWithWhatHasCome) {
   std::string rest = frames[1].substr(12);
   for (size_t i = 2; i < frames.size(); ++i) rest += frames[i];
   while (!rest.empty()) {
-    const size_t offered = SizeOf(session().ReceiveInto());
+    const size_t offered = session().ReceiveInto().bytes();
     EXPECT_LE(offered, std::max<size_t>(2 * come, 512 << 10)) << come;
     const size_t size = std::min<size_t>(rest.size(), 10'000);
     Feed(std::string_view(rest).substr(0, size));

@@ -1,5 +1,6 @@
 #include "tern/lib/wire/stream_table.h"
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <vector>
@@ -113,6 +114,25 @@ TEST(StreamTable, NoChoiceOfIdsMakesLongChains) {
       EXPECT_LT(table.LongestChain(), 20u) << stride << " + " << more;
     }
   }
+}
+
+TEST(StreamTable, HashesFromANumberOn) {
+  const auto longest_chain = [](size_t streams, StreamId first) {
+    StreamTable table;
+    for (size_t i = 0; i < streams; ++i) {
+      table.Add(first + 2 * static_cast<StreamId>(i));
+    }
+    EXPECT_EQ(table.Ids().size(), streams);
+    return table.LongestChain();
+  };
+  constexpr size_t kLimit = StreamTable::kMaxUnhashed;
+  EXPECT_EQ(longest_chain(kLimit, 1), kLimit);
+  // Now and then (one in 100) most of a few do meet.
+  size_t shortest = kLimit + 1;
+  for (StreamId first = 1; first < 1000; first += 100) {
+    shortest = std::min(shortest, longest_chain(kLimit + 1, first));
+  }
+  EXPECT_LT(shortest, kLimit);
 }
 
 TEST(StreamTable, IsEmptyAgainAfterReleasingItsMemory) {

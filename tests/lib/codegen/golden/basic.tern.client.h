@@ -63,15 +63,15 @@ class CoStub {
 
   ::tern::CoCall<StubInterface, ::kv::v1::GetRequest, ::kv::v1::GetReply> Get(
       const ::kv::v1::GetRequest& request,
-      const ::tern::CallOptions& options = {});
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::kv::v1::BatchPut_Request,
                  ::kv::v1::BatchPut_Reply>
   Put(const ::kv::v1::BatchPut_Request& request,
-      const ::tern::CallOptions& options = {});
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::google::protobuf::Empty,
                  ::google::protobuf::Empty>
   Clear(const ::google::protobuf::Empty& request,
-        const ::tern::CallOptions& options = {});
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
 
  private:
   StubInterface& stub_;
@@ -146,8 +146,9 @@ class CoStub {
 
   ::tern::CoCall<StubInterface, ::google::protobuf::Empty,
                  ::kv::v1::BatchPut_Reply>
-  CompactEverythingThatIsStored(const ::google::protobuf::Empty& request,
-                                const ::tern::CallOptions& options = {});
+  CompactEverythingThatIsStored(
+      const ::google::protobuf::Empty& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
 
  private:
   StubInterface& stub_;

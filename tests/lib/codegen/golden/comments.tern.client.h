@@ -168,55 +168,56 @@ class CoStub {
   ::tern::CoCall<StubInterface, ::comments::v1::Message,
                  ::comments::v1::Message>
   Leading(const ::comments::v1::Message& request,
-          const ::tern::CallOptions& options = {});
+          const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::comments::v1::Message,
                  ::comments::v1::Message>
   Trailing(const ::comments::v1::Message& request,
-           const ::tern::CallOptions& options = {});
+           const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::comments::v1::Message,
                  ::comments::v1::Message>
   Both(const ::comments::v1::Message& request,
-       const ::tern::CallOptions& options = {});
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::comments::v1::Message,
                  ::comments::v1::Message>
   Block(const ::comments::v1::Message& request,
-        const ::tern::CallOptions& options = {});
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::comments::v1::Message,
                  ::comments::v1::Message>
   Ends(const ::comments::v1::Message& request,
-       const ::tern::CallOptions& options = {});
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::comments::v1::Message,
                  ::comments::v1::Message>
   Backslash(const ::comments::v1::Message& request,
-            const ::tern::CallOptions& options = {});
+            const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::comments::v1::Message,
                  ::comments::v1::Message>
-  BackslashAndBlanks(const ::comments::v1::Message& request,
-                     const ::tern::CallOptions& options = {});
+  BackslashAndBlanks(
+      const ::comments::v1::Message& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::comments::v1::Message,
                  ::comments::v1::Message>
   Trigraph(const ::comments::v1::Message& request,
-           const ::tern::CallOptions& options = {});
+           const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::comments::v1::Message,
                  ::comments::v1::Message>
   Slashes(const ::comments::v1::Message& request,
-          const ::tern::CallOptions& options = {});
+          const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::comments::v1::Message,
                  ::comments::v1::Message>
   EmptyLines(const ::comments::v1::Message& request,
-             const ::tern::CallOptions& options = {});
+             const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::comments::v1::Message,
                  ::comments::v1::Message>
   None(const ::comments::v1::Message& request,
-       const ::tern::CallOptions& options = {});
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::comments::v1::Message,
                  ::comments::v1::Message>
   Bidi(const ::comments::v1::Message& request,
-       const ::tern::CallOptions& options = {});
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::comments::v1::Message,
                  ::comments::v1::Message>
   Controls(const ::comments::v1::Message& request,
-           const ::tern::CallOptions& options = {});
+           const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
 
  private:
   StubInterface& stub_;

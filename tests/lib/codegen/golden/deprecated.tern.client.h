@@ -53,11 +53,11 @@ class CoStub {
   [[deprecated]] ::tern::CoCall<StubInterface, ::deprecated::v1::OldMessage,
                                 ::deprecated::v1::Message>
   Fetch(const ::deprecated::v1::OldMessage& request,
-        const ::tern::CallOptions& options = {});
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::deprecated::v1::Message,
                  ::deprecated::v1::Message>
   Get(const ::deprecated::v1::Message& request,
-      const ::tern::CallOptions& options = {});
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
 
  private:
   StubInterface& stub_;
@@ -126,7 +126,7 @@ class CoStub {
   ::tern::CoCall<StubInterface, ::deprecated::v1::Message,
                  ::deprecated::v1::OldMessage>
   Fetch(const ::deprecated::v1::Message& request,
-        const ::tern::CallOptions& options = {});
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
 
  private:
   StubInterface& stub_;

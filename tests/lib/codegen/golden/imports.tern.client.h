@@ -63,14 +63,14 @@ class CoStub {
   ::tern::CoCall<StubInterface, ::google::protobuf::StringValue,
                  ::google::protobuf::Timestamp>
   Now(const ::google::protobuf::StringValue& request,
-      const ::tern::CallOptions& options = {});
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::imported::types::Shared,
                  ::imported::types::Shared_Inner>
   Share(const ::imported::types::Shared& request,
-        const ::tern::CallOptions& options = {});
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::imports::v1::Holder, ::imports::v1::Holder>
   Hold(const ::imports::v1::Holder& request,
-       const ::tern::CallOptions& options = {});
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
 
  private:
   StubInterface& stub_;

@@ -42,7 +42,7 @@ class CoStub {
 
   ::tern::CoCall<StubInterface, ::NoPackageMessage, ::NoPackageMessage> Call(
       const ::NoPackageMessage& request,
-      const ::tern::CallOptions& options = {});
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
 
  private:
   StubInterface& stub_;

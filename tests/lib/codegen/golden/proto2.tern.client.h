@@ -50,11 +50,11 @@ class CoStub {
 
   ::tern::CoCall<StubInterface, ::old::syntax::Request, ::old::syntax::Reply>
   Call(const ::old::syntax::Request& request,
-       const ::tern::CallOptions& options = {});
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::old::syntax::Request_Part,
                  ::old::syntax::Reply>
   CallPart(const ::old::syntax::Request_Part& request,
-           const ::tern::CallOptions& options = {});
+           const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
 
  private:
   StubInterface& stub_;

@@ -62,15 +62,15 @@ class CoStub {
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::class__int>
   delete_(const ::tern::codegen::test::absl::class_& request,
-          const ::tern::CallOptions& options = {});
+          const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::class__int>
   requires_(const ::tern::codegen::test::absl::class_& request,
-            const ::tern::CallOptions& options = {});
+            const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::class__int>
   NULL_(const ::tern::codegen::test::absl::class_& request,
-        const ::tern::CallOptions& options = {});
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
 
  private:
   StubInterface& stub_;
@@ -359,111 +359,119 @@ class CoStub {
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   Stub_(const ::tern::codegen::test::absl::class_& request,
-        const ::tern::CallOptions& options = {});
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
-  StubInterface_(const ::tern::codegen::test::absl::class_& request,
-                 const ::tern::CallOptions& options = {});
+  StubInterface_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   MockStub_(const ::tern::codegen::test::absl::class_& request,
-            const ::tern::CallOptions& options = {});
+            const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   Service_(const ::tern::codegen::test::absl::class_& request,
-           const ::tern::CallOptions& options = {});
+           const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
-  TernServiceName_(const ::tern::codegen::test::absl::class_& request,
-                   const ::tern::CallOptions& options = {});
+  TernServiceName_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
-  TernMethods_(const ::tern::codegen::test::absl::class_& request,
-               const ::tern::CallOptions& options = {});
+  TernMethods_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   Co_(const ::tern::codegen::test::absl::class_& request,
-      const ::tern::CallOptions& options = {});
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   CoStub_(const ::tern::codegen::test::absl::class_& request,
-          const ::tern::CallOptions& options = {});
+          const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   CoService_(const ::tern::codegen::test::absl::class_& request,
-             const ::tern::CallOptions& options = {});
+             const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
-  CallbackService_(const ::tern::codegen::test::absl::class_& request,
-                   const ::tern::CallOptions& options = {});
+  CallbackService_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
-  kServiceName_(const ::tern::codegen::test::absl::class_& request,
-                const ::tern::CallOptions& options = {});
+  kServiceName_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   kMethods_(const ::tern::codegen::test::absl::class_& request,
-            const ::tern::CallOptions& options = {});
+            const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
-  kCoMethods_(const ::tern::codegen::test::absl::class_& request,
-              const ::tern::CallOptions& options = {});
+  kCoMethods_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
-  kCallbackMethods_(const ::tern::codegen::test::absl::class_& request,
-                    const ::tern::CallOptions& options = {});
+  kCallbackMethods_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
-  kStubMethod_(const ::tern::codegen::test::absl::class_& request,
-               const ::tern::CallOptions& options = {});
+  kStubMethod_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   channel__(const ::tern::codegen::test::absl::class_& request,
-            const ::tern::CallOptions& options = {});
+            const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   stub__(const ::tern::codegen::test::absl::class_& request,
-         const ::tern::CallOptions& options = {});
+         const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   Collisions(const ::tern::codegen::test::absl::class_& request,
-             const ::tern::CallOptions& options = {});
+             const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   request(const ::tern::codegen::test::absl::class_& request,
-          const ::tern::CallOptions& options = {});
+          const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   options(const ::tern::codegen::test::absl::class_& request,
-          const ::tern::CallOptions& options = {});
+          const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   done(const ::tern::codegen::test::absl::class_& request,
-       const ::tern::CallOptions& options = {});
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   reply(const ::tern::codegen::test::absl::class_& request,
-        const ::tern::CallOptions& options = {});
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   context(const ::tern::codegen::test::absl::class_& request,
-          const ::tern::CallOptions& options = {});
+          const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   responder(const ::tern::codegen::test::absl::class_& request,
-            const ::tern::CallOptions& options = {});
+            const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   std(const ::tern::codegen::test::absl::class_& request,
-      const ::tern::CallOptions& options = {});
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   tern(const ::tern::codegen::test::absl::class_& request,
-       const ::tern::CallOptions& options = {});
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   lowerCamel(const ::tern::codegen::test::absl::class_& request,
-             const ::tern::CallOptions& options = {});
+             const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
 
  private:
   StubInterface& stub_;
@@ -731,7 +739,7 @@ class CoStub {
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
   Call(const ::tern::codegen::test::absl::class_& request,
-       const ::tern::CallOptions& options = {});
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
 
  private:
   StubInterface& stub_;

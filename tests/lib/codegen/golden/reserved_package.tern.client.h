@@ -44,7 +44,7 @@ class CoStub {
   ::tern::CoCall<StubInterface, ::one::namespace_::delete_::v1::Message,
                  ::one::namespace_::delete_::v1::Message>
   Call(const ::one::namespace_::delete_::v1::Message& request,
-       const ::tern::CallOptions& options = {});
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
 
  private:
   StubInterface& stub_;

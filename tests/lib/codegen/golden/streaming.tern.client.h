@@ -57,7 +57,7 @@ class CoStub {
   ::tern::CoCall<StubInterface, ::streaming::v1::Message,
                  ::streaming::v1::Message>
   Unary(const ::streaming::v1::Message& request,
-        const ::tern::CallOptions& options = {});
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
 
  private:
   StubInterface& stub_;

@@ -1,0 +1,319 @@
+#include "tern/lib/call/stream_pipe.h"
+
+#include <atomic>
+#include <cstring>
+#include <deque>
+#include <string>
+#include <thread>
+
+#include "gtest/gtest.h"
+#include "tern/lib/call/message_stream.h"
+#include "tests/testing/required.pb.h"
+
+namespace tern {
+namespace {
+
+class CountingHost final : public StreamPipe::Host {
+ public:
+  void OnPipeWork() override { ++works; }
+  void OnPipeFailed() override { ++failures; }
+  bool MayBlock() const override { return may_block; }
+  std::atomic<int> works{0};
+  std::atomic<int> failures{0};
+  bool may_block = true;
+};
+
+Poll Write(StreamPipe& pipe, std::string_view bytes) {
+  return pipe.Write(bytes.size(), [&](char* room) {
+    if (!bytes.empty()) std::memcpy(room, bytes.data(), bytes.size());
+  });
+}
+
+// What a read gives: the message, or "(not yet)", "(over)".
+std::string Read(StreamPipe& pipe) {
+  std::string message;
+  switch (pipe.Read([&](std::string_view bytes) { message = bytes; })) {
+    case Poll::kReady:
+      return message;
+    case Poll::kNotYet:
+      return "(not yet)";
+    case Poll::kOver:
+      return "(over)";
+  }
+  return "?";
+}
+
+std::deque<std::string> Take(StreamPipe& pipe) {
+  const StreamPipe::Work work = pipe.TakeWork();
+  std::deque<std::string> messages;
+  while (!work.messages->empty()) {
+    messages.emplace_back(work.messages->Next().bytes);
+  }
+  work.messages->Clear();
+  return messages;
+}
+
+class StreamPipeTest : public ::testing::Test {
+ protected:
+  // Delivers a short message.
+  bool Deliver(std::string_view bytes) { return pipe_.Deliver(bytes, nullptr); }
+
+  CountingHost host_;
+  StreamPipe pipe_{&host_, /*max_unsent_bytes=*/1000, /*credit_bytes=*/100};
+};
+
+TEST_F(StreamPipeTest, GivesMessagesInOrderAndThenNothingYet) {
+  EXPECT_EQ(Read(pipe_), "(not yet)");
+  EXPECT_FALSE(Deliver("one"));
+  EXPECT_FALSE(Deliver(""));
+  EXPECT_EQ(Read(pipe_), "one");
+  EXPECT_FALSE(Deliver("three"));
+  EXPECT_EQ(Read(pipe_), "");
+  EXPECT_EQ(Read(pipe_), "three");
+  EXPECT_EQ(Read(pipe_), "(not yet)");
+}
+
+TEST_F(StreamPipeTest, KeepsLongMessagesWhereTheyAre) {
+  const std::string text(MessageBatch::kMinLongBytes, 'x');
+  wire::ByteBuffer buffer;
+  buffer.Reserve(text.size());
+  buffer.Append(text);
+  const char* const place = buffer.view().data();
+  EXPECT_FALSE(pipe_.Deliver(buffer.view(), &buffer));
+  EXPECT_FALSE(pipe_.Deliver(text, nullptr));  // A copy.
+  const char* read = nullptr;
+  EXPECT_EQ(pipe_.Read([&](std::string_view bytes) {
+    EXPECT_EQ(bytes, text);
+    read = bytes.data();
+  }),
+            Poll::kReady);
+  EXPECT_EQ(read, place);
+  EXPECT_EQ(Read(pipe_), text);
+}
+
+TEST_F(StreamPipeTest, EndsBehindWhatHasCome) {
+  EXPECT_FALSE(Deliver("one"));
+  EXPECT_FALSE(pipe_.EndReads());
+  EXPECT_EQ(Read(pipe_), "one");
+  EXPECT_EQ(Read(pipe_), "(over)");
+  EXPECT_FALSE(Deliver("late"));
+  EXPECT_EQ(Read(pipe_), "(over)");
+}
+
+TEST_F(StreamPipeTest, ClosedAtOnceGivesNothingMore) {
+  EXPECT_FALSE(Deliver("one"));
+  EXPECT_FALSE(Deliver("two"));
+  EXPECT_EQ(Read(pipe_), "one");  // It has both in its hands now.
+  EXPECT_FALSE(pipe_.Close(/*at_once=*/true));
+  EXPECT_EQ(Read(pipe_), "(over)");
+  EXPECT_EQ(Write(pipe_, "x"), Poll::kOver);
+}
+
+TEST_F(StreamPipeTest, ClosedOtherwiseGivesWhatHasCome) {
+  EXPECT_FALSE(Deliver("one"));
+  EXPECT_FALSE(pipe_.Close(/*at_once=*/false));
+  EXPECT_EQ(Read(pipe_), "one");
+  EXPECT_EQ(Read(pipe_), "(over)");
+  EXPECT_EQ(Write(pipe_, "x"), Poll::kOver);
+}
+
+TEST_F(StreamPipeTest, ReportsWhatWasReadByTheHundredBytes) {
+  const std::string message(99, 'x');
+  EXPECT_FALSE(Deliver(message));
+  EXPECT_EQ(Read(pipe_), message);
+  EXPECT_EQ(host_.works, 0);
+  EXPECT_FALSE(Deliver("y"));
+  EXPECT_EQ(Read(pipe_), "y");
+  EXPECT_EQ(host_.works, 1);
+  EXPECT_EQ(pipe_.TakeWork().consumed_bytes, 100u);
+  EXPECT_EQ(pipe_.TakeWork().consumed_bytes, 0u);
+}
+
+TEST_F(StreamPipeTest, DiscardsAsIfItHadBeenRead) {
+  EXPECT_FALSE(Deliver("in its hands"));
+  EXPECT_FALSE(Deliver("too"));
+  EXPECT_EQ(Read(pipe_), "in its hands");
+  EXPECT_FALSE(Deliver("waiting"));
+  pipe_.DiscardReads();
+  EXPECT_EQ(host_.works, 1);
+  EXPECT_EQ(pipe_.TakeWork().consumed_bytes, 12u + 3 + 7);
+  EXPECT_FALSE(Deliver(std::string(99, 'x')));
+  EXPECT_EQ(host_.works, 1);
+  EXPECT_FALSE(Deliver("y"));
+  EXPECT_EQ(host_.works, 2);
+  EXPECT_EQ(pipe_.TakeWork().consumed_bytes, 100u);
+  EXPECT_EQ(Read(pipe_), "(not yet)");
+}
+
+TEST_F(StreamPipeTest, TellsItsHostOnceUntilItHasLooked) {
+  EXPECT_EQ(Write(pipe_, "one"), Poll::kReady);
+  EXPECT_EQ(Write(pipe_, "two"), Poll::kReady);
+  EXPECT_EQ(host_.works, 1);
+  EXPECT_EQ(Take(pipe_), (std::deque<std::string>{"one", "two"}));
+  EXPECT_FALSE(pipe_.SetQueuedBytes(0));
+  EXPECT_EQ(Write(pipe_, "three"), Poll::kReady);
+  EXPECT_EQ(host_.works, 2);
+  pipe_.EndWrites();
+  EXPECT_EQ(host_.works, 2);
+  const StreamPipe::Work work = pipe_.TakeWork();
+  EXPECT_TRUE(work.end_writes);
+  EXPECT_EQ(work.messages->Next().bytes, "three");
+  EXPECT_EQ(Write(pipe_, "late"), Poll::kOver);
+  EXPECT_FALSE(pipe_.TakeWork().end_writes);
+}
+
+// 8 bytes are counted with each message.
+TEST_F(StreamPipeTest, TakesMessagesWhileThereIsRoomForAByte) {
+  EXPECT_EQ(Write(pipe_, std::string(991, 'x')), Poll::kReady);  // 999.
+  EXPECT_EQ(Write(pipe_, "one more"), Poll::kReady);
+  EXPECT_EQ(Write(pipe_, "y"), Poll::kNotYet);
+  EXPECT_EQ(Take(pipe_).size(), 2u);
+  EXPECT_EQ(Write(pipe_, "y"), Poll::kNotYet);  // Perhaps still in the session.
+  EXPECT_FALSE(pipe_.SetQueuedBytes(1000));
+  EXPECT_EQ(Write(pipe_, "y"), Poll::kNotYet);
+  EXPECT_FALSE(pipe_.SetQueuedBytes(999));
+  EXPECT_EQ(Write(pipe_, "y"), Poll::kReady);
+}
+
+TEST_F(StreamPipeTest, EmptyMessagesTakeRoom) {
+  int written = 0;
+  while (Write(pipe_, "") == Poll::kReady) ++written;
+  EXPECT_EQ(written, 1000 / 8);
+}
+
+TEST_F(StreamPipeTest, WakesAReaderOnce) {
+  int wakes = 0;
+  ASSERT_TRUE(pipe_.WakeForRead([&wakes] { ++wakes; }));
+  EXPECT_TRUE(Deliver("one"));
+  EXPECT_FALSE(Deliver("two"));  // Told already.
+  EXPECT_EQ(wakes, 0);
+  pipe_.RunWakes();
+  EXPECT_EQ(wakes, 1);
+  EXPECT_FALSE(Deliver("three"));
+  pipe_.RunWakes();
+  EXPECT_EQ(wakes, 1);
+  EXPECT_FALSE(pipe_.WakeForRead([] {}));  // There are messages.
+  EXPECT_EQ(Read(pipe_), "one");
+  EXPECT_FALSE(pipe_.WakeForRead([] {}));  // In its hands.
+  EXPECT_EQ(Read(pipe_), "two");
+  EXPECT_EQ(Read(pipe_), "three");
+  ASSERT_TRUE(pipe_.WakeForRead([&wakes] { ++wakes; }));
+  EXPECT_TRUE(pipe_.EndReads());
+  pipe_.RunWakes();
+  EXPECT_EQ(wakes, 2);
+  EXPECT_FALSE(pipe_.WakeForRead([] {}));
+}
+
+TEST_F(StreamPipeTest, WakesAWriterWhenHalfIsFree) {
+  EXPECT_FALSE(pipe_.WakeForWrite([] {}));
+  ASSERT_EQ(Write(pipe_, std::string(992, 'x')), Poll::kReady);
+  int wakes = 0;
+  ASSERT_TRUE(pipe_.WakeForWrite([&wakes] { ++wakes; }));
+  EXPECT_EQ(Take(pipe_).size(), 1u);
+  EXPECT_FALSE(pipe_.SetQueuedBytes(501));
+  EXPECT_TRUE(pipe_.SetQueuedBytes(500));
+  pipe_.RunWakes();
+  EXPECT_EQ(wakes, 1);
+}
+
+TEST_F(StreamPipeTest, ClosingWakesBoth) {
+  ASSERT_EQ(Write(pipe_, std::string(992, 'x')), Poll::kReady);
+  int wakes = 0;
+  ASSERT_TRUE(pipe_.WakeForWrite([&wakes] { ++wakes; }));
+  ASSERT_TRUE(pipe_.WakeForRead([&wakes] { ++wakes; }));
+  EXPECT_TRUE(pipe_.Close(/*at_once=*/true));
+  pipe_.RunWakes();
+  EXPECT_EQ(wakes, 2);
+}
+
+// One thread on the user's side, one on the connection's, all the time.
+TEST_F(StreamPipeTest, LosesNothingBetweenThreads) {
+  constexpr int kMessages = 20'000;
+  std::thread connection([this] {
+    // Gives back what it takes.
+    int taken = 0;
+    while (taken < kMessages) {
+      for (const std::string& message : Take(pipe_)) {
+        ++taken;
+        EXPECT_FALSE(Deliver(message));
+      }
+      EXPECT_FALSE(pipe_.SetQueuedBytes(0));
+    }
+    EXPECT_FALSE(pipe_.EndReads());
+  });
+  std::thread writer([this] {
+    for (int i = 0; i < kMessages; ++i) {
+      while (Write(pipe_, std::to_string(i)) == Poll::kNotYet) {
+        pipe_.WaitForWrite();
+      }
+    }
+  });
+  for (int i = 0; i < kMessages; ++i) {
+    pipe_.WaitForRead();
+    ASSERT_EQ(Read(pipe_), std::to_string(i));
+  }
+  pipe_.WaitForRead();
+  EXPECT_EQ(Read(pipe_), "(over)");
+  writer.join();
+  connection.join();
+}
+
+// --- MessageStream -----------------------------------------------------------
+
+using testing::RequiredMessage;
+
+class MessageStreamTest : public StreamPipeTest {
+ protected:
+  MessageStream server_{&pipe_, MessageStream::End::kServer};
+  MessageStream client_{&pipe_, MessageStream::End::kClient};
+  RequiredMessage message_;
+};
+
+TEST_F(MessageStreamTest, FailsAtWhatIsNoMessage) {
+  EXPECT_FALSE(Deliver("\x0a\x01x"));
+  EXPECT_FALSE(Deliver("\x0a"));
+  EXPECT_FALSE(Deliver("\x0a\x01y"));
+  ASSERT_EQ(server_.TryRead(&message_), Poll::kReady);
+  EXPECT_EQ(message_.text(), "x");
+  EXPECT_EQ(server_.TryRead(&message_), Poll::kOver);
+  EXPECT_EQ(server_.TryRead(&message_), Poll::kOver);
+  EXPECT_FALSE(server_.WakeForRead([] {}));
+  EXPECT_EQ(host_.failures, 1);
+  const absl::Status failure = server_.TakeFailure();
+  EXPECT_EQ(failure.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(failure.message(),
+            "message 2 is not a well-formed tern.testing.RequiredMessage");
+}
+
+TEST_F(MessageStreamTest, BlamesTheOtherEnd) {
+  EXPECT_FALSE(Deliver(""));  // Lacks a required field.
+  EXPECT_EQ(client_.TryRead(&message_), Poll::kOver);
+  EXPECT_EQ(client_.TakeFailure().code(), absl::StatusCode::kInternal);
+}
+
+TEST_F(MessageStreamTest, DoesNotSendWhatLacksRequiredFields) {
+  EXPECT_EQ(client_.TryWrite(message_), Poll::kOver);
+  EXPECT_EQ(client_.TakeFailure().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(server_.TryWrite(message_), Poll::kOver);
+  EXPECT_EQ(server_.TakeFailure().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(host_.works, 0);
+}
+
+TEST_F(MessageStreamTest, TheFirstFailureCounts) {
+  server_.Fail(absl::DataLossError("first"));
+  server_.Fail(absl::AbortedError("second"));
+  EXPECT_EQ(server_.TakeFailure(), absl::DataLossError("first"));
+  EXPECT_TRUE(server_.failed());
+}
+
+TEST_F(MessageStreamTest, FailsInsteadOfBlockingWhereItMayNot) {
+  host_.may_block = false;
+  EXPECT_FALSE(Deliver("\x0a\x01x"));
+  EXPECT_TRUE(server_.Read(&message_));  // It did not have to wait.
+  EXPECT_FALSE(server_.Read(&message_));
+  EXPECT_EQ(server_.TakeFailure().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace tern
