@@ -23,7 +23,9 @@ struct CallInfo {
   std::optional<absl::Duration> handler_time;
 };
 
-// Options of one call. An aggregate: {.timeout = absl::Milliseconds(50)}.
+// Options of one call. An aggregate: {.timeout = absl::Milliseconds(50)}. A
+// member that owns something holds it in an AwaitSafe: with gcc 12 it would
+// else be freed twice where the braces stand in a co_await.
 struct CallOptions {
   // Time that the call may take; the earliest of `timeout`, `deadline` and the
   // deadline of the call that is being handled (unless `detached`) holds.

@@ -11,6 +11,7 @@
 #include "tern/lib/call/ambient_call.h"
 #include "tern/lib/call/call_error.h"
 #include "tern/lib/call/deadline.h"
+#include "tern/lib/call/sleep.h"
 #include "tern/lib/net/event_loop.h"
 
 namespace tern::client_internal {
@@ -43,6 +44,10 @@ absl::Status CheckCall(const ChannelCore& core,
   if (blocking && net::EventLoop::OnAnyLoopThread()) {
     return absl::FailedPreconditionError(
         "a blocking call on an I/O thread would stall its connections");
+  }
+  if (blocking && OnTimerThread()) {
+    return absl::FailedPreconditionError(
+        "a blocking call on the timer thread would stall the sleeps of others");
   }
   if (request != nullptr && !request->IsInitialized()) {
     return absl::InvalidArgumentError(

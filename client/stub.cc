@@ -4,8 +4,18 @@
 
 #include "tern/client/channel_core.h"
 #include "tern/client/client_call.h"
+#include "tern/client/co_call.h"
 #include "tern/client/make_call.h"
 #include "tern/lib/net/event_loop.h"
+
+namespace tern {
+
+const CallOptions& DefaultCallOptions() {
+  static const CallOptions& options = *new CallOptions;
+  return options;
+}
+
+}  // namespace tern
 
 namespace tern::client_internal {
 absl::Status CallUnary(Channel& channel, const MethodInfo& method,

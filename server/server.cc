@@ -252,6 +252,8 @@ uint16_t ServerCore::port() const {
 void ServerCore::StopLoops() {
   if (loops_ == nullptr) return;
   loops_->Stop();
+  // Those that an errand of theirs has started since Stop() looked.
+  environment_.pending_handlers.WaitForNone();
   for (const auto& connection : CopyConnections()) connection->Abandon();
 }
 
@@ -362,6 +364,7 @@ void ServerCore::Stop() {
   AbortCalls(absl::StatusCode::kUnavailable, "the server was stopped");
   environment_.pool->Stop();
   environment_.stream_threads->Stop();
+  environment_.pending_handlers.WaitForNone();
   WaitForNoConnections(MonotonicTime::Now() + kFlushTime, nullptr);
   StopLoops();
   MutexLock lock(mutex_);

@@ -62,7 +62,8 @@ class Server {
   absl::Status Drain(absl::Duration grace);
 
   // Cancels calls and closes connections. No handler runs and no callback is
-  // called after it has returned; it waits for handlers that are running.
+  // called after it has returned; it waits for handlers that are running, and
+  // for those that have not answered yet.
   // Idempotent. Not from a handler.
   void Stop();
 

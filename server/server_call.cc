@@ -187,13 +187,14 @@ void ServerCall::RunDeferred() {
 }
 
 void ServerCall::Run() {
+  std::shared_ptr<ServerCall> share = std::move(runners_share_);
   const MonotonicTime started_at = MonotonicTime::Now();
   if (Execute(started_at)) {
     const int64_t run_ns = NanosecondsBetween(started_at, MonotonicTime::Now());
-    handler_us_ = run_ns / 1000;
     entry_->run_times.OnWorkerRun(run_ns);
+    if (over_) handler_us_ = run_ns / 1000;
   }
-  connection_->Complete(std::move(runners_share_));
+  if (over_) connection_->Complete(std::move(share));
 }
 
 bool ServerCall::StaysHere(bool last, bool may_stall) {
@@ -221,8 +222,8 @@ MonotonicTime ServerCall::RunErrand(MonotonicTime now) {
   if (!Execute(now)) return now;
   const MonotonicTime ended_at = MonotonicTime::Now();
   const int64_t run_ns = NanosecondsBetween(now, ended_at);
-  handler_us_ = run_ns / 1000;
   entry_->run_times.OnRunHere(run_ns, ended_at);
+  if (over_) handler_us_ = run_ns / 1000;
   return ended_at;
 }
 
@@ -249,26 +250,38 @@ bool ServerCall::Execute(MonotonicTime started_at) {
       return false;
     }
   }
-  RunHandler();
+  RunHandler(started_at);
   return true;
 }
 
-void ServerCall::RunHandler() {
+void ServerCall::RunHandler(MonotonicTime started_at) {
   const AmbientCallScope scope(&ambient_);
-  google::protobuf::MessageLite* const reply = messages_.reply.get();
   const bool before = std::exchange(runs_handler, true);
-  try {
-    status_ = Invoke(reply);
-  } catch (...) {
-    // What it says may hold secrets: it stays here.
-    TERN_LOG(kError) << "the handler of " << method()
-                     << " threw an exception; its call ends UNKNOWN";
-    status_ = absl::UnknownError("the handler threw an exception");
+  if (entry_->handler->start != nullptr) {
+    StartHandler(started_at);
+  } else {
+    try {
+      SetHandled(Invoke(messages_.reply.get()));
+    } catch (...) {
+      SetHandled(OnThrown());
+    }
+    over_ = true;
   }
   runs_handler = before;
+}
+
+absl::Status ServerCall::OnThrown() const {
+  // What it says may hold secrets: it stays here.
+  TERN_LOG(kError) << "the handler of " << method()
+                   << " threw an exception; its call ends UNKNOWN";
+  return absl::UnknownError("the handler threw an exception");
+}
+
+void ServerCall::SetHandled(absl::Status status) {
+  status_ = std::move(status);
   certainty_ = Certainty::kFinished;
-  over_ = true;
   if (streams_replies()) return;
+  const google::protobuf::MessageLite* const reply = messages_.reply.get();
   reply_bytes_ = reply->ByteSizeLong();  // Of one that is not sent, too.
   if (status_.ok() && !reply->IsInitialized()) {
     status_ = absl::InternalError(
@@ -297,7 +310,10 @@ absl::Status ServerCall::Invoke(google::protobuf::MessageLite* reply) {
   return status;
 }
 
-bool ServerCall::OnHandlerThread() { return runs_handler; }
+bool ServerCall::OnHandlerThread() {
+  // Where a task goes on, only its call is known.
+  return runs_handler || CurrentAmbientCall() != nullptr;
+}
 
 void ServerCall::OnDropped(ThreadPool::Drop why) {
   SetDropped(why);

@@ -18,11 +18,13 @@
 #include "tern/lib/call/message_stream.h"
 #include "tern/lib/call/metadata.h"
 #include "tern/lib/call/stream_pipe.h"
+#include "tern/lib/call/task_promise.h"
 #include "tern/lib/net/connection.h"
 #include "tern/lib/net/event_loop.h"
 #include "tern/lib/wire/byte_buffer.h"
 #include "tern/lib/wire/session.h"
 #include "tern/server/method_registry.h"
+#include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/server_environment.h"
 
@@ -37,7 +39,7 @@ class ServerConnection;
 //   ready       about to be queued, once the driver's role is let go, or to be
 //               run by this thread as an errand of its loop;
 //   queued      in the pool's queue;
-//   running     the handler runs;
+//   running     the handler runs, or waits for something without a thread;
 //   completed   back with the connection, to be answered.
 //
 // Held by shared_ptr: by its stream until it is answered, and by whoever has
@@ -46,6 +48,7 @@ class ServerCall final : public ServerContext,
                          public ThreadPool::Task,
                          public net::EventLoop::Errand,
                          public net::Connection::Deferred,
+                         public server_internal::AnsweredCall,
                          private CancellationSource,
                          public std::enable_shared_from_this<ServerCall> {
  public:
@@ -116,6 +119,10 @@ class ServerCall final : public ServerContext,
   MonotonicTime RunErrand(MonotonicTime now) override;
   void OnErrandOver(bool on_loop) override;
 
+  // --- AnsweredCall: running -> completed ------------------------------------
+  void OnHandlerEnd(std::shared_ptr<AnsweredCall> self, End end,
+                    absl::Status status) override;
+
   // --- ServerContext ---------------------------------------------------------
   std::string_view method() const override {
     return entry_->handler->info.full_name;
@@ -130,7 +137,7 @@ class ServerCall final : public ServerContext,
   const wire::TraceContext& trace() const override { return ambient_.trace; }
   const AmbientCall& ambient() const override { return ambient_; }
 
-  // True on a thread that runs a handler now.
+  // True on a thread that runs a handler now, or a part of one.
   static bool OnHandlerThread();
 
  private:
@@ -143,7 +150,12 @@ class ServerCall final : public ServerContext,
   // Each sets how the call ends. Execute is false when there was nothing to
   // run.
   bool Execute(MonotonicTime started_at);
-  void RunHandler();
+  void RunHandler(MonotonicTime started_at);
+  void SetHandled(absl::Status status);
+  absl::Status OnThrown() const;  // The outcome.
+  // Of a handler that may end later than its invocation: server_call_start.cc.
+  void StartHandler(MonotonicTime started_at);
+  void SetAnswered(bool threw);
   void SetDropped(ThreadPool::Drop why);
   void SetOutcome(absl::Status status, Certainty certainty);
 
@@ -159,7 +171,14 @@ class ServerCall final : public ServerContext,
   // On its own: calls that the handler has made may keep it longer than this.
   std::shared_ptr<Cancellation> cancellation_ ABSL_GUARDED_BY(mutex_);
 
-  // Who runs it has these while he does, else the connection.
+  // Of a handler that ends by its responder: written by whoever ends it, before
+  // he meets the thread that has started it. The second one sets the outcome.
+  End end_ = End::kAnswered;
+  task_internal::Rendezvous started_and_ended_;
+  MonotonicTime started_at_;
+
+  // Who runs it has these while he does, else the connection. (over_ belongs to
+  // the thread that runs or starts the handler, also when another ends it.)
   RunTimes::Place place_ = RunTimes::Place::kWorker;
   bool over_ = false;  // It has an outcome.
   CallMessages messages_;

@@ -283,6 +283,13 @@ void ServerConnection::Complete(std::shared_ptr<ServerCall> call) {
   Drive();
 }
 
+void ServerConnection::CompleteInSuccession(std::shared_ptr<ServerCall> call,
+                                            MonotonicTime now) {
+  const std::shared_ptr<Connection> self = shared_from_this();
+  completed_.Push(std::move(call));
+  DriveOrLeaveToLoop(now);
+}
+
 void ServerConnection::TakeSubmissions() {
   role_.AssertHeld();
   pipes_.TakeAll([this](std::shared_ptr<ServerCall::Streaming> streaming) {

@@ -30,6 +30,10 @@ class ServerConnection final : public net::Connection {
 
   // Any thread: `call` has its status; it is answered soon.
   void Complete(std::shared_ptr<ServerCall> call);
+  // The same, where one may come behind the other: as the sleeps of many calls
+  // end. While many are open, their answers leave together.
+  void CompleteInSuccession(std::shared_ptr<ServerCall> call,
+                            MonotonicTime now);
 
   // Any thread: the call's pipe has work; it is done soon.
   void TakePipeWork(std::shared_ptr<ServerCall::Streaming> streaming);

@@ -14,7 +14,8 @@
 namespace tern {
 
 // What a handler can know of its call beside the request, and what it can add
-// to the answer. Made by the server; valid until the handler returns.
+// to the answer. Made by the server; valid until the handler has ended: has
+// returned, or answered by its responder.
 //
 // cancelled(), deadline() and cancellation() may be used from any thread
 // meanwhile; the rest belongs to the handler.

@@ -11,6 +11,7 @@
 #include "tern/lib/net/connection.h"
 #include "tern/server/memory_budget.h"
 #include "tern/server/method_registry.h"
+#include "tern/server/pending_handlers.h"
 #include "tern/server/server_options.h"
 
 namespace tern {
@@ -31,6 +32,7 @@ struct ServerEnvironment {
   std::unique_ptr<ThreadPool> pool;
   // For handlers of streaming methods: they may wait for messages for hours.
   std::unique_ptr<ElasticThreads> stream_threads;
+  PendingHandlers pending_handlers;
   std::unique_ptr<MemoryBudget> memory;
   LogRateLimiter connection_errors;
 };

@@ -9,6 +9,7 @@
 #include "google/protobuf/message_lite.h"
 #include "tern/lib/call/message_stream.h"
 #include "tern/lib/call/method_info.h"
+#include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/server_stream.h"
 
@@ -32,6 +33,11 @@ struct MethodHandler {
                          const google::protobuf::MessageLite& request,
                          google::protobuf::MessageLite* reply,
                          MessageStream* messages) = nullptr;
+  // In place of `invoke`, of a handler that may end later than this returns.
+  void (*start)(Service& service, ServerContext& context,
+                const google::protobuf::MessageLite& request,
+                google::protobuf::MessageLite* reply,
+                Responder responder) = nullptr;
 };
 
 // The base of generated service classes. Its methods may be called from many

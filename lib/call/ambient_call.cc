@@ -1,5 +1,7 @@
 #include "tern/lib/call/ambient_call.h"
 
+#include <utility>
+
 namespace tern {
 namespace {
 
@@ -8,6 +10,10 @@ thread_local const AmbientCall* current_call = nullptr;
 }  // namespace
 
 const AmbientCall* CurrentAmbientCall() { return current_call; }
+
+const AmbientCall* ExchangeAmbientCall(const AmbientCall* call) {
+  return std::exchange(current_call, call);
+}
 
 AmbientCallScope::AmbientCallScope(const AmbientCall* call)
     : previous_(current_call) {

@@ -30,6 +30,10 @@ struct AmbientCall {
 
 // The innermost call of this thread, or nullptr outside handlers.
 const AmbientCall* CurrentAmbientCall();
+// Makes `call` the current one and returns the one before. For what opens and
+// closes no scope: a coroutine, which ends its stay on one thread and goes on
+// elsewhere (lib/call/task.h).
+const AmbientCall* ExchangeAmbientCall(const AmbientCall* call);
 
 // Makes `call` the current one for a scope, on this thread. A handler that goes
 // on in a thread of its own opens one there to keep inheriting

@@ -5,9 +5,13 @@
 
 namespace tern {
 
-struct Cancellation::Registration::Node {
+struct Cancellation::Registration::Node
+    : std::enable_shared_from_this<Cancellation::Registration::Node> {
   absl::AnyInvocable<void()> callback;
   // Guarded by the owner's mutex_.
+  Node* previous = nullptr;
+  Node* next = nullptr;
+  bool listed = false;
   bool running = false;
   std::thread::id runner;
 };
@@ -37,11 +41,17 @@ void Cancellation::Registration::Reset() {
 
 void Cancellation::Unregister(Registration::Node& node) {
   MutexLock lock(mutex_);
-  nodes_.remove_if([&](const auto& other) { return other.get() == &node; });
+  if (node.listed) return Unlink(node);
   // A callback may drop its own registration.
   while (node.running && node.runner != std::this_thread::get_id()) {
     ran_.Wait(mutex_);
   }
+}
+
+void Cancellation::Unlink(Registration::Node& node) {
+  (node.previous == nullptr ? first_ : node.previous->next) = node.next;
+  (node.next == nullptr ? last_ : node.next->previous) = node.previous;
+  node.listed = false;
 }
 
 void Cancellation::Cancel() {
@@ -50,9 +60,9 @@ void Cancellation::Cancel() {
     std::shared_ptr<Registration::Node> node;
     {
       MutexLock lock(mutex_);
-      if (nodes_.empty()) return;
-      node = std::move(nodes_.front());
-      nodes_.pop_front();
+      if (first_ == nullptr) return;
+      node = first_->shared_from_this();
+      Unlink(*node);
       node->running = true;
       node->runner = std::this_thread::get_id();
     }
@@ -72,7 +82,10 @@ Cancellation::Registration Cancellation::OnCancel(
     // Cancel() sets the flag before it takes the lock: either it is seen here,
     // or Cancel() sees the node.
     if (!cancelled()) {
-      nodes_.push_back(node);
+      node->previous = last_;
+      (last_ == nullptr ? first_ : last_->next) = node.get();
+      last_ = node.get();
+      node->listed = true;
       return Registration(this, std::move(node));
     }
   }

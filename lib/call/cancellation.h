@@ -2,7 +2,6 @@
 #define TERN_LIB_CALL_CANCELLATION_H_
 
 #include <atomic>
-#include <list>
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
@@ -45,16 +44,21 @@ class Cancellation {
   };
 
   // Calls `callback` once when Cancel() is called; at once when it was already.
-  // The Cancellation outlives the registration.
+  // The Cancellation outlives the registration. O(1), as its end is.
   [[nodiscard]] Registration OnCancel(absl::AnyInvocable<void()> callback);
 
  private:
   void Unregister(Registration::Node& node);
+  void Unlink(Registration::Node& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::atomic<bool> cancelled_{false};
   Mutex mutex_;
   CondVar ran_;  // A callback has returned.
-  std::list<std::shared_ptr<Registration::Node>> nodes_ ABSL_GUARDED_BY(mutex_);
+  // A list through the nodes, in order of registration: a call may have many
+  // (one for each sleep and each child call), and they come and go. Whoever has
+  // the registration has the node.
+  Registration::Node* first_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  Registration::Node* last_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 
 }  // namespace tern

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "tern/lib/base/await_safe.h"
+
 namespace tern {
 
 // Key-value pairs that travel beside a call's messages, in order; a key may
@@ -25,25 +27,26 @@ class Metadata {
   using Entry = std::pair<std::string, std::string>;
 
   Metadata() = default;
-  Metadata(std::initializer_list<Entry> entries) : entries_(entries) {}
+  Metadata(std::initializer_list<Entry> entries)
+      : entries_(std::vector<Entry>(entries)) {}
 
   void Add(std::string_view key, std::string_view value) {
-    entries_.emplace_back(std::string(key), std::string(value));
+    entries_->emplace_back(std::string(key), std::string(value));
   }
   // The first value of `key`; a view into this object.
   std::optional<std::string_view> Get(std::string_view key) const {
-    for (const Entry& entry : entries_) {
+    for (const Entry& entry : *entries_) {
       if (entry.first == key) return entry.second;
     }
     return std::nullopt;
   }
 
-  const std::vector<Entry>& entries() const { return entries_; }
-  bool empty() const { return entries_.empty(); }
-  void clear() { entries_.clear(); }
+  const std::vector<Entry>& entries() const { return *entries_; }
+  bool empty() const { return entries_->empty(); }
+  void clear() { entries_->clear(); }
 
  private:
-  std::vector<Entry> entries_;
+  AwaitSafe<std::vector<Entry>> entries_;
 };
 
 }  // namespace tern

@@ -3,6 +3,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tern/lib/codegen/co_generator.h"
 #include "tern/lib/codegen/layout.h"
 #include "tern/lib/codegen/source_text.h"
 
@@ -86,7 +87,7 @@ std::string Interface(const Service& service) {
     text += "\n" + CommentText(2, method.comment);
     text += Declarations(method, "virtual ", ") = 0;");
   }
-  return text + "};\n";
+  return text + CoMember(service) + "};\n";
 }
 
 std::string Stub(const Service& service) {
@@ -185,15 +186,17 @@ std::string ClientHeader(const File& file) {
   };
   for (const Service& service : file.services) {
     for (const Method& method : service.methods) {
-      if (!method.is_streaming()) continue;
-      includes.others.insert("tern/client/client_stream.h");
+      includes.others.insert(method.is_streaming()
+                                 ? "tern/client/client_stream.h"
+                                 : "tern/client/co_call.h");
     }
   }
   includes.others.insert(file.pb_headers.begin(), file.pb_headers.end());
   std::string body;
   for (const Service& service : file.services) {
-    body +=
-        InNamespace(service, "\n" + Interface(service) + "\n" + Stub(service));
+    body += InNamespace(service, "\n" + CoStubDeclaration(service) +
+                                     Interface(service) + CoStubClass(service) +
+                                     "\n" + Stub(service));
   }
   return HeaderText(file, "client", includes, body);
 }
@@ -207,6 +210,7 @@ std::string ClientSource(const File& file) {
     if (methods.empty()) continue;
     std::string definitions = Constants(methods);
     for (const Method& method : methods) definitions += Definitions(method);
+    definitions += CoStubDefinitions(service);
     body += InNamespace(service, definitions);
   }
   return SourceText(file, "client", includes, body);

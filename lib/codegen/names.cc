@@ -112,10 +112,22 @@ static_assert(std::ranges::is_sorted(kKeywords));
 // What the generated classes of a service are called or declare themselves. A
 // method is named the same in all of them, so one list serves all.
 constexpr std::string_view kOwnNames[] = {
-    "Co",  // Kept for the stub's coroutine calls.
-    "MockStub",     "Service",         "Stub",     "StubInterface",
-    "TernMethods",  "TernServiceName", "channel_", "kMethods",
+    "CallbackService",
+    "Co",
+    "CoService",
+    "CoStub",
+    "MockStub",
+    "Service",
+    "Stub",
+    "StubInterface",
+    "TernMethods",
+    "TernServiceName",
+    "channel_",
+    "kCallbackMethods",
+    "kCoMethods",
+    "kMethods",
     "kServiceName",
+    "stub_",
 };
 static_assert(std::ranges::is_sorted(kOwnNames));
 

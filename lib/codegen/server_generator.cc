@@ -1,5 +1,7 @@
 #include "tern/lib/codegen/server_generator.h"
 
+#include <algorithm>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -12,10 +14,66 @@ namespace {
 constexpr std::string_view kServiceComment =
     "// Override the methods: what is not overridden answers UNIMPLEMENTED.\n"
     "// They may be called from many threads at once, and may block.\n";
+constexpr std::string_view kCoServiceComment =
+    "// Service, with coroutines: while it awaits something, a method holds "
+    "no\n"
+    "// thread. See tern/server/co_service.h.\n";
+constexpr std::string_view kCallbackServiceComment =
+    "// Service, with methods that may return before they have an answer: the\n"
+    "// responder takes it, on any thread. See tern/server/responder.h.\n";
+
+// One of the base classes that a service can be made of. They differ in their
+// unary methods.
+struct Flavour {
+  std::string name;    // "Service"
+  std::string table;   // "kMethods"
+  std::string unary;   // What makes a table's entry: "UnaryMethod".
+  std::string result;  // "::absl::Status"
+  bool has_responder = false;
+  std::string answer;  // "return ", before a status.
+  std::string tail;    // ";", behind it.
+};
+
+const Flavour& Blocking() {
+  static const Flavour& flavour = *new Flavour{.name = "Service",
+                                               .table = "kMethods",
+                                               .unary = "UnaryMethod",
+                                               .result = "::absl::Status",
+                                               .answer = "return ",
+                                               .tail = ";"};
+  return flavour;
+}
+const Flavour& Coroutines() {
+  static const Flavour& flavour =
+      *new Flavour{.name = "CoService",
+                   .table = "kCoMethods",
+                   .unary = "CoMethod",
+                   .result = "::tern::Task<::absl::Status>",
+                   .answer = "co_return ",
+                   .tail = ";"};
+  return flavour;
+}
+const Flavour& Callbacks() {
+  static const Flavour& flavour = *new Flavour{.name = "CallbackService",
+                                               .table = "kCallbackMethods",
+                                               .unary = "CallbackMethod",
+                                               .result = "void",
+                                               .has_responder = true,
+                                               .answer = "responder.Answer(",
+                                               .tail = ");"};
+  return flavour;
+}
+
+bool HasUnary(const Service& service) {
+  return std::any_of(
+      service.methods.begin(), service.methods.end(),
+      [](const Method& method) { return !method.is_streaming(); });
+}
 
 // Of a method's handler. `quote` makes of "request" what stands there.
 template <typename Quote>
-std::vector<std::string> Parameters(const Method& method, const Quote& quote) {
+std::vector<std::string> Parameters(const Flavour& flavour,
+                                    const Method& method, const Quote& quote) {
   const std::string context = "::tern::ServerContext& " + quote("context");
   const std::string request =
       "const " + method.request + "& " + quote("request");
@@ -32,16 +90,47 @@ std::vector<std::string> Parameters(const Method& method, const Quote& quote) {
     return {context, request,
             "::tern::ServerWriter<" + method.reply + ">& " + quote("writer")};
   }
-  return {context, request, method.reply + "* " + quote("reply")};
+  std::vector<std::string> parameters = {context, request,
+                                         method.reply + "* " + quote("reply")};
+  if (flavour.has_responder)
+    parameters.push_back("::tern::Responder responder");
+  return parameters;
 }
 
-std::string Declaration(const Method& method) {
+// (Streaming methods are the same in all: they block.)
+std::string ResultType(const Flavour& flavour, const Method& method) {
+  return method.is_streaming() ? Blocking().result : flavour.result;
+}
+
+std::string Declaration(const Flavour& flavour, const Method& method) {
   // No [[deprecated]]: whoever serves a method is not the one who should stop
   // calling it.
   std::string note = method.is_deprecated ? "  // Deprecated.\n" : "";
   const auto plain = [](const char* name) { return std::string(name); };
-  return note + FunctionLayout(2, "virtual ::absl::Status", method.name,
-                               Parameters(method, plain), ");");
+  return note + FunctionLayout(2, "virtual " + ResultType(flavour, method),
+                               method.name, Parameters(flavour, method, plain),
+                               ");");
+}
+
+// From the class's name to its end. `documented`: the methods have the .proto's
+// comments.
+std::string ClassBody(const Flavour& flavour, const Service& service,
+                      bool documented) {
+  std::string text = "class " + flavour.name +
+                     " : public ::tern::Service {\n"
+                     " public:\n";
+  for (const Method& method : service.methods) {
+    if (documented) text += CommentText(2, method.comment);
+    text += Declaration(flavour, method);
+    if (documented) text += "\n";
+  }
+  if (!documented) text += "\n";
+  return text +
+         "  // For tern::Server.\n"
+         "  ::std::string_view TernServiceName() const final;\n"
+         "  ::std::span<const ::tern::MethodHandler> TernMethods() const "
+         "final;\n"
+         "};\n";
 }
 
 std::string ServiceClass(const Service& service) {
@@ -51,68 +140,71 @@ std::string ServiceClass(const Service& service) {
     text += kServiceComment;
   }
   if (service.is_deprecated) text += "// Deprecated.\n";
-  text +=
-      "class Service : public ::tern::Service {\n"
-      " public:\n";
-  for (const Method& method : service.methods) {
-    text += CommentText(2, method.comment);
-    text += Declaration(method);
-    text += "\n";
-  }
-  text +=
-      "  // For tern::Server.\n"
-      "  ::std::string_view TernServiceName() const final;\n"
-      "  ::std::span<const ::tern::MethodHandler> TernMethods() const final;\n"
-      "};\n";
-  return text;
+  return text + ClassBody(Blocking(), service, /*documented=*/true);
 }
 
-std::string HandlerEntry(const Method& method) {
-  const std::string kind = method.is_streaming() ? "Stream" : "Unary";
-  std::string text = Layout(4, "::tern::server_internal::" + kind + "Method<",
-                            {"&Service::" + method.name}, ">(");
+std::string OtherClasses(const Service& service) {
+  if (!HasUnary(service)) return "";
+  return "\n" + std::string(kCoServiceComment) +
+         ClassBody(Coroutines(), service, /*documented=*/false) + "\n" +
+         std::string(kCallbackServiceComment) +
+         ClassBody(Callbacks(), service, /*documented=*/false);
+}
+
+std::string HandlerEntry(const Flavour& flavour, const Method& method) {
+  const std::string kind =
+      method.is_streaming() ? "StreamMethod" : flavour.unary;
+  std::string text = Layout(4, "::tern::server_internal::" + kind + "<",
+                            {"&" + flavour.name + "::" + method.name}, ">(");
   std::string name = "\"" + method.full_name + "\"),\n";
   std::string same_line = text.substr(0, text.size() - 1) + name;
   return KeepsToColumns(same_line) ? same_line : text + "        " + name;
 }
 
-std::string HandlerTable(const std::vector<Method>& methods) {
-  std::string text =
-      "namespace {\n\n"
-      "constexpr ::tern::MethodHandler kMethods[] = {\n";
-  for (const Method& method : methods) text += HandlerEntry(method);
+std::string HandlerTable(const Flavour& flavour,
+                         const std::vector<Method>& methods) {
+  std::string text = "namespace {\n\nconstexpr ::tern::MethodHandler " +
+                     flavour.table + "[] = {\n";
+  for (const Method& method : methods) text += HandlerEntry(flavour, method);
   return text + "};\n\n}  // namespace\n\n";
 }
 
-std::string DefaultHandler(const Method& method) {
+std::string DefaultHandler(const Flavour& flavour, const Method& method) {
   const auto comment = [](const char* name) {
     return "/*" + std::string(name) + "*/";
   };
+  const Flavour& form = method.is_streaming() ? Blocking() : flavour;
   std::string text =
-      FunctionLayout(0, "::absl::Status", "Service::" + method.name,
-                     Parameters(method, comment), ") {");
-  text += Layout(2, "return ::absl::UnimplementedError(",
-                 {"\"" + method.full_name + " is not implemented\""}, ");");
+      FunctionLayout(0, form.result, flavour.name + "::" + method.name,
+                     Parameters(flavour, method, comment), ") {");
+  text += Layout(2, form.answer + "::absl::UnimplementedError(",
+                 {"\"" + method.full_name + " is not implemented\""},
+                 ")" + form.tail);
   return text + "}\n\n";
 }
 
-std::string ServiceNameFunction(const Service& service) {
-  std::string head = "::std::string_view Service::TernServiceName() const {";
+std::string ServiceNameFunction(const Flavour& flavour,
+                                const Service& service) {
+  std::string head =
+      "::std::string_view " + flavour.name + "::TernServiceName() const {";
   std::string body = "return \"" + service.full_name + "\";";
   std::string one_line = head + " " + body + " }\n";
   if (KeepsToColumns(one_line)) return one_line;
   return head + "\n  " + body + "\n}\n";
 }
 
-std::string Definitions(const Service& service) {
+std::string Definitions(const Flavour& flavour, const Service& service) {
   const std::vector<Method>& methods = service.methods;
-  std::string text = methods.empty() ? "\n" : HandlerTable(methods);
-  for (const Method& method : methods) text += DefaultHandler(method);
-  text += ServiceNameFunction(service) + "\n";
-  text +=
-      "::std::span<const ::tern::MethodHandler> Service::TernMethods() const "
-      "{\n";
-  text += methods.empty() ? "  return {};\n}\n" : "  return kMethods;\n}\n";
+  std::string text = methods.empty() ? "\n" : HandlerTable(flavour, methods);
+  for (const Method& method : methods) text += DefaultHandler(flavour, method);
+  text += ServiceNameFunction(flavour, service) + "\n";
+  const std::string head = "::std::span<const ::tern::MethodHandler>";
+  const std::string name = flavour.name + "::TernMethods() const {";
+  text += head;
+  text += KeepsToColumns(head + " " + name) ? " " : "\n";
+  text += name + "\n";
+  text += methods.empty() ? "  return {};\n}\n"
+                          : "  return " + flavour.table + ";\n}\n";
   return text;
 }
 
@@ -126,24 +218,37 @@ std::string ServerHeader(const File& file) {
   };
   for (const Service& service : file.services) {
     for (const Method& method : service.methods) {
-      if (!method.is_streaming()) continue;
-      includes.others.insert("tern/server/server_stream.h");
+      if (method.is_streaming()) {
+        includes.others.insert("tern/server/server_stream.h");
+      } else {
+        includes.others.insert(
+            {"tern/lib/call/task.h", "tern/server/responder.h"});
+      }
     }
   }
   includes.others.insert(file.pb_headers.begin(), file.pb_headers.end());
   std::string body;
   for (const Service& service : file.services) {
-    body += InNamespace(service, "\n" + ServiceClass(service));
+    body += InNamespace(service,
+                        "\n" + ServiceClass(service) + OtherClasses(service));
   }
   return HeaderText(file, "server", includes, body);
 }
 
 std::string ServerSource(const File& file) {
+  Includes includes;
   std::string body;
   for (const Service& service : file.services) {
-    body += InNamespace(service, Definitions(service));
+    std::string definitions = Definitions(Blocking(), service);
+    if (HasUnary(service)) {
+      includes.others = {"tern/server/callback_service.h",
+                         "tern/server/co_service.h"};
+      definitions += "\n" + Definitions(Coroutines(), service) + "\n" +
+                     Definitions(Callbacks(), service);
+    }
+    body += InNamespace(service, definitions);
   }
-  return SourceText(file, "server", {}, body);
+  return SourceText(file, "server", includes, body);
 }
 
 }  // namespace tern::codegen

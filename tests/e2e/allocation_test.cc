@@ -8,12 +8,16 @@
 
 #include <array>
 #include <atomic>
+#include <filesystem>
+#include <memory>
 #include <new>
 #include <string>
 #include <vector>
 
 #include "absl/base/config.h"
 #include "gtest/gtest.h"
+#include "tern/lib/call/sleep.h"
+#include "tern/lib/call/task.h"
 #include "tern/lib/wire/frame.h"
 #include "tern/lib/wire/hello.h"
 #include "tests/testing/end_to_end.h"
@@ -156,6 +160,105 @@ TEST_F(AllocationTest, AConnectionHoldsLittleWhenItHasMadeACall) {
       static_cast<double>(held_bytes - before) / kConnections;
   RecordProperty("bytes_per_connection", std::to_string(per_connection));
   EXPECT_LE(per_connection, kMaxBytesPerConnection);
+}
+
+// ---- Calls that wait without a thread
+
+// A call at the server, with its coroutine and its sleep: issue 4's limit.
+constexpr double kMaxBytesPerWaitingCall = 2048;
+// One that waits for a call of its own, and the client's side of that, of which
+// 256 bytes are room for a request, used or not.
+constexpr double kMaxBytesPerCallThatCalls = 3072;
+constexpr int kWaitingCalls = 20'000;
+constexpr int kMaxCalls = 50'000;  // At a time, of all of a test.
+
+// Call sleeps until the call ends; Other waits for a Call here.
+class WaitingService final : public Tester::CoService {
+ public:
+  Task<absl::Status> Call(ServerContext&, const Message&, Message*) override {
+    entered.Notify();
+    co_return co_await tern::SleepFor(absl::InfiniteDuration());
+  }
+  Task<absl::Status> Other(ServerContext&, const Message& request,
+                           Message* reply) override {
+    Tester::Stub stub(*channel);
+    absl::StatusOr<Message> inner = co_await stub.Co().Call(request);
+    if (!inner.ok()) co_return std::move(inner).status();
+    *reply = *std::move(inner);
+    co_return absl::OkStatus();
+  }
+
+  std::unique_ptr<Channel> channel;
+  Event entered;
+};
+
+int ThreadCount() {
+  int count = 0;
+  for ([[maybe_unused]] const auto& thread :
+       std::filesystem::directory_iterator("/proc/self/task")) {
+    ++count;
+  }
+  return count;
+}
+
+class WaitingCallTest : public AllocationTest {
+ protected:
+  // What each of so many calls of `method` holds while it waits.
+  double BytesPerWaitingCall(const std::string& method) {
+    // What is made once, and tables that have grown.
+    WaitIn(method, 100);
+    const int threads = ThreadCount();
+    const int64_t before = held_bytes;
+    WaitIn(method, kWaitingCalls);
+    EXPECT_EQ(ThreadCount(), threads);
+    return static_cast<double>(held_bytes - before) / kWaitingCalls;
+  }
+  void StartWaitingServer() {
+    StartServerOf(&waiting_, {.loop_threads = 1,
+                              .worker_threads = 2,
+                              .handler_threads = HandlerThreads::kWorkers,
+                              .max_queued_calls = kMaxCalls,
+                              .max_concurrent_calls = kMaxCalls});
+    waiting_.channel =
+        Channel::Create(target(), {.max_waiting_calls = kMaxCalls});
+    client_ = Connect();
+  }
+  void TearDown() override {
+    client_.Close();
+    if (server_ != nullptr) StopServer();  // Its handlers are told, and end.
+  }
+
+ private:
+  void WaitIn(const std::string& method, int count) {
+    std::string frames;
+    for (int i = 0; i < count; ++i) {
+      frames += UnaryFrame(next_stream_, "\x0a\x05hello", method);
+      next_stream_ += 2;
+    }
+    const int before = waiting_.entered.count();
+    client_.Send(frames);
+    ASSERT_TRUE(waiting_.entered.Wait(before + count));
+  }
+
+  WaitingService waiting_;
+  RawConnection client_;
+  uint32_t next_stream_ = 1;
+};
+
+TEST_F(WaitingCallTest, ASleepHoldsNoThreadAndLittleMemory) {
+  StartWaitingServer();
+  const double bytes = BytesPerWaitingCall("tern.testing.Tester/Call");
+  RecordProperty("bytes_per_call", std::to_string(bytes));
+  EXPECT_LE(bytes, kMaxBytesPerWaitingCall);
+}
+
+// The call that is waited for is one of those that sleep at the same server.
+TEST_F(WaitingCallTest, ACallHoldsNoThreadAndLittleMemory) {
+  StartWaitingServer();
+  const double asleep = BytesPerWaitingCall("tern.testing.Tester/Call");
+  const double both = BytesPerWaitingCall("tern.testing.Tester/Other");
+  RecordProperty("bytes_per_call", std::to_string(both - asleep));
+  EXPECT_LE(both - asleep, kMaxBytesPerCallThatCalls);
 }
 
 class CallAllocationTest

@@ -177,12 +177,16 @@ HandlerThreads HandlerThreadsOfThisRun() {
 }
 
 void EndToEnd::StartServer(ServerOptions options) {
+  StartServerOf(&service_, std::move(options));
+}
+
+void EndToEnd::StartServerOf(Service* service, ServerOptions options) {
   if (options.listen.empty()) options.listen = {"127.0.0.1:0"};
   if (options.handler_threads == HandlerThreads::kAdaptive) {
     options.handler_threads = HandlerThreadsOfThisRun();
   }
   server_ = std::make_unique<Server>(std::move(options));
-  server_->Register(&service_);
+  server_->Register(service);
   const absl::Status status = server_->Start();
   ASSERT_TRUE(status.ok()) << status;
 }

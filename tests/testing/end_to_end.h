@@ -142,6 +142,8 @@ class EndToEnd : public ::testing::Test {
   // `listen` is filled in when it is empty, and handler_threads by
   // HandlerThreadsOfThisRun() when it is adaptive.
   void StartServer(ServerOptions options = {});
+  // The same, of another service than `service_`; it outlives the server.
+  void StartServerOf(Service* service, ServerOptions options = {});
   // Stops the server, if there is one, and waits for its handlers.
   void StopServer() { server_.reset(); }
 

@@ -1,5 +1,6 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tern/lib/call/spawn.h"
 #include "tests/lib/codegen/basic.tern.mock.h"
 
 namespace kv::v1 {
@@ -58,6 +59,30 @@ TEST(MockStub, AnswersCallsWithACallback) {
   kv.Get(RequestFor("k"), {},
          [&](absl::StatusOr<GetReply> reply) { value = reply->value(); });
   EXPECT_EQ(value, "value of k");
+}
+
+TEST(MockStub, AnswersCallsThatTasksAwait) {
+  StrictMock<KeyValue::MockStub> mock;
+  EXPECT_CALL(mock, Get(Property(&GetRequest::key, "k"), _, _))
+      .WillOnce([](const auto&, const auto&, auto done) {
+        std::move(done)(ReplyWith("v"));
+        return tern::CallHandle();
+      });
+  const auto task = [](KeyValue::StubInterface& kv) -> tern::Task<std::string> {
+    const auto reply = co_await kv.Co().Get(RequestFor("k"));
+    co_return reply->value();
+  };
+  EXPECT_EQ(tern::BlockOn(task(mock)), "v");
+}
+
+TEST(MockStub, LetsNoTaskWaitForACallbackThatItHasDropped) {
+  NiceMock<KeyValue::MockStub> mock;
+  const auto task =
+      [](KeyValue::StubInterface& kv) -> tern::Task<absl::StatusCode> {
+    const auto reply = co_await kv.Co().Get(RequestFor("k"));
+    co_return reply.status().code();
+  };
+  EXPECT_EQ(tern::BlockOn(task(mock)), absl::StatusCode::kInternal);
 }
 
 TEST(MockStub, KeepsMethodsApart) {

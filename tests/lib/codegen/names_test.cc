@@ -61,6 +61,7 @@ TEST(Names, KeepsMethodsApartFromGeneratedMembers) {
   EXPECT_EQ(MethodName("TernMethods", methods), "TernMethods_");
   EXPECT_EQ(MethodName("channel_", methods), "channel__");
   EXPECT_EQ(MethodName("Co", methods), "Co_");
+  EXPECT_EQ(MethodName("CoService", methods), "CoService_");
   EXPECT_EQ(MethodName("kGetMethod", methods), "kGetMethod_");
 }
 

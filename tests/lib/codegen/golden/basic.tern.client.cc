@@ -59,6 +59,28 @@ constexpr ::tern::MethodInfo kClearMethod = {
       channel_, kClearMethod, request, options, ::std::move(done));
 }
 
+CoStub StubInterface::Co() { return CoStub(*this); }
+
+::tern::CoCall<StubInterface, ::kv::v1::GetRequest, ::kv::v1::GetReply>
+CoStub::Get(const ::kv::v1::GetRequest& request,
+            const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Get, request, options};
+}
+
+::tern::CoCall<StubInterface, ::kv::v1::BatchPut_Request,
+               ::kv::v1::BatchPut_Reply>
+CoStub::Put(const ::kv::v1::BatchPut_Request& request,
+            const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Put, request, options};
+}
+
+::tern::CoCall<StubInterface, ::google::protobuf::Empty,
+               ::google::protobuf::Empty>
+CoStub::Clear(const ::google::protobuf::Empty& request,
+              const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Clear, request, options};
+}
+
 }  // namespace kv::v1::KeyValue
 
 namespace kv::v1::Administration {
@@ -83,6 +105,16 @@ constexpr ::tern::MethodInfo kCompactEverythingThatIsStoredMethod = {
   return ::tern::AsyncUnaryCall<::kv::v1::BatchPut_Reply>(
       channel_, kCompactEverythingThatIsStoredMethod, request, options,
       ::std::move(done));
+}
+
+CoStub StubInterface::Co() { return CoStub(*this); }
+
+::tern::CoCall<StubInterface, ::google::protobuf::Empty,
+               ::kv::v1::BatchPut_Reply>
+CoStub::CompactEverythingThatIsStored(const ::google::protobuf::Empty& request,
+                                      const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::CompactEverythingThatIsStored, request,
+          options};
 }
 
 }  // namespace kv::v1::Administration

@@ -10,10 +10,13 @@
 #include "tern/client/call_handle.h"
 #include "tern/client/call_options.h"
 #include "tern/client/channel.h"
+#include "tern/client/co_call.h"
 #include "tern/client/stub.h"
 #include "tests/lib/codegen/basic.pb.h"
 
 namespace kv::v1::KeyValue {
+
+class CoStub;
 
 // Keys and their values.
 //
@@ -47,6 +50,31 @@ class StubInterface {
       const ::google::protobuf::Empty& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::google::protobuf::Empty> done) = 0;
+
+  // For tasks: co_await stub.Co().Method(request).
+  CoStub Co();
+};
+
+// The calls as tasks await them: see tern/client/co_call.h.
+// Cheap to make; the stub outlives it.
+class CoStub {
+ public:
+  explicit CoStub(StubInterface& stub) : stub_(stub) {}
+
+  ::tern::CoCall<StubInterface, ::kv::v1::GetRequest, ::kv::v1::GetReply> Get(
+      const ::kv::v1::GetRequest& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::kv::v1::BatchPut_Request,
+                 ::kv::v1::BatchPut_Reply>
+  Put(const ::kv::v1::BatchPut_Request& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::google::protobuf::Empty,
+                 ::google::protobuf::Empty>
+  Clear(const ::google::protobuf::Empty& request,
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+
+ private:
+  StubInterface& stub_;
 };
 
 // Makes calls over a channel, which outlives the stub.
@@ -88,6 +116,8 @@ class Stub final : public StubInterface {
 
 namespace kv::v1::Administration {
 
+class CoStub;
+
 // A second service in the same file.
 //
 // A method blocks until its call has ended. With a callback it returns
@@ -103,6 +133,25 @@ class StubInterface {
       const ::google::protobuf::Empty& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::kv::v1::BatchPut_Reply> done) = 0;
+
+  // For tasks: co_await stub.Co().Method(request).
+  CoStub Co();
+};
+
+// The calls as tasks await them: see tern/client/co_call.h.
+// Cheap to make; the stub outlives it.
+class CoStub {
+ public:
+  explicit CoStub(StubInterface& stub) : stub_(stub) {}
+
+  ::tern::CoCall<StubInterface, ::google::protobuf::Empty,
+                 ::kv::v1::BatchPut_Reply>
+  CompactEverythingThatIsStored(
+      const ::google::protobuf::Empty& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+
+ private:
+  StubInterface& stub_;
 };
 
 // Makes calls over a channel, which outlives the stub.

@@ -2,6 +2,9 @@
 
 #include "tests/lib/codegen/basic.tern.server.h"
 
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
+
 namespace kv::v1::KeyValue {
 namespace {
 
@@ -38,6 +41,90 @@ constexpr ::tern::MethodHandler kMethods[] = {
   return kMethods;
 }
 
+namespace {
+
+constexpr ::tern::MethodHandler kCoMethods[] = {
+    ::tern::server_internal::CoMethod<&CoService::Get>("kv.v1.KeyValue/Get"),
+    ::tern::server_internal::CoMethod<&CoService::Put>("kv.v1.KeyValue/Put"),
+    ::tern::server_internal::CoMethod<&CoService::Clear>(
+        "kv.v1.KeyValue/Clear"),
+};
+
+}  // namespace
+
+::tern::Task<::absl::Status> CoService::Get(
+    ::tern::ServerContext& /*context*/, const ::kv::v1::GetRequest& /*request*/,
+    ::kv::v1::GetReply* /*reply*/) {
+  co_return ::absl::UnimplementedError("kv.v1.KeyValue/Get is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::Put(
+    ::tern::ServerContext& /*context*/,
+    const ::kv::v1::BatchPut_Request& /*request*/,
+    ::kv::v1::BatchPut_Reply* /*reply*/) {
+  co_return ::absl::UnimplementedError("kv.v1.KeyValue/Put is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::Clear(
+    ::tern::ServerContext& /*context*/,
+    const ::google::protobuf::Empty& /*request*/,
+    ::google::protobuf::Empty* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "kv.v1.KeyValue/Clear is not implemented");
+}
+
+::std::string_view CoService::TernServiceName() const {
+  return "kv.v1.KeyValue";
+}
+
+::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  return kCoMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCallbackMethods[] = {
+    ::tern::server_internal::CallbackMethod<&CallbackService::Get>(
+        "kv.v1.KeyValue/Get"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::Put>(
+        "kv.v1.KeyValue/Put"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::Clear>(
+        "kv.v1.KeyValue/Clear"),
+};
+
+}  // namespace
+
+void CallbackService::Get(
+    ::tern::ServerContext& /*context*/, const ::kv::v1::GetRequest& /*request*/,
+    ::kv::v1::GetReply* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "kv.v1.KeyValue/Get is not implemented"));
+}
+
+void CallbackService::Put(::tern::ServerContext& /*context*/,
+                          const ::kv::v1::BatchPut_Request& /*request*/,
+                          ::kv::v1::BatchPut_Reply* /*reply*/,
+                          ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "kv.v1.KeyValue/Put is not implemented"));
+}
+
+void CallbackService::Clear(::tern::ServerContext& /*context*/,
+                            const ::google::protobuf::Empty& /*request*/,
+                            ::google::protobuf::Empty* /*reply*/,
+                            ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "kv.v1.KeyValue/Clear is not implemented"));
+}
+
+::std::string_view CallbackService::TernServiceName() const {
+  return "kv.v1.KeyValue";
+}
+
+::std::span<const ::tern::MethodHandler> CallbackService::TernMethods() const {
+  return kCallbackMethods;
+}
+
 }  // namespace kv::v1::KeyValue
 
 namespace kv::v1::Administration {
@@ -65,6 +152,58 @@ constexpr ::tern::MethodHandler kMethods[] = {
 
 ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
   return kMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCoMethods[] = {
+    ::tern::server_internal::CoMethod<
+        &CoService::CompactEverythingThatIsStored>(
+        "kv.v1.Administration/CompactEverythingThatIsStored"),
+};
+
+}  // namespace
+
+::tern::Task<::absl::Status> CoService::CompactEverythingThatIsStored(
+    ::tern::ServerContext& /*context*/,
+    const ::google::protobuf::Empty& /*request*/,
+    ::kv::v1::BatchPut_Reply* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "kv.v1.Administration/CompactEverythingThatIsStored is not implemented");
+}
+
+::std::string_view CoService::TernServiceName() const {
+  return "kv.v1.Administration";
+}
+
+::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  return kCoMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCallbackMethods[] = {
+    ::tern::server_internal::CallbackMethod<
+        &CallbackService::CompactEverythingThatIsStored>(
+        "kv.v1.Administration/CompactEverythingThatIsStored"),
+};
+
+}  // namespace
+
+void CallbackService::CompactEverythingThatIsStored(
+    ::tern::ServerContext& /*context*/,
+    const ::google::protobuf::Empty& /*request*/,
+    ::kv::v1::BatchPut_Reply* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "kv.v1.Administration/CompactEverythingThatIsStored is not implemented"));
+}
+
+::std::string_view CallbackService::TernServiceName() const {
+  return "kv.v1.Administration";
+}
+
+::std::span<const ::tern::MethodHandler> CallbackService::TernMethods() const {
+  return kCallbackMethods;
 }
 
 }  // namespace kv::v1::Administration

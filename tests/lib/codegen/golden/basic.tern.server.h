@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "google/protobuf/empty.pb.h"
+#include "tern/lib/call/task.h"
+#include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/service.h"
 #include "tests/lib/codegen/basic.pb.h"
@@ -39,6 +41,44 @@ class Service : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
+// Service, with coroutines: while it awaits something, a method holds no
+// thread. See tern/server/co_service.h.
+class CoService : public ::tern::Service {
+ public:
+  virtual ::tern::Task<::absl::Status> Get(::tern::ServerContext& context,
+                                           const ::kv::v1::GetRequest& request,
+                                           ::kv::v1::GetReply* reply);
+  virtual ::tern::Task<::absl::Status> Put(
+      ::tern::ServerContext& context, const ::kv::v1::BatchPut_Request& request,
+      ::kv::v1::BatchPut_Reply* reply);
+  virtual ::tern::Task<::absl::Status> Clear(
+      ::tern::ServerContext& context, const ::google::protobuf::Empty& request,
+      ::google::protobuf::Empty* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with methods that may return before they have an answer: the
+// responder takes it, on any thread. See tern/server/responder.h.
+class CallbackService : public ::tern::Service {
+ public:
+  virtual void Get(::tern::ServerContext& context,
+                   const ::kv::v1::GetRequest& request,
+                   ::kv::v1::GetReply* reply, ::tern::Responder responder);
+  virtual void Put(
+      ::tern::ServerContext& context, const ::kv::v1::BatchPut_Request& request,
+      ::kv::v1::BatchPut_Reply* reply, ::tern::Responder responder);
+  virtual void Clear(
+      ::tern::ServerContext& context, const ::google::protobuf::Empty& request,
+      ::google::protobuf::Empty* reply, ::tern::Responder responder);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
 }  // namespace kv::v1::KeyValue
 
 namespace kv::v1::Administration {
@@ -52,6 +92,32 @@ class Service : public ::tern::Service {
   virtual ::absl::Status CompactEverythingThatIsStored(
       ::tern::ServerContext& context, const ::google::protobuf::Empty& request,
       ::kv::v1::BatchPut_Reply* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with coroutines: while it awaits something, a method holds no
+// thread. See tern/server/co_service.h.
+class CoService : public ::tern::Service {
+ public:
+  virtual ::tern::Task<::absl::Status> CompactEverythingThatIsStored(
+      ::tern::ServerContext& context, const ::google::protobuf::Empty& request,
+      ::kv::v1::BatchPut_Reply* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with methods that may return before they have an answer: the
+// responder takes it, on any thread. See tern/server/responder.h.
+class CallbackService : public ::tern::Service {
+ public:
+  virtual void CompactEverythingThatIsStored(
+      ::tern::ServerContext& context, const ::google::protobuf::Empty& request,
+      ::kv::v1::BatchPut_Reply* reply, ::tern::Responder responder);
 
   // For tern::Server.
   ::std::string_view TernServiceName() const final;

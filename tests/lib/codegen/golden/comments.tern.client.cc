@@ -220,4 +220,84 @@ constexpr ::tern::MethodInfo kControlsMethod = {
       channel_, kControlsMethod, request, options, ::std::move(done));
 }
 
+CoStub StubInterface::Co() { return CoStub(*this); }
+
+::tern::CoCall<StubInterface, ::comments::v1::Message, ::comments::v1::Message>
+CoStub::Leading(const ::comments::v1::Message& request,
+                const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Leading, request, options};
+}
+
+::tern::CoCall<StubInterface, ::comments::v1::Message, ::comments::v1::Message>
+CoStub::Trailing(const ::comments::v1::Message& request,
+                 const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Trailing, request, options};
+}
+
+::tern::CoCall<StubInterface, ::comments::v1::Message, ::comments::v1::Message>
+CoStub::Both(const ::comments::v1::Message& request,
+             const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Both, request, options};
+}
+
+::tern::CoCall<StubInterface, ::comments::v1::Message, ::comments::v1::Message>
+CoStub::Block(const ::comments::v1::Message& request,
+              const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Block, request, options};
+}
+
+::tern::CoCall<StubInterface, ::comments::v1::Message, ::comments::v1::Message>
+CoStub::Ends(const ::comments::v1::Message& request,
+             const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Ends, request, options};
+}
+
+::tern::CoCall<StubInterface, ::comments::v1::Message, ::comments::v1::Message>
+CoStub::Backslash(const ::comments::v1::Message& request,
+                  const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Backslash, request, options};
+}
+
+::tern::CoCall<StubInterface, ::comments::v1::Message, ::comments::v1::Message>
+CoStub::BackslashAndBlanks(const ::comments::v1::Message& request,
+                           const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::BackslashAndBlanks, request, options};
+}
+
+::tern::CoCall<StubInterface, ::comments::v1::Message, ::comments::v1::Message>
+CoStub::Trigraph(const ::comments::v1::Message& request,
+                 const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Trigraph, request, options};
+}
+
+::tern::CoCall<StubInterface, ::comments::v1::Message, ::comments::v1::Message>
+CoStub::Slashes(const ::comments::v1::Message& request,
+                const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Slashes, request, options};
+}
+
+::tern::CoCall<StubInterface, ::comments::v1::Message, ::comments::v1::Message>
+CoStub::EmptyLines(const ::comments::v1::Message& request,
+                   const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::EmptyLines, request, options};
+}
+
+::tern::CoCall<StubInterface, ::comments::v1::Message, ::comments::v1::Message>
+CoStub::None(const ::comments::v1::Message& request,
+             const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::None, request, options};
+}
+
+::tern::CoCall<StubInterface, ::comments::v1::Message, ::comments::v1::Message>
+CoStub::Bidi(const ::comments::v1::Message& request,
+             const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Bidi, request, options};
+}
+
+::tern::CoCall<StubInterface, ::comments::v1::Message, ::comments::v1::Message>
+CoStub::Controls(const ::comments::v1::Message& request,
+                 const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Controls, request, options};
+}
+
 }  // namespace comments::v1::Commented

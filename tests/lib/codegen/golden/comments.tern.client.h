@@ -9,10 +9,13 @@
 #include "tern/client/call_handle.h"
 #include "tern/client/call_options.h"
 #include "tern/client/channel.h"
+#include "tern/client/co_call.h"
 #include "tern/client/stub.h"
 #include "tests/lib/codegen/comments.pb.h"
 
 namespace comments::v1::Commented {
+
+class CoStub;
 
 // A detached comment ahead of the service.
 
@@ -151,6 +154,73 @@ class StubInterface {
       const ::comments::v1::Message& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::comments::v1::Message> done) = 0;
+
+  // For tasks: co_await stub.Co().Method(request).
+  CoStub Co();
+};
+
+// The calls as tasks await them: see tern/client/co_call.h.
+// Cheap to make; the stub outlives it.
+class CoStub {
+ public:
+  explicit CoStub(StubInterface& stub) : stub_(stub) {}
+
+  ::tern::CoCall<StubInterface, ::comments::v1::Message,
+                 ::comments::v1::Message>
+  Leading(const ::comments::v1::Message& request,
+          const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::comments::v1::Message,
+                 ::comments::v1::Message>
+  Trailing(const ::comments::v1::Message& request,
+           const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::comments::v1::Message,
+                 ::comments::v1::Message>
+  Both(const ::comments::v1::Message& request,
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::comments::v1::Message,
+                 ::comments::v1::Message>
+  Block(const ::comments::v1::Message& request,
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::comments::v1::Message,
+                 ::comments::v1::Message>
+  Ends(const ::comments::v1::Message& request,
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::comments::v1::Message,
+                 ::comments::v1::Message>
+  Backslash(const ::comments::v1::Message& request,
+            const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::comments::v1::Message,
+                 ::comments::v1::Message>
+  BackslashAndBlanks(
+      const ::comments::v1::Message& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::comments::v1::Message,
+                 ::comments::v1::Message>
+  Trigraph(const ::comments::v1::Message& request,
+           const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::comments::v1::Message,
+                 ::comments::v1::Message>
+  Slashes(const ::comments::v1::Message& request,
+          const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::comments::v1::Message,
+                 ::comments::v1::Message>
+  EmptyLines(const ::comments::v1::Message& request,
+             const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::comments::v1::Message,
+                 ::comments::v1::Message>
+  None(const ::comments::v1::Message& request,
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::comments::v1::Message,
+                 ::comments::v1::Message>
+  Bidi(const ::comments::v1::Message& request,
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::comments::v1::Message,
+                 ::comments::v1::Message>
+  Controls(const ::comments::v1::Message& request,
+           const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+
+ private:
+  StubInterface& stub_;
 };
 
 // Makes calls over a channel, which outlives the stub.

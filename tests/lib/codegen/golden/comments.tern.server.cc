@@ -2,6 +2,9 @@
 
 #include "tests/lib/codegen/comments.tern.server.h"
 
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
+
 namespace comments::v1::Commented {
 namespace {
 
@@ -134,6 +137,297 @@ constexpr ::tern::MethodHandler kMethods[] = {
 
 ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
   return kMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCoMethods[] = {
+    ::tern::server_internal::CoMethod<&CoService::Leading>(
+        "comments.v1.Commented/Leading"),
+    ::tern::server_internal::CoMethod<&CoService::Trailing>(
+        "comments.v1.Commented/Trailing"),
+    ::tern::server_internal::CoMethod<&CoService::Both>(
+        "comments.v1.Commented/Both"),
+    ::tern::server_internal::CoMethod<&CoService::Block>(
+        "comments.v1.Commented/Block"),
+    ::tern::server_internal::CoMethod<&CoService::Ends>(
+        "comments.v1.Commented/Ends"),
+    ::tern::server_internal::CoMethod<&CoService::Backslash>(
+        "comments.v1.Commented/Backslash"),
+    ::tern::server_internal::CoMethod<&CoService::BackslashAndBlanks>(
+        "comments.v1.Commented/BackslashAndBlanks"),
+    ::tern::server_internal::CoMethod<&CoService::Trigraph>(
+        "comments.v1.Commented/Trigraph"),
+    ::tern::server_internal::CoMethod<&CoService::Slashes>(
+        "comments.v1.Commented/Slashes"),
+    ::tern::server_internal::CoMethod<&CoService::EmptyLines>(
+        "comments.v1.Commented/EmptyLines"),
+    ::tern::server_internal::CoMethod<&CoService::None>(
+        "comments.v1.Commented/None"),
+    ::tern::server_internal::CoMethod<&CoService::Bidi>(
+        "comments.v1.Commented/Bidi"),
+    ::tern::server_internal::CoMethod<&CoService::Controls>(
+        "comments.v1.Commented/Controls"),
+};
+
+}  // namespace
+
+::tern::Task<::absl::Status> CoService::Leading(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Leading is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::Trailing(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Trailing is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::Both(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Both is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::Block(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Block is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::Ends(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Ends is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::Backslash(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Backslash is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::BackslashAndBlanks(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/BackslashAndBlanks is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::Trigraph(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Trigraph is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::Slashes(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Slashes is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::EmptyLines(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/EmptyLines is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::None(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/None is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::Bidi(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Bidi is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::Controls(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Controls is not implemented");
+}
+
+::std::string_view CoService::TernServiceName() const {
+  return "comments.v1.Commented";
+}
+
+::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  return kCoMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCallbackMethods[] = {
+    ::tern::server_internal::CallbackMethod<&CallbackService::Leading>(
+        "comments.v1.Commented/Leading"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::Trailing>(
+        "comments.v1.Commented/Trailing"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::Both>(
+        "comments.v1.Commented/Both"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::Block>(
+        "comments.v1.Commented/Block"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::Ends>(
+        "comments.v1.Commented/Ends"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::Backslash>(
+        "comments.v1.Commented/Backslash"),
+    ::tern::server_internal::CallbackMethod<
+        &CallbackService::BackslashAndBlanks>(
+        "comments.v1.Commented/BackslashAndBlanks"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::Trigraph>(
+        "comments.v1.Commented/Trigraph"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::Slashes>(
+        "comments.v1.Commented/Slashes"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::EmptyLines>(
+        "comments.v1.Commented/EmptyLines"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::None>(
+        "comments.v1.Commented/None"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::Bidi>(
+        "comments.v1.Commented/Bidi"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::Controls>(
+        "comments.v1.Commented/Controls"),
+};
+
+}  // namespace
+
+void CallbackService::Leading(::tern::ServerContext& /*context*/,
+                              const ::comments::v1::Message& /*request*/,
+                              ::comments::v1::Message* /*reply*/,
+                              ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Leading is not implemented"));
+}
+
+void CallbackService::Trailing(::tern::ServerContext& /*context*/,
+                               const ::comments::v1::Message& /*request*/,
+                               ::comments::v1::Message* /*reply*/,
+                               ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Trailing is not implemented"));
+}
+
+void CallbackService::Both(::tern::ServerContext& /*context*/,
+                           const ::comments::v1::Message& /*request*/,
+                           ::comments::v1::Message* /*reply*/,
+                           ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Both is not implemented"));
+}
+
+void CallbackService::Block(::tern::ServerContext& /*context*/,
+                            const ::comments::v1::Message& /*request*/,
+                            ::comments::v1::Message* /*reply*/,
+                            ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Block is not implemented"));
+}
+
+void CallbackService::Ends(::tern::ServerContext& /*context*/,
+                           const ::comments::v1::Message& /*request*/,
+                           ::comments::v1::Message* /*reply*/,
+                           ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Ends is not implemented"));
+}
+
+void CallbackService::Backslash(::tern::ServerContext& /*context*/,
+                                const ::comments::v1::Message& /*request*/,
+                                ::comments::v1::Message* /*reply*/,
+                                ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Backslash is not implemented"));
+}
+
+void CallbackService::BackslashAndBlanks(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/BackslashAndBlanks is not implemented"));
+}
+
+void CallbackService::Trigraph(::tern::ServerContext& /*context*/,
+                               const ::comments::v1::Message& /*request*/,
+                               ::comments::v1::Message* /*reply*/,
+                               ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Trigraph is not implemented"));
+}
+
+void CallbackService::Slashes(::tern::ServerContext& /*context*/,
+                              const ::comments::v1::Message& /*request*/,
+                              ::comments::v1::Message* /*reply*/,
+                              ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Slashes is not implemented"));
+}
+
+void CallbackService::EmptyLines(::tern::ServerContext& /*context*/,
+                                 const ::comments::v1::Message& /*request*/,
+                                 ::comments::v1::Message* /*reply*/,
+                                 ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/EmptyLines is not implemented"));
+}
+
+void CallbackService::None(::tern::ServerContext& /*context*/,
+                           const ::comments::v1::Message& /*request*/,
+                           ::comments::v1::Message* /*reply*/,
+                           ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/None is not implemented"));
+}
+
+void CallbackService::Bidi(::tern::ServerContext& /*context*/,
+                           const ::comments::v1::Message& /*request*/,
+                           ::comments::v1::Message* /*reply*/,
+                           ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Bidi is not implemented"));
+}
+
+void CallbackService::Controls(::tern::ServerContext& /*context*/,
+                               const ::comments::v1::Message& /*request*/,
+                               ::comments::v1::Message* /*reply*/,
+                               ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Controls is not implemented"));
+}
+
+::std::string_view CallbackService::TernServiceName() const {
+  return "comments.v1.Commented";
+}
+
+::std::span<const ::tern::MethodHandler> CallbackService::TernMethods() const {
+  return kCallbackMethods;
 }
 
 }  // namespace comments::v1::Commented

@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "tern/lib/call/task.h"
+#include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/service.h"
 #include "tests/lib/codegen/comments.pb.h"
@@ -96,6 +98,104 @@ class Service : public ::tern::Service {
   virtual ::absl::Status Controls(::tern::ServerContext& context,
                                   const ::comments::v1::Message& request,
                                   ::comments::v1::Message* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with coroutines: while it awaits something, a method holds no
+// thread. See tern/server/co_service.h.
+class CoService : public ::tern::Service {
+ public:
+  virtual ::tern::Task<::absl::Status> Leading(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply);
+  virtual ::tern::Task<::absl::Status> Trailing(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply);
+  virtual ::tern::Task<::absl::Status> Both(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply);
+  virtual ::tern::Task<::absl::Status> Block(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply);
+  virtual ::tern::Task<::absl::Status> Ends(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply);
+  virtual ::tern::Task<::absl::Status> Backslash(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply);
+  virtual ::tern::Task<::absl::Status> BackslashAndBlanks(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply);
+  virtual ::tern::Task<::absl::Status> Trigraph(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply);
+  virtual ::tern::Task<::absl::Status> Slashes(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply);
+  virtual ::tern::Task<::absl::Status> EmptyLines(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply);
+  virtual ::tern::Task<::absl::Status> None(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply);
+  virtual ::tern::Task<::absl::Status> Bidi(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply);
+  virtual ::tern::Task<::absl::Status> Controls(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with methods that may return before they have an answer: the
+// responder takes it, on any thread. See tern/server/responder.h.
+class CallbackService : public ::tern::Service {
+ public:
+  virtual void Leading(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply, ::tern::Responder responder);
+  virtual void Trailing(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply, ::tern::Responder responder);
+  virtual void Both(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply, ::tern::Responder responder);
+  virtual void Block(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply, ::tern::Responder responder);
+  virtual void Ends(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply, ::tern::Responder responder);
+  virtual void Backslash(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply, ::tern::Responder responder);
+  virtual void BackslashAndBlanks(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply, ::tern::Responder responder);
+  virtual void Trigraph(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply, ::tern::Responder responder);
+  virtual void Slashes(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply, ::tern::Responder responder);
+  virtual void EmptyLines(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply, ::tern::Responder responder);
+  virtual void None(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply, ::tern::Responder responder);
+  virtual void Bidi(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply, ::tern::Responder responder);
+  virtual void Controls(
+      ::tern::ServerContext& context, const ::comments::v1::Message& request,
+      ::comments::v1::Message* reply, ::tern::Responder responder);
 
   // For tern::Server.
   ::std::string_view TernServiceName() const final;

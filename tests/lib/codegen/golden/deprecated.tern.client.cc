@@ -46,6 +46,25 @@ constexpr ::tern::MethodInfo kGetMethod = {
       channel_, kGetMethod, request, options, ::std::move(done));
 }
 
+CoStub StubInterface::Co() { return CoStub(*this); }
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+::tern::CoCall<StubInterface, ::deprecated::v1::OldMessage,
+               ::deprecated::v1::Message>
+CoStub::Fetch(const ::deprecated::v1::OldMessage& request,
+              const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Fetch, request, options};
+}
+#pragma GCC diagnostic pop
+
+::tern::CoCall<StubInterface, ::deprecated::v1::Message,
+               ::deprecated::v1::Message>
+CoStub::Get(const ::deprecated::v1::Message& request,
+            const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Get, request, options};
+}
+
 }  // namespace deprecated::v1::Current
 
 namespace deprecated::v1::Old {
@@ -69,6 +88,15 @@ constexpr ::tern::MethodInfo kFetchMethod = {
     ::tern::ReplyCallback<::deprecated::v1::OldMessage> done) {
   return ::tern::AsyncUnaryCall<::deprecated::v1::OldMessage>(
       channel_, kFetchMethod, request, options, ::std::move(done));
+}
+
+CoStub StubInterface::Co() { return CoStub(*this); }
+
+::tern::CoCall<StubInterface, ::deprecated::v1::Message,
+               ::deprecated::v1::OldMessage>
+CoStub::Fetch(const ::deprecated::v1::Message& request,
+              const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Fetch, request, options};
 }
 
 }  // namespace deprecated::v1::Old

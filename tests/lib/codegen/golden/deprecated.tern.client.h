@@ -9,10 +9,13 @@
 #include "tern/client/call_handle.h"
 #include "tern/client/call_options.h"
 #include "tern/client/channel.h"
+#include "tern/client/co_call.h"
 #include "tern/client/stub.h"
 #include "tests/lib/codegen/deprecated.pb.h"
 
 namespace deprecated::v1::Current {
+
+class CoStub;
 
 // A method blocks until its call has ended. With a callback it returns
 // at once, and the callback runs when the call has ended.
@@ -36,6 +39,28 @@ class StubInterface {
       const ::deprecated::v1::Message& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::deprecated::v1::Message> done) = 0;
+
+  // For tasks: co_await stub.Co().Method(request).
+  CoStub Co();
+};
+
+// The calls as tasks await them: see tern/client/co_call.h.
+// Cheap to make; the stub outlives it.
+class CoStub {
+ public:
+  explicit CoStub(StubInterface& stub) : stub_(stub) {}
+
+  [[deprecated]] ::tern::CoCall<StubInterface, ::deprecated::v1::OldMessage,
+                                ::deprecated::v1::Message>
+  Fetch(const ::deprecated::v1::OldMessage& request,
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::deprecated::v1::Message,
+                 ::deprecated::v1::Message>
+  Get(const ::deprecated::v1::Message& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+
+ private:
+  StubInterface& stub_;
 };
 
 // Makes calls over a channel, which outlives the stub.
@@ -70,6 +95,8 @@ class Stub final : public StubInterface {
 
 namespace deprecated::v1::Old {
 
+class CoStub;
+
 // Use Current.
 //
 // A method blocks until its call has ended. With a callback it returns
@@ -85,6 +112,24 @@ class StubInterface {
       const ::deprecated::v1::Message& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::deprecated::v1::OldMessage> done) = 0;
+
+  // For tasks: co_await stub.Co().Method(request).
+  CoStub Co();
+};
+
+// The calls as tasks await them: see tern/client/co_call.h.
+// Cheap to make; the stub outlives it.
+class CoStub {
+ public:
+  explicit CoStub(StubInterface& stub) : stub_(stub) {}
+
+  ::tern::CoCall<StubInterface, ::deprecated::v1::Message,
+                 ::deprecated::v1::OldMessage>
+  Fetch(const ::deprecated::v1::Message& request,
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+
+ private:
+  StubInterface& stub_;
 };
 
 // Makes calls over a channel, which outlives the stub.

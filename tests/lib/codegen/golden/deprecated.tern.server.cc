@@ -2,6 +2,9 @@
 
 #include "tests/lib/codegen/deprecated.tern.server.h"
 
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
+
 namespace deprecated::v1::Current {
 namespace {
 
@@ -36,6 +39,76 @@ constexpr ::tern::MethodHandler kMethods[] = {
   return kMethods;
 }
 
+namespace {
+
+constexpr ::tern::MethodHandler kCoMethods[] = {
+    ::tern::server_internal::CoMethod<&CoService::Fetch>(
+        "deprecated.v1.Current/Fetch"),
+    ::tern::server_internal::CoMethod<&CoService::Get>(
+        "deprecated.v1.Current/Get"),
+};
+
+}  // namespace
+
+::tern::Task<::absl::Status> CoService::Fetch(
+    ::tern::ServerContext& /*context*/,
+    const ::deprecated::v1::OldMessage& /*request*/,
+    ::deprecated::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "deprecated.v1.Current/Fetch is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::Get(
+    ::tern::ServerContext& /*context*/,
+    const ::deprecated::v1::Message& /*request*/,
+    ::deprecated::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "deprecated.v1.Current/Get is not implemented");
+}
+
+::std::string_view CoService::TernServiceName() const {
+  return "deprecated.v1.Current";
+}
+
+::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  return kCoMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCallbackMethods[] = {
+    ::tern::server_internal::CallbackMethod<&CallbackService::Fetch>(
+        "deprecated.v1.Current/Fetch"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::Get>(
+        "deprecated.v1.Current/Get"),
+};
+
+}  // namespace
+
+void CallbackService::Fetch(::tern::ServerContext& /*context*/,
+                            const ::deprecated::v1::OldMessage& /*request*/,
+                            ::deprecated::v1::Message* /*reply*/,
+                            ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "deprecated.v1.Current/Fetch is not implemented"));
+}
+
+void CallbackService::Get(::tern::ServerContext& /*context*/,
+                          const ::deprecated::v1::Message& /*request*/,
+                          ::deprecated::v1::Message* /*reply*/,
+                          ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "deprecated.v1.Current/Get is not implemented"));
+}
+
+::std::string_view CallbackService::TernServiceName() const {
+  return "deprecated.v1.Current";
+}
+
+::std::span<const ::tern::MethodHandler> CallbackService::TernMethods() const {
+  return kCallbackMethods;
+}
+
 }  // namespace deprecated::v1::Current
 
 namespace deprecated::v1::Old {
@@ -61,6 +134,56 @@ constexpr ::tern::MethodHandler kMethods[] = {
 
 ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
   return kMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCoMethods[] = {
+    ::tern::server_internal::CoMethod<&CoService::Fetch>(
+        "deprecated.v1.Old/Fetch"),
+};
+
+}  // namespace
+
+::tern::Task<::absl::Status> CoService::Fetch(
+    ::tern::ServerContext& /*context*/,
+    const ::deprecated::v1::Message& /*request*/,
+    ::deprecated::v1::OldMessage* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "deprecated.v1.Old/Fetch is not implemented");
+}
+
+::std::string_view CoService::TernServiceName() const {
+  return "deprecated.v1.Old";
+}
+
+::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  return kCoMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCallbackMethods[] = {
+    ::tern::server_internal::CallbackMethod<&CallbackService::Fetch>(
+        "deprecated.v1.Old/Fetch"),
+};
+
+}  // namespace
+
+void CallbackService::Fetch(::tern::ServerContext& /*context*/,
+                            const ::deprecated::v1::Message& /*request*/,
+                            ::deprecated::v1::OldMessage* /*reply*/,
+                            ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "deprecated.v1.Old/Fetch is not implemented"));
+}
+
+::std::string_view CallbackService::TernServiceName() const {
+  return "deprecated.v1.Old";
+}
+
+::std::span<const ::tern::MethodHandler> CallbackService::TernMethods() const {
+  return kCallbackMethods;
 }
 
 }  // namespace deprecated::v1::Old

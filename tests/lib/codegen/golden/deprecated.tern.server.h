@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "tern/lib/call/task.h"
+#include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/service.h"
 #include "tests/lib/codegen/deprecated.pb.h"
@@ -32,6 +34,42 @@ class Service : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
+// Service, with coroutines: while it awaits something, a method holds no
+// thread. See tern/server/co_service.h.
+class CoService : public ::tern::Service {
+ public:
+  // Deprecated.
+  virtual ::tern::Task<::absl::Status> Fetch(
+      ::tern::ServerContext& context,
+      const ::deprecated::v1::OldMessage& request,
+      ::deprecated::v1::Message* reply);
+  virtual ::tern::Task<::absl::Status> Get(
+      ::tern::ServerContext& context, const ::deprecated::v1::Message& request,
+      ::deprecated::v1::Message* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with methods that may return before they have an answer: the
+// responder takes it, on any thread. See tern/server/responder.h.
+class CallbackService : public ::tern::Service {
+ public:
+  // Deprecated.
+  virtual void Fetch(::tern::ServerContext& context,
+                     const ::deprecated::v1::OldMessage& request,
+                     ::deprecated::v1::Message* reply,
+                     ::tern::Responder responder);
+  virtual void Get(
+      ::tern::ServerContext& context, const ::deprecated::v1::Message& request,
+      ::deprecated::v1::Message* reply, ::tern::Responder responder);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
 }  // namespace deprecated::v1::Current
 
 namespace deprecated::v1::Old {
@@ -46,6 +84,32 @@ class Service : public ::tern::Service {
   virtual ::absl::Status Fetch(::tern::ServerContext& context,
                                const ::deprecated::v1::Message& request,
                                ::deprecated::v1::OldMessage* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with coroutines: while it awaits something, a method holds no
+// thread. See tern/server/co_service.h.
+class CoService : public ::tern::Service {
+ public:
+  virtual ::tern::Task<::absl::Status> Fetch(
+      ::tern::ServerContext& context, const ::deprecated::v1::Message& request,
+      ::deprecated::v1::OldMessage* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with methods that may return before they have an answer: the
+// responder takes it, on any thread. See tern/server/responder.h.
+class CallbackService : public ::tern::Service {
+ public:
+  virtual void Fetch(
+      ::tern::ServerContext& context, const ::deprecated::v1::Message& request,
+      ::deprecated::v1::OldMessage* reply, ::tern::Responder responder);
 
   // For tern::Server.
   ::std::string_view TernServiceName() const final;

@@ -61,4 +61,26 @@ constexpr ::tern::MethodInfo kHoldMethod = {
       channel_, kHoldMethod, request, options, ::std::move(done));
 }
 
+CoStub StubInterface::Co() { return CoStub(*this); }
+
+::tern::CoCall<StubInterface, ::google::protobuf::StringValue,
+               ::google::protobuf::Timestamp>
+CoStub::Now(const ::google::protobuf::StringValue& request,
+            const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Now, request, options};
+}
+
+::tern::CoCall<StubInterface, ::imported::types::Shared,
+               ::imported::types::Shared_Inner>
+CoStub::Share(const ::imported::types::Shared& request,
+              const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Share, request, options};
+}
+
+::tern::CoCall<StubInterface, ::imports::v1::Holder, ::imports::v1::Holder>
+CoStub::Hold(const ::imports::v1::Holder& request,
+             const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Hold, request, options};
+}
+
 }  // namespace imports::v1::Imports

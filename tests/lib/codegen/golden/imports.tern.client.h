@@ -11,11 +11,14 @@
 #include "tern/client/call_handle.h"
 #include "tern/client/call_options.h"
 #include "tern/client/channel.h"
+#include "tern/client/co_call.h"
 #include "tern/client/stub.h"
 #include "tests/lib/codegen/imported/types.pb.h"
 #include "tests/lib/codegen/imports.pb.h"
 
 namespace imports::v1::Imports {
+
+class CoStub;
 
 // A method blocks until its call has ended. With a callback it returns
 // at once, and the callback runs when the call has ended.
@@ -46,6 +49,31 @@ class StubInterface {
   virtual ::tern::CallHandle Hold(
       const ::imports::v1::Holder& request, const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::imports::v1::Holder> done) = 0;
+
+  // For tasks: co_await stub.Co().Method(request).
+  CoStub Co();
+};
+
+// The calls as tasks await them: see tern/client/co_call.h.
+// Cheap to make; the stub outlives it.
+class CoStub {
+ public:
+  explicit CoStub(StubInterface& stub) : stub_(stub) {}
+
+  ::tern::CoCall<StubInterface, ::google::protobuf::StringValue,
+                 ::google::protobuf::Timestamp>
+  Now(const ::google::protobuf::StringValue& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::imported::types::Shared,
+                 ::imported::types::Shared_Inner>
+  Share(const ::imported::types::Shared& request,
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::imports::v1::Holder, ::imports::v1::Holder>
+  Hold(const ::imports::v1::Holder& request,
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+
+ private:
+  StubInterface& stub_;
 };
 
 // Makes calls over a channel, which outlives the stub.

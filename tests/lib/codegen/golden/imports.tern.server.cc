@@ -2,6 +2,9 @@
 
 #include "tests/lib/codegen/imports.tern.server.h"
 
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
+
 namespace imports::v1::Imports {
 namespace {
 
@@ -43,6 +46,96 @@ constexpr ::tern::MethodHandler kMethods[] = {
 
 ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
   return kMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCoMethods[] = {
+    ::tern::server_internal::CoMethod<&CoService::Now>(
+        "imports.v1.Imports/Now"),
+    ::tern::server_internal::CoMethod<&CoService::Share>(
+        "imports.v1.Imports/Share"),
+    ::tern::server_internal::CoMethod<&CoService::Hold>(
+        "imports.v1.Imports/Hold"),
+};
+
+}  // namespace
+
+::tern::Task<::absl::Status> CoService::Now(
+    ::tern::ServerContext& /*context*/,
+    const ::google::protobuf::StringValue& /*request*/,
+    ::google::protobuf::Timestamp* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "imports.v1.Imports/Now is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::Share(
+    ::tern::ServerContext& /*context*/,
+    const ::imported::types::Shared& /*request*/,
+    ::imported::types::Shared_Inner* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "imports.v1.Imports/Share is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::Hold(
+    ::tern::ServerContext& /*context*/,
+    const ::imports::v1::Holder& /*request*/,
+    ::imports::v1::Holder* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "imports.v1.Imports/Hold is not implemented");
+}
+
+::std::string_view CoService::TernServiceName() const {
+  return "imports.v1.Imports";
+}
+
+::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  return kCoMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCallbackMethods[] = {
+    ::tern::server_internal::CallbackMethod<&CallbackService::Now>(
+        "imports.v1.Imports/Now"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::Share>(
+        "imports.v1.Imports/Share"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::Hold>(
+        "imports.v1.Imports/Hold"),
+};
+
+}  // namespace
+
+void CallbackService::Now(::tern::ServerContext& /*context*/,
+                          const ::google::protobuf::StringValue& /*request*/,
+                          ::google::protobuf::Timestamp* /*reply*/,
+                          ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "imports.v1.Imports/Now is not implemented"));
+}
+
+void CallbackService::Share(::tern::ServerContext& /*context*/,
+                            const ::imported::types::Shared& /*request*/,
+                            ::imported::types::Shared_Inner* /*reply*/,
+                            ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "imports.v1.Imports/Share is not implemented"));
+}
+
+void CallbackService::Hold(::tern::ServerContext& /*context*/,
+                           const ::imports::v1::Holder& /*request*/,
+                           ::imports::v1::Holder* /*reply*/,
+                           ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "imports.v1.Imports/Hold is not implemented"));
+}
+
+::std::string_view CallbackService::TernServiceName() const {
+  return "imports.v1.Imports";
+}
+
+::std::span<const ::tern::MethodHandler> CallbackService::TernMethods() const {
+  return kCallbackMethods;
 }
 
 }  // namespace imports::v1::Imports

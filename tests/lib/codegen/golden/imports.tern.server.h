@@ -9,6 +9,8 @@
 #include "absl/status/status.h"
 #include "google/protobuf/timestamp.pb.h"
 #include "google/protobuf/wrappers.pb.h"
+#include "tern/lib/call/task.h"
+#include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/service.h"
 #include "tests/lib/codegen/imported/types.pb.h"
@@ -32,6 +34,46 @@ class Service : public ::tern::Service {
   virtual ::absl::Status Hold(::tern::ServerContext& context,
                               const ::imports::v1::Holder& request,
                               ::imports::v1::Holder* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with coroutines: while it awaits something, a method holds no
+// thread. See tern/server/co_service.h.
+class CoService : public ::tern::Service {
+ public:
+  virtual ::tern::Task<::absl::Status> Now(
+      ::tern::ServerContext& context,
+      const ::google::protobuf::StringValue& request,
+      ::google::protobuf::Timestamp* reply);
+  virtual ::tern::Task<::absl::Status> Share(
+      ::tern::ServerContext& context, const ::imported::types::Shared& request,
+      ::imported::types::Shared_Inner* reply);
+  virtual ::tern::Task<::absl::Status> Hold(
+      ::tern::ServerContext& context, const ::imports::v1::Holder& request,
+      ::imports::v1::Holder* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with methods that may return before they have an answer: the
+// responder takes it, on any thread. See tern/server/responder.h.
+class CallbackService : public ::tern::Service {
+ public:
+  virtual void Now(::tern::ServerContext& context,
+                   const ::google::protobuf::StringValue& request,
+                   ::google::protobuf::Timestamp* reply,
+                   ::tern::Responder responder);
+  virtual void Share(
+      ::tern::ServerContext& context, const ::imported::types::Shared& request,
+      ::imported::types::Shared_Inner* reply, ::tern::Responder responder);
+  virtual void Hold(::tern::ServerContext& context,
+                    const ::imports::v1::Holder& request,
+                    ::imports::v1::Holder* reply, ::tern::Responder responder);
 
   // For tern::Server.
   ::std::string_view TernServiceName() const final;

@@ -50,4 +50,27 @@ Stub::Short(
       channel_, kShortMethod, request, options, ::std::move(done));
 }
 
+CoStub StubInterface::Co() { return CoStub(*this); }
+
+::tern::CoCall<
+    StubInterface,
+    ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns,
+    ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns>
+CoStub::AMethodThatSomebodyHasNamedVeryThoroughly(
+    const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& request,
+    const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::AMethodThatSomebodyHasNamedVeryThoroughly,
+          request, options};
+}
+
+::tern::CoCall<
+    StubInterface,
+    ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns,
+    ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns>
+CoStub::Short(
+    const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& request,
+    const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Short, request, options};
+}
+
 }  // namespace a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AServiceWithANameThatIsLongAsWell

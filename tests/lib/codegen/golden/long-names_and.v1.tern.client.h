@@ -9,10 +9,13 @@
 #include "tern/client/call_handle.h"
 #include "tern/client/call_options.h"
 #include "tern/client/channel.h"
+#include "tern/client/co_call.h"
 #include "tern/client/stub.h"
 #include "tests/lib/codegen/long-names_and.v1.pb.h"
 
 namespace a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AServiceWithANameThatIsLongAsWell {
+
+class CoStub;
 
 // A method blocks until its call has ended. With a callback it returns
 // at once, and the callback runs when the call has ended.
@@ -37,6 +40,34 @@ class StubInterface {
       const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns> done) = 0;
+
+  // For tasks: co_await stub.Co().Method(request).
+  CoStub Co();
+};
+
+// The calls as tasks await them: see tern/client/co_call.h.
+// Cheap to make; the stub outlives it.
+class CoStub {
+ public:
+  explicit CoStub(StubInterface& stub) : stub_(stub) {}
+
+  ::tern::CoCall<
+      StubInterface,
+      ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns,
+      ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns>
+  AMethodThatSomebodyHasNamedVeryThoroughly(
+      const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<
+      StubInterface,
+      ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns,
+      ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns>
+  Short(
+      const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+
+ private:
+  StubInterface& stub_;
 };
 
 // Makes calls over a channel, which outlives the stub.

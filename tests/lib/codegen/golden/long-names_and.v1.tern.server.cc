@@ -2,6 +2,9 @@
 
 #include "tests/lib/codegen/long-names_and.v1.tern.server.h"
 
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
+
 namespace a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AServiceWithANameThatIsLongAsWell {
 namespace {
 
@@ -37,6 +40,81 @@ constexpr ::tern::MethodHandler kMethods[] = {
 
 ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
   return kMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCoMethods[] = {
+    ::tern::server_internal::CoMethod<
+        &CoService::AMethodThatSomebodyHasNamedVeryThoroughly>(
+        "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/AMethodThatSomebodyHasNamedVeryThoroughly"),
+    ::tern::server_internal::CoMethod<&CoService::Short>(
+        "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/Short"),
+};
+
+}  // namespace
+
+::tern::Task<::absl::Status>
+CoService::AMethodThatSomebodyHasNamedVeryThoroughly(
+    ::tern::ServerContext& /*context*/,
+    const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& /*request*/,
+    ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/AMethodThatSomebodyHasNamedVeryThoroughly is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::Short(
+    ::tern::ServerContext& /*context*/,
+    const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& /*request*/,
+    ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/Short is not implemented");
+}
+
+::std::string_view CoService::TernServiceName() const {
+  return "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell";
+}
+
+::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  return kCoMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCallbackMethods[] = {
+    ::tern::server_internal::CallbackMethod<
+        &CallbackService::AMethodThatSomebodyHasNamedVeryThoroughly>(
+        "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/AMethodThatSomebodyHasNamedVeryThoroughly"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::Short>(
+        "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/Short"),
+};
+
+}  // namespace
+
+void CallbackService::AMethodThatSomebodyHasNamedVeryThoroughly(
+    ::tern::ServerContext& /*context*/,
+    const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& /*request*/,
+    ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* /*reply*/,
+    ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/AMethodThatSomebodyHasNamedVeryThoroughly is not implemented"));
+}
+
+void CallbackService::Short(
+    ::tern::ServerContext& /*context*/,
+    const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& /*request*/,
+    ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* /*reply*/,
+    ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/Short is not implemented"));
+}
+
+::std::string_view CallbackService::TernServiceName() const {
+  return "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell";
+}
+
+::std::span<const ::tern::MethodHandler> CallbackService::TernMethods() const {
+  return kCallbackMethods;
 }
 
 }  // namespace a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AServiceWithANameThatIsLongAsWell

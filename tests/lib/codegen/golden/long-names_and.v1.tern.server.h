@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "tern/lib/call/task.h"
+#include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/service.h"
 #include "tests/lib/codegen/long-names_and.v1.pb.h"
@@ -26,6 +28,45 @@ class Service : public ::tern::Service {
       ::tern::ServerContext& context,
       const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& request,
       ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with coroutines: while it awaits something, a method holds no
+// thread. See tern/server/co_service.h.
+class CoService : public ::tern::Service {
+ public:
+  virtual ::tern::Task<::absl::Status>
+  AMethodThatSomebodyHasNamedVeryThoroughly(
+      ::tern::ServerContext& context,
+      const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& request,
+      ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* reply);
+  virtual ::tern::Task<::absl::Status> Short(
+      ::tern::ServerContext& context,
+      const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& request,
+      ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with methods that may return before they have an answer: the
+// responder takes it, on any thread. See tern/server/responder.h.
+class CallbackService : public ::tern::Service {
+ public:
+  virtual void AMethodThatSomebodyHasNamedVeryThoroughly(
+      ::tern::ServerContext& context,
+      const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& request,
+      ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* reply,
+      ::tern::Responder responder);
+  virtual void Short(
+      ::tern::ServerContext& context,
+      const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& request,
+      ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* reply,
+      ::tern::Responder responder);
 
   // For tern::Server.
   ::std::string_view TernServiceName() const final;

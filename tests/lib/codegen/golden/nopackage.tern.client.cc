@@ -26,4 +26,12 @@ constexpr ::tern::MethodInfo kCallMethod = {.full_name = "NoPackage/Call"};
       channel_, kCallMethod, request, options, ::std::move(done));
 }
 
+CoStub StubInterface::Co() { return CoStub(*this); }
+
+::tern::CoCall<StubInterface, ::NoPackageMessage, ::NoPackageMessage>
+CoStub::Call(const ::NoPackageMessage& request,
+             const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Call, request, options};
+}
+
 }  // namespace NoPackage

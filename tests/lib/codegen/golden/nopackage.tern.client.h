@@ -9,10 +9,13 @@
 #include "tern/client/call_handle.h"
 #include "tern/client/call_options.h"
 #include "tern/client/channel.h"
+#include "tern/client/co_call.h"
 #include "tern/client/stub.h"
 #include "tests/lib/codegen/nopackage.pb.h"
 
 namespace NoPackage {
+
+class CoStub;
 
 // A method blocks until its call has ended. With a callback it returns
 // at once, and the callback runs when the call has ended.
@@ -26,6 +29,23 @@ class StubInterface {
   virtual ::tern::CallHandle Call(
       const ::NoPackageMessage& request, const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::NoPackageMessage> done) = 0;
+
+  // For tasks: co_await stub.Co().Method(request).
+  CoStub Co();
+};
+
+// The calls as tasks await them: see tern/client/co_call.h.
+// Cheap to make; the stub outlives it.
+class CoStub {
+ public:
+  explicit CoStub(StubInterface& stub) : stub_(stub) {}
+
+  ::tern::CoCall<StubInterface, ::NoPackageMessage, ::NoPackageMessage> Call(
+      const ::NoPackageMessage& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+
+ private:
+  StubInterface& stub_;
 };
 
 // Makes calls over a channel, which outlives the stub.

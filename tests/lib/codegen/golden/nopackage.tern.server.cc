@@ -2,6 +2,9 @@
 
 #include "tests/lib/codegen/nopackage.tern.server.h"
 
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
+
 namespace NoPackage {
 namespace {
 
@@ -21,6 +24,50 @@ constexpr ::tern::MethodHandler kMethods[] = {
 
 ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
   return kMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCoMethods[] = {
+    ::tern::server_internal::CoMethod<&CoService::Call>("NoPackage/Call"),
+};
+
+}  // namespace
+
+::tern::Task<::absl::Status> CoService::Call(
+    ::tern::ServerContext& /*context*/, const ::NoPackageMessage& /*request*/,
+    ::NoPackageMessage* /*reply*/) {
+  co_return ::absl::UnimplementedError("NoPackage/Call is not implemented");
+}
+
+::std::string_view CoService::TernServiceName() const { return "NoPackage"; }
+
+::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  return kCoMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCallbackMethods[] = {
+    ::tern::server_internal::CallbackMethod<&CallbackService::Call>(
+        "NoPackage/Call"),
+};
+
+}  // namespace
+
+void CallbackService::Call(
+    ::tern::ServerContext& /*context*/, const ::NoPackageMessage& /*request*/,
+    ::NoPackageMessage* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "NoPackage/Call is not implemented"));
+}
+
+::std::string_view CallbackService::TernServiceName() const {
+  return "NoPackage";
+}
+
+::std::span<const ::tern::MethodHandler> CallbackService::TernMethods() const {
+  return kCallbackMethods;
 }
 
 }  // namespace NoPackage

@@ -44,4 +44,18 @@ constexpr ::tern::MethodInfo kCallPartMethod = {
       channel_, kCallPartMethod, request, options, ::std::move(done));
 }
 
+CoStub StubInterface::Co() { return CoStub(*this); }
+
+::tern::CoCall<StubInterface, ::old::syntax::Request, ::old::syntax::Reply>
+CoStub::Call(const ::old::syntax::Request& request,
+             const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Call, request, options};
+}
+
+::tern::CoCall<StubInterface, ::old::syntax::Request_Part, ::old::syntax::Reply>
+CoStub::CallPart(const ::old::syntax::Request_Part& request,
+                 const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::CallPart, request, options};
+}
+
 }  // namespace old::syntax::Proto2

@@ -9,10 +9,13 @@
 #include "tern/client/call_handle.h"
 #include "tern/client/call_options.h"
 #include "tern/client/channel.h"
+#include "tern/client/co_call.h"
 #include "tern/client/stub.h"
 #include "tests/lib/codegen/proto2.pb.h"
 
 namespace old::syntax::Proto2 {
+
+class CoStub;
 
 // A method blocks until its call has ended. With a callback it returns
 // at once, and the callback runs when the call has ended.
@@ -34,6 +37,27 @@ class StubInterface {
       const ::old::syntax::Request_Part& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::old::syntax::Reply> done) = 0;
+
+  // For tasks: co_await stub.Co().Method(request).
+  CoStub Co();
+};
+
+// The calls as tasks await them: see tern/client/co_call.h.
+// Cheap to make; the stub outlives it.
+class CoStub {
+ public:
+  explicit CoStub(StubInterface& stub) : stub_(stub) {}
+
+  ::tern::CoCall<StubInterface, ::old::syntax::Request, ::old::syntax::Reply>
+  Call(const ::old::syntax::Request& request,
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::old::syntax::Request_Part,
+                 ::old::syntax::Reply>
+  CallPart(const ::old::syntax::Request_Part& request,
+           const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+
+ private:
+  StubInterface& stub_;
 };
 
 // Makes calls over a channel, which outlives the stub.

@@ -2,6 +2,9 @@
 
 #include "tests/lib/codegen/proto2.tern.server.h"
 
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
+
 namespace old::syntax::Proto2 {
 namespace {
 
@@ -34,6 +37,76 @@ constexpr ::tern::MethodHandler kMethods[] = {
 
 ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
   return kMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCoMethods[] = {
+    ::tern::server_internal::CoMethod<&CoService::Call>(
+        "old.syntax.Proto2/Call"),
+    ::tern::server_internal::CoMethod<&CoService::CallPart>(
+        "old.syntax.Proto2/CallPart"),
+};
+
+}  // namespace
+
+::tern::Task<::absl::Status> CoService::Call(
+    ::tern::ServerContext& /*context*/,
+    const ::old::syntax::Request& /*request*/,
+    ::old::syntax::Reply* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "old.syntax.Proto2/Call is not implemented");
+}
+
+::tern::Task<::absl::Status> CoService::CallPart(
+    ::tern::ServerContext& /*context*/,
+    const ::old::syntax::Request_Part& /*request*/,
+    ::old::syntax::Reply* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "old.syntax.Proto2/CallPart is not implemented");
+}
+
+::std::string_view CoService::TernServiceName() const {
+  return "old.syntax.Proto2";
+}
+
+::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  return kCoMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCallbackMethods[] = {
+    ::tern::server_internal::CallbackMethod<&CallbackService::Call>(
+        "old.syntax.Proto2/Call"),
+    ::tern::server_internal::CallbackMethod<&CallbackService::CallPart>(
+        "old.syntax.Proto2/CallPart"),
+};
+
+}  // namespace
+
+void CallbackService::Call(::tern::ServerContext& /*context*/,
+                           const ::old::syntax::Request& /*request*/,
+                           ::old::syntax::Reply* /*reply*/,
+                           ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "old.syntax.Proto2/Call is not implemented"));
+}
+
+void CallbackService::CallPart(::tern::ServerContext& /*context*/,
+                               const ::old::syntax::Request_Part& /*request*/,
+                               ::old::syntax::Reply* /*reply*/,
+                               ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "old.syntax.Proto2/CallPart is not implemented"));
+}
+
+::std::string_view CallbackService::TernServiceName() const {
+  return "old.syntax.Proto2";
+}
+
+::std::span<const ::tern::MethodHandler> CallbackService::TernMethods() const {
+  return kCallbackMethods;
 }
 
 }  // namespace old::syntax::Proto2

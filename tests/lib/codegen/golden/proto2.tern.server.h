@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "tern/lib/call/task.h"
+#include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/service.h"
 #include "tests/lib/codegen/proto2.pb.h"
@@ -24,6 +26,39 @@ class Service : public ::tern::Service {
   virtual ::absl::Status CallPart(::tern::ServerContext& context,
                                   const ::old::syntax::Request_Part& request,
                                   ::old::syntax::Reply* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with coroutines: while it awaits something, a method holds no
+// thread. See tern/server/co_service.h.
+class CoService : public ::tern::Service {
+ public:
+  virtual ::tern::Task<::absl::Status> Call(
+      ::tern::ServerContext& context, const ::old::syntax::Request& request,
+      ::old::syntax::Reply* reply);
+  virtual ::tern::Task<::absl::Status> CallPart(
+      ::tern::ServerContext& context,
+      const ::old::syntax::Request_Part& request, ::old::syntax::Reply* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with methods that may return before they have an answer: the
+// responder takes it, on any thread. See tern/server/responder.h.
+class CallbackService : public ::tern::Service {
+ public:
+  virtual void Call(::tern::ServerContext& context,
+                    const ::old::syntax::Request& request,
+                    ::old::syntax::Reply* reply, ::tern::Responder responder);
+  virtual void CallPart(::tern::ServerContext& context,
+                        const ::old::syntax::Request_Part& request,
+                        ::old::syntax::Reply* reply,
+                        ::tern::Responder responder);
 
   // For tern::Server.
   ::std::string_view TernServiceName() const final;

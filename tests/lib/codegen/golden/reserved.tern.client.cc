@@ -63,6 +63,29 @@ constexpr ::tern::MethodInfo kNULLMethod = {
       channel_, kNULLMethod, request, options, ::std::move(done));
 }
 
+CoStub StubInterface::Co() { return CoStub(*this); }
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::class__int>
+CoStub::delete_(const ::tern::codegen::test::absl::class_& request,
+                const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::delete_, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::class__int>
+CoStub::requires_(const ::tern::codegen::test::absl::class_& request,
+                  const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::requires_, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::class__int>
+CoStub::NULL_(const ::tern::codegen::test::absl::class_& request,
+              const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::NULL_, request, options};
+}
+
 }  // namespace tern::codegen::test::absl::template_
 
 namespace tern::codegen::test::absl::Collisions {
@@ -82,14 +105,26 @@ constexpr ::tern::MethodInfo kTernMethodsMethod = {
     .full_name = "tern.codegen.test.absl.Collisions/TernMethods"};
 constexpr ::tern::MethodInfo kCoMethod = {
     .full_name = "tern.codegen.test.absl.Collisions/Co"};
+constexpr ::tern::MethodInfo kCoStubMethod = {
+    .full_name = "tern.codegen.test.absl.Collisions/CoStub"};
+constexpr ::tern::MethodInfo kCoServiceMethod = {
+    .full_name = "tern.codegen.test.absl.Collisions/CoService"};
+constexpr ::tern::MethodInfo kCallbackServiceMethod = {
+    .full_name = "tern.codegen.test.absl.Collisions/CallbackService"};
 constexpr ::tern::MethodInfo kkServiceNameMethod = {
     .full_name = "tern.codegen.test.absl.Collisions/kServiceName"};
 constexpr ::tern::MethodInfo kkMethodsMethod = {
     .full_name = "tern.codegen.test.absl.Collisions/kMethods"};
+constexpr ::tern::MethodInfo kkCoMethodsMethod = {
+    .full_name = "tern.codegen.test.absl.Collisions/kCoMethods"};
+constexpr ::tern::MethodInfo kkCallbackMethodsMethod = {
+    .full_name = "tern.codegen.test.absl.Collisions/kCallbackMethods"};
 constexpr ::tern::MethodInfo kkStubMethodMethod = {
     .full_name = "tern.codegen.test.absl.Collisions/kStubMethod"};
 constexpr ::tern::MethodInfo kchannel_Method = {
     .full_name = "tern.codegen.test.absl.Collisions/channel_"};
+constexpr ::tern::MethodInfo kstub_Method = {
+    .full_name = "tern.codegen.test.absl.Collisions/stub_"};
 constexpr ::tern::MethodInfo kCollisionsMethod = {
     .full_name = "tern.codegen.test.absl.Collisions/Collisions"};
 constexpr ::tern::MethodInfo krequestMethod = {
@@ -102,6 +137,8 @@ constexpr ::tern::MethodInfo kreplyMethod = {
     .full_name = "tern.codegen.test.absl.Collisions/reply"};
 constexpr ::tern::MethodInfo kcontextMethod = {
     .full_name = "tern.codegen.test.absl.Collisions/context"};
+constexpr ::tern::MethodInfo kresponderMethod = {
+    .full_name = "tern.codegen.test.absl.Collisions/responder"};
 constexpr ::tern::MethodInfo kstdMethod = {
     .full_name = "tern.codegen.test.absl.Collisions/std"};
 constexpr ::tern::MethodInfo kternMethod = {
@@ -216,6 +253,51 @@ constexpr ::tern::MethodInfo klowerCamelMethod = {
       channel_, kCoMethod, request, options, ::std::move(done));
 }
 
+::absl::StatusOr<::tern::codegen::test::absl::absl> Stub::CoStub_(
+    const ::tern::codegen::test::absl::class_& request,
+    const ::tern::CallOptions& options) {
+  return ::tern::BlockingUnaryCall<::tern::codegen::test::absl::absl>(
+      channel_, kCoStubMethod, request, options);
+}
+
+::tern::CallHandle Stub::CoStub_(
+    const ::tern::codegen::test::absl::class_& request,
+    const ::tern::CallOptions& options,
+    ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) {
+  return ::tern::AsyncUnaryCall<::tern::codegen::test::absl::absl>(
+      channel_, kCoStubMethod, request, options, ::std::move(done));
+}
+
+::absl::StatusOr<::tern::codegen::test::absl::absl> Stub::CoService_(
+    const ::tern::codegen::test::absl::class_& request,
+    const ::tern::CallOptions& options) {
+  return ::tern::BlockingUnaryCall<::tern::codegen::test::absl::absl>(
+      channel_, kCoServiceMethod, request, options);
+}
+
+::tern::CallHandle Stub::CoService_(
+    const ::tern::codegen::test::absl::class_& request,
+    const ::tern::CallOptions& options,
+    ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) {
+  return ::tern::AsyncUnaryCall<::tern::codegen::test::absl::absl>(
+      channel_, kCoServiceMethod, request, options, ::std::move(done));
+}
+
+::absl::StatusOr<::tern::codegen::test::absl::absl> Stub::CallbackService_(
+    const ::tern::codegen::test::absl::class_& request,
+    const ::tern::CallOptions& options) {
+  return ::tern::BlockingUnaryCall<::tern::codegen::test::absl::absl>(
+      channel_, kCallbackServiceMethod, request, options);
+}
+
+::tern::CallHandle Stub::CallbackService_(
+    const ::tern::codegen::test::absl::class_& request,
+    const ::tern::CallOptions& options,
+    ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) {
+  return ::tern::AsyncUnaryCall<::tern::codegen::test::absl::absl>(
+      channel_, kCallbackServiceMethod, request, options, ::std::move(done));
+}
+
 ::absl::StatusOr<::tern::codegen::test::absl::absl> Stub::kServiceName_(
     const ::tern::codegen::test::absl::class_& request,
     const ::tern::CallOptions& options) {
@@ -246,6 +328,36 @@ constexpr ::tern::MethodInfo klowerCamelMethod = {
       channel_, kkMethodsMethod, request, options, ::std::move(done));
 }
 
+::absl::StatusOr<::tern::codegen::test::absl::absl> Stub::kCoMethods_(
+    const ::tern::codegen::test::absl::class_& request,
+    const ::tern::CallOptions& options) {
+  return ::tern::BlockingUnaryCall<::tern::codegen::test::absl::absl>(
+      channel_, kkCoMethodsMethod, request, options);
+}
+
+::tern::CallHandle Stub::kCoMethods_(
+    const ::tern::codegen::test::absl::class_& request,
+    const ::tern::CallOptions& options,
+    ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) {
+  return ::tern::AsyncUnaryCall<::tern::codegen::test::absl::absl>(
+      channel_, kkCoMethodsMethod, request, options, ::std::move(done));
+}
+
+::absl::StatusOr<::tern::codegen::test::absl::absl> Stub::kCallbackMethods_(
+    const ::tern::codegen::test::absl::class_& request,
+    const ::tern::CallOptions& options) {
+  return ::tern::BlockingUnaryCall<::tern::codegen::test::absl::absl>(
+      channel_, kkCallbackMethodsMethod, request, options);
+}
+
+::tern::CallHandle Stub::kCallbackMethods_(
+    const ::tern::codegen::test::absl::class_& request,
+    const ::tern::CallOptions& options,
+    ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) {
+  return ::tern::AsyncUnaryCall<::tern::codegen::test::absl::absl>(
+      channel_, kkCallbackMethodsMethod, request, options, ::std::move(done));
+}
+
 ::absl::StatusOr<::tern::codegen::test::absl::absl> Stub::kStubMethod_(
     const ::tern::codegen::test::absl::class_& request,
     const ::tern::CallOptions& options) {
@@ -274,6 +386,21 @@ constexpr ::tern::MethodInfo klowerCamelMethod = {
     ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) {
   return ::tern::AsyncUnaryCall<::tern::codegen::test::absl::absl>(
       channel_, kchannel_Method, request, options, ::std::move(done));
+}
+
+::absl::StatusOr<::tern::codegen::test::absl::absl> Stub::stub__(
+    const ::tern::codegen::test::absl::class_& request,
+    const ::tern::CallOptions& options) {
+  return ::tern::BlockingUnaryCall<::tern::codegen::test::absl::absl>(
+      channel_, kstub_Method, request, options);
+}
+
+::tern::CallHandle Stub::stub__(
+    const ::tern::codegen::test::absl::class_& request,
+    const ::tern::CallOptions& options,
+    ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) {
+  return ::tern::AsyncUnaryCall<::tern::codegen::test::absl::absl>(
+      channel_, kstub_Method, request, options, ::std::move(done));
 }
 
 ::absl::StatusOr<::tern::codegen::test::absl::absl> Stub::Collisions(
@@ -366,6 +493,21 @@ constexpr ::tern::MethodInfo klowerCamelMethod = {
       channel_, kcontextMethod, request, options, ::std::move(done));
 }
 
+::absl::StatusOr<::tern::codegen::test::absl::absl> Stub::responder(
+    const ::tern::codegen::test::absl::class_& request,
+    const ::tern::CallOptions& options) {
+  return ::tern::BlockingUnaryCall<::tern::codegen::test::absl::absl>(
+      channel_, kresponderMethod, request, options);
+}
+
+::tern::CallHandle Stub::responder(
+    const ::tern::codegen::test::absl::class_& request,
+    const ::tern::CallOptions& options,
+    ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) {
+  return ::tern::AsyncUnaryCall<::tern::codegen::test::absl::absl>(
+      channel_, kresponderMethod, request, options, ::std::move(done));
+}
+
 ::absl::StatusOr<::tern::codegen::test::absl::absl> Stub::std(
     const ::tern::codegen::test::absl::class_& request,
     const ::tern::CallOptions& options) {
@@ -411,6 +553,197 @@ constexpr ::tern::MethodInfo klowerCamelMethod = {
       channel_, klowerCamelMethod, request, options, ::std::move(done));
 }
 
+CoStub StubInterface::Co() { return CoStub(*this); }
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::Stub_(const ::tern::codegen::test::absl::class_& request,
+              const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Stub_, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::StubInterface_(const ::tern::codegen::test::absl::class_& request,
+                       const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::StubInterface_, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::MockStub_(const ::tern::codegen::test::absl::class_& request,
+                  const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::MockStub_, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::Service_(const ::tern::codegen::test::absl::class_& request,
+                 const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Service_, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::TernServiceName_(const ::tern::codegen::test::absl::class_& request,
+                         const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::TernServiceName_, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::TernMethods_(const ::tern::codegen::test::absl::class_& request,
+                     const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::TernMethods_, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::Co_(const ::tern::codegen::test::absl::class_& request,
+            const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Co_, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::CoStub_(const ::tern::codegen::test::absl::class_& request,
+                const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::CoStub_, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::CoService_(const ::tern::codegen::test::absl::class_& request,
+                   const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::CoService_, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::CallbackService_(const ::tern::codegen::test::absl::class_& request,
+                         const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::CallbackService_, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::kServiceName_(const ::tern::codegen::test::absl::class_& request,
+                      const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::kServiceName_, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::kMethods_(const ::tern::codegen::test::absl::class_& request,
+                  const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::kMethods_, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::kCoMethods_(const ::tern::codegen::test::absl::class_& request,
+                    const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::kCoMethods_, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::kCallbackMethods_(const ::tern::codegen::test::absl::class_& request,
+                          const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::kCallbackMethods_, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::kStubMethod_(const ::tern::codegen::test::absl::class_& request,
+                     const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::kStubMethod_, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::channel__(const ::tern::codegen::test::absl::class_& request,
+                  const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::channel__, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::stub__(const ::tern::codegen::test::absl::class_& request,
+               const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::stub__, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::Collisions(const ::tern::codegen::test::absl::class_& request,
+                   const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Collisions, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::request(const ::tern::codegen::test::absl::class_& request,
+                const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::request, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::options(const ::tern::codegen::test::absl::class_& request,
+                const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::options, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::done(const ::tern::codegen::test::absl::class_& request,
+             const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::done, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::reply(const ::tern::codegen::test::absl::class_& request,
+              const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::reply, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::context(const ::tern::codegen::test::absl::class_& request,
+                const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::context, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::responder(const ::tern::codegen::test::absl::class_& request,
+                  const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::responder, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::std(const ::tern::codegen::test::absl::class_& request,
+            const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::std, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::tern(const ::tern::codegen::test::absl::class_& request,
+             const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::tern, request, options};
+}
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::lowerCamel(const ::tern::codegen::test::absl::class_& request,
+                   const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::lowerCamel, request, options};
+}
+
 }  // namespace tern::codegen::test::absl::Collisions
 
 namespace tern::codegen::test::absl::Service {
@@ -434,6 +767,15 @@ constexpr ::tern::MethodInfo kCallMethod = {
     ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) {
   return ::tern::AsyncUnaryCall<::tern::codegen::test::absl::absl>(
       channel_, kCallMethod, request, options, ::std::move(done));
+}
+
+CoStub StubInterface::Co() { return CoStub(*this); }
+
+::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+               ::tern::codegen::test::absl::absl>
+CoStub::Call(const ::tern::codegen::test::absl::class_& request,
+             const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Call, request, options};
 }
 
 }  // namespace tern::codegen::test::absl::Service

@@ -9,10 +9,13 @@
 #include "tern/client/call_handle.h"
 #include "tern/client/call_options.h"
 #include "tern/client/channel.h"
+#include "tern/client/co_call.h"
 #include "tern/client/stub.h"
 #include "tests/lib/codegen/reserved.pb.h"
 
 namespace tern::codegen::test::absl::template_ {
+
+class CoStub;
 
 // Words that C++ reserves.
 //
@@ -45,6 +48,32 @@ class StubInterface {
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::class__int> done) = 0;
+
+  // For tasks: co_await stub.Co().Method(request).
+  CoStub Co();
+};
+
+// The calls as tasks await them: see tern/client/co_call.h.
+// Cheap to make; the stub outlives it.
+class CoStub {
+ public:
+  explicit CoStub(StubInterface& stub) : stub_(stub) {}
+
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::class__int>
+  delete_(const ::tern::codegen::test::absl::class_& request,
+          const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::class__int>
+  requires_(const ::tern::codegen::test::absl::class_& request,
+            const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::class__int>
+  NULL_(const ::tern::codegen::test::absl::class_& request,
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+
+ private:
+  StubInterface& stub_;
 };
 
 // Makes calls over a channel, which outlives the stub.
@@ -90,6 +119,8 @@ class Stub final : public StubInterface {
 }  // namespace tern::codegen::test::absl::template_
 
 namespace tern::codegen::test::absl::Collisions {
+
+class CoStub;
 
 // Names that generated code needs itself, or could mistake for its own.
 //
@@ -155,6 +186,30 @@ class StubInterface {
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) = 0;
 
+  virtual ::absl::StatusOr<::tern::codegen::test::absl::absl> CoStub_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = {}) = 0;
+  virtual ::tern::CallHandle CoStub_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options,
+      ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) = 0;
+
+  virtual ::absl::StatusOr<::tern::codegen::test::absl::absl> CoService_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = {}) = 0;
+  virtual ::tern::CallHandle CoService_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options,
+      ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) = 0;
+
+  virtual ::absl::StatusOr<::tern::codegen::test::absl::absl> CallbackService_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = {}) = 0;
+  virtual ::tern::CallHandle CallbackService_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options,
+      ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) = 0;
+
   virtual ::absl::StatusOr<::tern::codegen::test::absl::absl> kServiceName_(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options = {}) = 0;
@@ -171,6 +226,22 @@ class StubInterface {
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) = 0;
 
+  virtual ::absl::StatusOr<::tern::codegen::test::absl::absl> kCoMethods_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = {}) = 0;
+  virtual ::tern::CallHandle kCoMethods_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options,
+      ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) = 0;
+
+  virtual ::absl::StatusOr<::tern::codegen::test::absl::absl> kCallbackMethods_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = {}) = 0;
+  virtual ::tern::CallHandle kCallbackMethods_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options,
+      ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) = 0;
+
   virtual ::absl::StatusOr<::tern::codegen::test::absl::absl> kStubMethod_(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options = {}) = 0;
@@ -183,6 +254,14 @@ class StubInterface {
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options = {}) = 0;
   virtual ::tern::CallHandle channel__(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options,
+      ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) = 0;
+
+  virtual ::absl::StatusOr<::tern::codegen::test::absl::absl> stub__(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = {}) = 0;
+  virtual ::tern::CallHandle stub__(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) = 0;
@@ -235,6 +314,14 @@ class StubInterface {
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) = 0;
 
+  virtual ::absl::StatusOr<::tern::codegen::test::absl::absl> responder(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = {}) = 0;
+  virtual ::tern::CallHandle responder(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options,
+      ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) = 0;
+
   virtual ::absl::StatusOr<::tern::codegen::test::absl::absl> std(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options = {}) = 0;
@@ -258,6 +345,136 @@ class StubInterface {
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) = 0;
+
+  // For tasks: co_await stub.Co().Method(request).
+  CoStub Co();
+};
+
+// The calls as tasks await them: see tern/client/co_call.h.
+// Cheap to make; the stub outlives it.
+class CoStub {
+ public:
+  explicit CoStub(StubInterface& stub) : stub_(stub) {}
+
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  Stub_(const ::tern::codegen::test::absl::class_& request,
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  StubInterface_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  MockStub_(const ::tern::codegen::test::absl::class_& request,
+            const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  Service_(const ::tern::codegen::test::absl::class_& request,
+           const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  TernServiceName_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  TernMethods_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  Co_(const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  CoStub_(const ::tern::codegen::test::absl::class_& request,
+          const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  CoService_(const ::tern::codegen::test::absl::class_& request,
+             const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  CallbackService_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  kServiceName_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  kMethods_(const ::tern::codegen::test::absl::class_& request,
+            const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  kCoMethods_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  kCallbackMethods_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  kStubMethod_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  channel__(const ::tern::codegen::test::absl::class_& request,
+            const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  stub__(const ::tern::codegen::test::absl::class_& request,
+         const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  Collisions(const ::tern::codegen::test::absl::class_& request,
+             const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  request(const ::tern::codegen::test::absl::class_& request,
+          const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  options(const ::tern::codegen::test::absl::class_& request,
+          const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  done(const ::tern::codegen::test::absl::class_& request,
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  reply(const ::tern::codegen::test::absl::class_& request,
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  context(const ::tern::codegen::test::absl::class_& request,
+          const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  responder(const ::tern::codegen::test::absl::class_& request,
+            const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  std(const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  tern(const ::tern::codegen::test::absl::class_& request,
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  lowerCamel(const ::tern::codegen::test::absl::class_& request,
+             const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+
+ private:
+  StubInterface& stub_;
 };
 
 // Makes calls over a channel, which outlives the stub.
@@ -325,6 +542,30 @@ class Stub final : public StubInterface {
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) override;
 
+  ::absl::StatusOr<::tern::codegen::test::absl::absl> CoStub_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = {}) override;
+  ::tern::CallHandle CoStub_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options,
+      ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) override;
+
+  ::absl::StatusOr<::tern::codegen::test::absl::absl> CoService_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = {}) override;
+  ::tern::CallHandle CoService_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options,
+      ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) override;
+
+  ::absl::StatusOr<::tern::codegen::test::absl::absl> CallbackService_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = {}) override;
+  ::tern::CallHandle CallbackService_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options,
+      ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) override;
+
   ::absl::StatusOr<::tern::codegen::test::absl::absl> kServiceName_(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options = {}) override;
@@ -341,6 +582,22 @@ class Stub final : public StubInterface {
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) override;
 
+  ::absl::StatusOr<::tern::codegen::test::absl::absl> kCoMethods_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = {}) override;
+  ::tern::CallHandle kCoMethods_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options,
+      ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) override;
+
+  ::absl::StatusOr<::tern::codegen::test::absl::absl> kCallbackMethods_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = {}) override;
+  ::tern::CallHandle kCallbackMethods_(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options,
+      ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) override;
+
   ::absl::StatusOr<::tern::codegen::test::absl::absl> kStubMethod_(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options = {}) override;
@@ -353,6 +610,14 @@ class Stub final : public StubInterface {
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options = {}) override;
   ::tern::CallHandle channel__(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options,
+      ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) override;
+
+  ::absl::StatusOr<::tern::codegen::test::absl::absl> stub__(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = {}) override;
+  ::tern::CallHandle stub__(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) override;
@@ -405,6 +670,14 @@ class Stub final : public StubInterface {
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) override;
 
+  ::absl::StatusOr<::tern::codegen::test::absl::absl> responder(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options = {}) override;
+  ::tern::CallHandle responder(
+      const ::tern::codegen::test::absl::class_& request,
+      const ::tern::CallOptions& options,
+      ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) override;
+
   ::absl::StatusOr<::tern::codegen::test::absl::absl> std(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options = {}) override;
@@ -437,6 +710,8 @@ class Stub final : public StubInterface {
 
 namespace tern::codegen::test::absl::Service {
 
+class CoStub;
+
 // A method blocks until its call has ended. With a callback it returns
 // at once, and the callback runs when the call has ended.
 class StubInterface {
@@ -450,6 +725,24 @@ class StubInterface {
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) = 0;
+
+  // For tasks: co_await stub.Co().Method(request).
+  CoStub Co();
+};
+
+// The calls as tasks await them: see tern/client/co_call.h.
+// Cheap to make; the stub outlives it.
+class CoStub {
+ public:
+  explicit CoStub(StubInterface& stub) : stub_(stub) {}
+
+  ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
+                 ::tern::codegen::test::absl::absl>
+  Call(const ::tern::codegen::test::absl::class_& request,
+       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+
+ private:
+  StubInterface& stub_;
 };
 
 // Makes calls over a channel, which outlives the stub.

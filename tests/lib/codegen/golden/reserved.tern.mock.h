@@ -117,6 +117,34 @@ class MockStub : public StubInterface {
                const ::tern::CallOptions& options,
                ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done),
               (override));
+  MOCK_METHOD(::absl::StatusOr<::tern::codegen::test::absl::absl>, CoStub_,
+              (const ::tern::codegen::test::absl::class_& request,
+               const ::tern::CallOptions& options),
+              (override));
+  MOCK_METHOD(::tern::CallHandle, CoStub_,
+              (const ::tern::codegen::test::absl::class_& request,
+               const ::tern::CallOptions& options,
+               ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done),
+              (override));
+  MOCK_METHOD(::absl::StatusOr<::tern::codegen::test::absl::absl>, CoService_,
+              (const ::tern::codegen::test::absl::class_& request,
+               const ::tern::CallOptions& options),
+              (override));
+  MOCK_METHOD(::tern::CallHandle, CoService_,
+              (const ::tern::codegen::test::absl::class_& request,
+               const ::tern::CallOptions& options,
+               ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done),
+              (override));
+  MOCK_METHOD(::absl::StatusOr<::tern::codegen::test::absl::absl>,
+              CallbackService_,
+              (const ::tern::codegen::test::absl::class_& request,
+               const ::tern::CallOptions& options),
+              (override));
+  MOCK_METHOD(::tern::CallHandle, CallbackService_,
+              (const ::tern::codegen::test::absl::class_& request,
+               const ::tern::CallOptions& options,
+               ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done),
+              (override));
   MOCK_METHOD(::absl::StatusOr<::tern::codegen::test::absl::absl>,
               kServiceName_,
               (const ::tern::codegen::test::absl::class_& request,
@@ -136,6 +164,25 @@ class MockStub : public StubInterface {
                const ::tern::CallOptions& options,
                ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done),
               (override));
+  MOCK_METHOD(::absl::StatusOr<::tern::codegen::test::absl::absl>, kCoMethods_,
+              (const ::tern::codegen::test::absl::class_& request,
+               const ::tern::CallOptions& options),
+              (override));
+  MOCK_METHOD(::tern::CallHandle, kCoMethods_,
+              (const ::tern::codegen::test::absl::class_& request,
+               const ::tern::CallOptions& options,
+               ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done),
+              (override));
+  MOCK_METHOD(::absl::StatusOr<::tern::codegen::test::absl::absl>,
+              kCallbackMethods_,
+              (const ::tern::codegen::test::absl::class_& request,
+               const ::tern::CallOptions& options),
+              (override));
+  MOCK_METHOD(::tern::CallHandle, kCallbackMethods_,
+              (const ::tern::codegen::test::absl::class_& request,
+               const ::tern::CallOptions& options,
+               ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done),
+              (override));
   MOCK_METHOD(::absl::StatusOr<::tern::codegen::test::absl::absl>, kStubMethod_,
               (const ::tern::codegen::test::absl::class_& request,
                const ::tern::CallOptions& options),
@@ -150,6 +197,15 @@ class MockStub : public StubInterface {
                const ::tern::CallOptions& options),
               (override));
   MOCK_METHOD(::tern::CallHandle, channel__,
+              (const ::tern::codegen::test::absl::class_& request,
+               const ::tern::CallOptions& options,
+               ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done),
+              (override));
+  MOCK_METHOD(::absl::StatusOr<::tern::codegen::test::absl::absl>, stub__,
+              (const ::tern::codegen::test::absl::class_& request,
+               const ::tern::CallOptions& options),
+              (override));
+  MOCK_METHOD(::tern::CallHandle, stub__,
               (const ::tern::codegen::test::absl::class_& request,
                const ::tern::CallOptions& options,
                ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done),
@@ -204,6 +260,15 @@ class MockStub : public StubInterface {
                const ::tern::CallOptions& options),
               (override));
   MOCK_METHOD(::tern::CallHandle, context,
+              (const ::tern::codegen::test::absl::class_& request,
+               const ::tern::CallOptions& options,
+               ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done),
+              (override));
+  MOCK_METHOD(::absl::StatusOr<::tern::codegen::test::absl::absl>, responder,
+              (const ::tern::codegen::test::absl::class_& request,
+               const ::tern::CallOptions& options),
+              (override));
+  MOCK_METHOD(::tern::CallHandle, responder,
               (const ::tern::codegen::test::absl::class_& request,
                const ::tern::CallOptions& options,
                ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done),

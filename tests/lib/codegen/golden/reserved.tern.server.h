@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "tern/lib/call/task.h"
+#include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/service.h"
 #include "tests/lib/codegen/reserved.pb.h"
@@ -33,6 +35,50 @@ class Service : public ::tern::Service {
       ::tern::ServerContext& context,
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::class__int* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with coroutines: while it awaits something, a method holds no
+// thread. See tern/server/co_service.h.
+class CoService : public ::tern::Service {
+ public:
+  virtual ::tern::Task<::absl::Status> delete_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::class__int* reply);
+  virtual ::tern::Task<::absl::Status> requires_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::class__int* reply);
+  virtual ::tern::Task<::absl::Status> NULL_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::class__int* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with methods that may return before they have an answer: the
+// responder takes it, on any thread. See tern/server/responder.h.
+class CallbackService : public ::tern::Service {
+ public:
+  virtual void delete_(::tern::ServerContext& context,
+                       const ::tern::codegen::test::absl::class_& request,
+                       ::tern::codegen::test::absl::class__int* reply,
+                       ::tern::Responder responder);
+  virtual void requires_(::tern::ServerContext& context,
+                         const ::tern::codegen::test::absl::class_& request,
+                         ::tern::codegen::test::absl::class__int* reply,
+                         ::tern::Responder responder);
+  virtual void NULL_(::tern::ServerContext& context,
+                     const ::tern::codegen::test::absl::class_& request,
+                     ::tern::codegen::test::absl::class__int* reply,
+                     ::tern::Responder responder);
 
   // For tern::Server.
   ::std::string_view TernServiceName() const final;
@@ -83,6 +129,21 @@ class Service : public ::tern::Service {
                              const ::tern::codegen::test::absl::class_& request,
                              ::tern::codegen::test::absl::absl* reply);
 
+  virtual ::absl::Status CoStub_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+
+  virtual ::absl::Status CoService_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+
+  virtual ::absl::Status CallbackService_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+
   virtual ::absl::Status kServiceName_(
       ::tern::ServerContext& context,
       const ::tern::codegen::test::absl::class_& request,
@@ -93,12 +154,27 @@ class Service : public ::tern::Service {
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply);
 
+  virtual ::absl::Status kCoMethods_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+
+  virtual ::absl::Status kCallbackMethods_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+
   virtual ::absl::Status kStubMethod_(
       ::tern::ServerContext& context,
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply);
 
   virtual ::absl::Status channel__(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+
+  virtual ::absl::Status stub__(
       ::tern::ServerContext& context,
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply);
@@ -133,6 +209,11 @@ class Service : public ::tern::Service {
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply);
 
+  virtual ::absl::Status responder(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+
   virtual ::absl::Status std(::tern::ServerContext& context,
                              const ::tern::codegen::test::absl::class_& request,
                              ::tern::codegen::test::absl::absl* reply);
@@ -152,6 +233,242 @@ class Service : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
+// Service, with coroutines: while it awaits something, a method holds no
+// thread. See tern/server/co_service.h.
+class CoService : public ::tern::Service {
+ public:
+  virtual ::tern::Task<::absl::Status> Stub_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> StubInterface_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> MockStub_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> Service_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> TernServiceName_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> TernMethods_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> Co_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> CoStub_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> CoService_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> CallbackService_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> kServiceName_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> kMethods_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> kCoMethods_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> kCallbackMethods_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> kStubMethod_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> channel__(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> stub__(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> Collisions(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> request(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> options(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> done(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> reply(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> context(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> responder(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> std(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> tern(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+  virtual ::tern::Task<::absl::Status> lowerCamel(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with methods that may return before they have an answer: the
+// responder takes it, on any thread. See tern/server/responder.h.
+class CallbackService : public ::tern::Service {
+ public:
+  virtual void Stub_(::tern::ServerContext& context,
+                     const ::tern::codegen::test::absl::class_& request,
+                     ::tern::codegen::test::absl::absl* reply,
+                     ::tern::Responder responder);
+  virtual void StubInterface_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply, ::tern::Responder responder);
+  virtual void MockStub_(::tern::ServerContext& context,
+                         const ::tern::codegen::test::absl::class_& request,
+                         ::tern::codegen::test::absl::absl* reply,
+                         ::tern::Responder responder);
+  virtual void Service_(::tern::ServerContext& context,
+                        const ::tern::codegen::test::absl::class_& request,
+                        ::tern::codegen::test::absl::absl* reply,
+                        ::tern::Responder responder);
+  virtual void TernServiceName_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply, ::tern::Responder responder);
+  virtual void TernMethods_(::tern::ServerContext& context,
+                            const ::tern::codegen::test::absl::class_& request,
+                            ::tern::codegen::test::absl::absl* reply,
+                            ::tern::Responder responder);
+  virtual void Co_(::tern::ServerContext& context,
+                   const ::tern::codegen::test::absl::class_& request,
+                   ::tern::codegen::test::absl::absl* reply,
+                   ::tern::Responder responder);
+  virtual void CoStub_(::tern::ServerContext& context,
+                       const ::tern::codegen::test::absl::class_& request,
+                       ::tern::codegen::test::absl::absl* reply,
+                       ::tern::Responder responder);
+  virtual void CoService_(::tern::ServerContext& context,
+                          const ::tern::codegen::test::absl::class_& request,
+                          ::tern::codegen::test::absl::absl* reply,
+                          ::tern::Responder responder);
+  virtual void CallbackService_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply, ::tern::Responder responder);
+  virtual void kServiceName_(::tern::ServerContext& context,
+                             const ::tern::codegen::test::absl::class_& request,
+                             ::tern::codegen::test::absl::absl* reply,
+                             ::tern::Responder responder);
+  virtual void kMethods_(::tern::ServerContext& context,
+                         const ::tern::codegen::test::absl::class_& request,
+                         ::tern::codegen::test::absl::absl* reply,
+                         ::tern::Responder responder);
+  virtual void kCoMethods_(::tern::ServerContext& context,
+                           const ::tern::codegen::test::absl::class_& request,
+                           ::tern::codegen::test::absl::absl* reply,
+                           ::tern::Responder responder);
+  virtual void kCallbackMethods_(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply, ::tern::Responder responder);
+  virtual void kStubMethod_(::tern::ServerContext& context,
+                            const ::tern::codegen::test::absl::class_& request,
+                            ::tern::codegen::test::absl::absl* reply,
+                            ::tern::Responder responder);
+  virtual void channel__(::tern::ServerContext& context,
+                         const ::tern::codegen::test::absl::class_& request,
+                         ::tern::codegen::test::absl::absl* reply,
+                         ::tern::Responder responder);
+  virtual void stub__(::tern::ServerContext& context,
+                      const ::tern::codegen::test::absl::class_& request,
+                      ::tern::codegen::test::absl::absl* reply,
+                      ::tern::Responder responder);
+  virtual void Collisions(::tern::ServerContext& context,
+                          const ::tern::codegen::test::absl::class_& request,
+                          ::tern::codegen::test::absl::absl* reply,
+                          ::tern::Responder responder);
+  virtual void request(::tern::ServerContext& context,
+                       const ::tern::codegen::test::absl::class_& request,
+                       ::tern::codegen::test::absl::absl* reply,
+                       ::tern::Responder responder);
+  virtual void options(::tern::ServerContext& context,
+                       const ::tern::codegen::test::absl::class_& request,
+                       ::tern::codegen::test::absl::absl* reply,
+                       ::tern::Responder responder);
+  virtual void done(::tern::ServerContext& context,
+                    const ::tern::codegen::test::absl::class_& request,
+                    ::tern::codegen::test::absl::absl* reply,
+                    ::tern::Responder responder);
+  virtual void reply(::tern::ServerContext& context,
+                     const ::tern::codegen::test::absl::class_& request,
+                     ::tern::codegen::test::absl::absl* reply,
+                     ::tern::Responder responder);
+  virtual void context(::tern::ServerContext& context,
+                       const ::tern::codegen::test::absl::class_& request,
+                       ::tern::codegen::test::absl::absl* reply,
+                       ::tern::Responder responder);
+  virtual void responder(::tern::ServerContext& context,
+                         const ::tern::codegen::test::absl::class_& request,
+                         ::tern::codegen::test::absl::absl* reply,
+                         ::tern::Responder responder);
+  virtual void std(::tern::ServerContext& context,
+                   const ::tern::codegen::test::absl::class_& request,
+                   ::tern::codegen::test::absl::absl* reply,
+                   ::tern::Responder responder);
+  virtual void tern(::tern::ServerContext& context,
+                    const ::tern::codegen::test::absl::class_& request,
+                    ::tern::codegen::test::absl::absl* reply,
+                    ::tern::Responder responder);
+  virtual void lowerCamel(::tern::ServerContext& context,
+                          const ::tern::codegen::test::absl::class_& request,
+                          ::tern::codegen::test::absl::absl* reply,
+                          ::tern::Responder responder);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
 }  // namespace tern::codegen::test::absl::Collisions
 
 namespace tern::codegen::test::absl::Service {
@@ -164,6 +481,34 @@ class Service : public ::tern::Service {
       ::tern::ServerContext& context,
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with coroutines: while it awaits something, a method holds no
+// thread. See tern/server/co_service.h.
+class CoService : public ::tern::Service {
+ public:
+  virtual ::tern::Task<::absl::Status> Call(
+      ::tern::ServerContext& context,
+      const ::tern::codegen::test::absl::class_& request,
+      ::tern::codegen::test::absl::absl* reply);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with methods that may return before they have an answer: the
+// responder takes it, on any thread. See tern/server/responder.h.
+class CallbackService : public ::tern::Service {
+ public:
+  virtual void Call(::tern::ServerContext& context,
+                    const ::tern::codegen::test::absl::class_& request,
+                    ::tern::codegen::test::absl::absl* reply,
+                    ::tern::Responder responder);
 
   // For tern::Server.
   ::std::string_view TernServiceName() const final;

@@ -29,4 +29,13 @@ constexpr ::tern::MethodInfo kCallMethod = {
       channel_, kCallMethod, request, options, ::std::move(done));
 }
 
+CoStub StubInterface::Co() { return CoStub(*this); }
+
+::tern::CoCall<StubInterface, ::one::namespace_::delete_::v1::Message,
+               ::one::namespace_::delete_::v1::Message>
+CoStub::Call(const ::one::namespace_::delete_::v1::Message& request,
+             const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Call, request, options};
+}
+
 }  // namespace one::namespace_::delete_::v1::Reserved

@@ -2,6 +2,9 @@
 
 #include "tests/lib/codegen/reserved_package.tern.server.h"
 
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
+
 namespace one::namespace_::delete_::v1::Reserved {
 namespace {
 
@@ -26,6 +29,57 @@ constexpr ::tern::MethodHandler kMethods[] = {
 
 ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
   return kMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCoMethods[] = {
+    ::tern::server_internal::CoMethod<&CoService::Call>(
+        "one.namespace.delete.v1.Reserved/Call"),
+};
+
+}  // namespace
+
+::tern::Task<::absl::Status> CoService::Call(
+    ::tern::ServerContext& /*context*/,
+    const ::one::namespace_::delete_::v1::Message& /*request*/,
+    ::one::namespace_::delete_::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "one.namespace.delete.v1.Reserved/Call is not implemented");
+}
+
+::std::string_view CoService::TernServiceName() const {
+  return "one.namespace.delete.v1.Reserved";
+}
+
+::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  return kCoMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCallbackMethods[] = {
+    ::tern::server_internal::CallbackMethod<&CallbackService::Call>(
+        "one.namespace.delete.v1.Reserved/Call"),
+};
+
+}  // namespace
+
+void CallbackService::Call(
+    ::tern::ServerContext& /*context*/,
+    const ::one::namespace_::delete_::v1::Message& /*request*/,
+    ::one::namespace_::delete_::v1::Message* /*reply*/,
+    ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "one.namespace.delete.v1.Reserved/Call is not implemented"));
+}
+
+::std::string_view CallbackService::TernServiceName() const {
+  return "one.namespace.delete.v1.Reserved";
+}
+
+::std::span<const ::tern::MethodHandler> CallbackService::TernMethods() const {
+  return kCallbackMethods;
 }
 
 }  // namespace one::namespace_::delete_::v1::Reserved

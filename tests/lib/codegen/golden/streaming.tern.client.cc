@@ -54,6 +54,15 @@ Stub::Chat(const ::tern::CallOptions& options) {
       channel_, kChatMethod, options);
 }
 
+CoStub StubInterface::Co() { return CoStub(*this); }
+
+::tern::CoCall<StubInterface, ::streaming::v1::Message,
+               ::streaming::v1::Message>
+CoStub::Unary(const ::streaming::v1::Message& request,
+              const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::Unary, request, options};
+}
+
 }  // namespace streaming::v1::Mixed
 
 namespace streaming::v1::OnlyStreams {

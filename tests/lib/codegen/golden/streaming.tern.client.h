@@ -10,10 +10,13 @@
 #include "tern/client/call_options.h"
 #include "tern/client/channel.h"
 #include "tern/client/client_stream.h"
+#include "tern/client/co_call.h"
 #include "tern/client/stub.h"
 #include "tests/lib/codegen/streaming.pb.h"
 
 namespace streaming::v1::Mixed {
+
+class CoStub;
 
 // A method blocks until its call has ended. With a callback it returns
 // at once, and the callback runs when the call has ended.
@@ -40,6 +43,24 @@ class StubInterface {
 
   virtual ::tern::ClientStream<::streaming::v1::Message, ::streaming::v1::Message>
   Chat(const ::tern::CallOptions& options = {}) = 0;
+
+  // For tasks: co_await stub.Co().Method(request).
+  CoStub Co();
+};
+
+// The calls as tasks await them: see tern/client/co_call.h.
+// Cheap to make; the stub outlives it.
+class CoStub {
+ public:
+  explicit CoStub(StubInterface& stub) : stub_(stub) {}
+
+  ::tern::CoCall<StubInterface, ::streaming::v1::Message,
+                 ::streaming::v1::Message>
+  Unary(const ::streaming::v1::Message& request,
+        const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+
+ private:
+  StubInterface& stub_;
 };
 
 // Makes calls over a channel, which outlives the stub.

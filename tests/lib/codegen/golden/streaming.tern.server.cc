@@ -2,6 +2,9 @@
 
 #include "tests/lib/codegen/streaming.tern.server.h"
 
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
+
 namespace streaming::v1::Mixed {
 namespace {
 
@@ -54,6 +57,114 @@ constexpr ::tern::MethodHandler kMethods[] = {
 
 ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
   return kMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCoMethods[] = {
+    ::tern::server_internal::CoMethod<&CoService::Unary>(
+        "streaming.v1.Mixed/Unary"),
+    ::tern::server_internal::StreamMethod<&CoService::Watch>(
+        "streaming.v1.Mixed/Watch"),
+    ::tern::server_internal::StreamMethod<&CoService::Upload>(
+        "streaming.v1.Mixed/Upload"),
+    ::tern::server_internal::StreamMethod<&CoService::Chat>(
+        "streaming.v1.Mixed/Chat"),
+};
+
+}  // namespace
+
+::tern::Task<::absl::Status> CoService::Unary(
+    ::tern::ServerContext& /*context*/,
+    const ::streaming::v1::Message& /*request*/,
+    ::streaming::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Unary is not implemented");
+}
+
+::absl::Status CoService::Watch(
+    ::tern::ServerContext& /*context*/,
+    const ::streaming::v1::Message& /*request*/,
+    ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/) {
+  return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Watch is not implemented");
+}
+
+::absl::Status CoService::Upload(
+    ::tern::ServerContext& /*context*/,
+    ::tern::ServerReader<::streaming::v1::Message>& /*reader*/,
+    ::streaming::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Upload is not implemented");
+}
+
+::absl::Status CoService::Chat(
+    ::tern::ServerContext& /*context*/,
+    ::tern::ServerStream<::streaming::v1::Message, ::streaming::v1::Message>& /*stream*/) {
+  return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Chat is not implemented");
+}
+
+::std::string_view CoService::TernServiceName() const {
+  return "streaming.v1.Mixed";
+}
+
+::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  return kCoMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCallbackMethods[] = {
+    ::tern::server_internal::CallbackMethod<&CallbackService::Unary>(
+        "streaming.v1.Mixed/Unary"),
+    ::tern::server_internal::StreamMethod<&CallbackService::Watch>(
+        "streaming.v1.Mixed/Watch"),
+    ::tern::server_internal::StreamMethod<&CallbackService::Upload>(
+        "streaming.v1.Mixed/Upload"),
+    ::tern::server_internal::StreamMethod<&CallbackService::Chat>(
+        "streaming.v1.Mixed/Chat"),
+};
+
+}  // namespace
+
+void CallbackService::Unary(::tern::ServerContext& /*context*/,
+                            const ::streaming::v1::Message& /*request*/,
+                            ::streaming::v1::Message* /*reply*/,
+                            ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "streaming.v1.Mixed/Unary is not implemented"));
+}
+
+::absl::Status CallbackService::Watch(
+    ::tern::ServerContext& /*context*/,
+    const ::streaming::v1::Message& /*request*/,
+    ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/) {
+  return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Watch is not implemented");
+}
+
+::absl::Status CallbackService::Upload(
+    ::tern::ServerContext& /*context*/,
+    ::tern::ServerReader<::streaming::v1::Message>& /*reader*/,
+    ::streaming::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Upload is not implemented");
+}
+
+::absl::Status CallbackService::Chat(
+    ::tern::ServerContext& /*context*/,
+    ::tern::ServerStream<::streaming::v1::Message, ::streaming::v1::Message>& /*stream*/) {
+  return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Chat is not implemented");
+}
+
+::std::string_view CallbackService::TernServiceName() const {
+  return "streaming.v1.Mixed";
+}
+
+::std::span<const ::tern::MethodHandler> CallbackService::TernMethods() const {
+  return kCallbackMethods;
 }
 
 }  // namespace streaming::v1::Mixed

@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "tern/lib/call/task.h"
+#include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/server_stream.h"
 #include "tern/server/service.h"
@@ -32,6 +34,52 @@ class Service : public ::tern::Service {
       ::tern::ServerReader<::streaming::v1::Message>& reader,
       ::streaming::v1::Message* reply);
 
+  virtual ::absl::Status Chat(
+      ::tern::ServerContext& context,
+      ::tern::ServerStream<::streaming::v1::Message, ::streaming::v1::Message>& stream);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with coroutines: while it awaits something, a method holds no
+// thread. See tern/server/co_service.h.
+class CoService : public ::tern::Service {
+ public:
+  virtual ::tern::Task<::absl::Status> Unary(
+      ::tern::ServerContext& context, const ::streaming::v1::Message& request,
+      ::streaming::v1::Message* reply);
+  virtual ::absl::Status Watch(
+      ::tern::ServerContext& context, const ::streaming::v1::Message& request,
+      ::tern::ServerWriter<::streaming::v1::Message>& writer);
+  virtual ::absl::Status Upload(
+      ::tern::ServerContext& context,
+      ::tern::ServerReader<::streaming::v1::Message>& reader,
+      ::streaming::v1::Message* reply);
+  virtual ::absl::Status Chat(
+      ::tern::ServerContext& context,
+      ::tern::ServerStream<::streaming::v1::Message, ::streaming::v1::Message>& stream);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with methods that may return before they have an answer: the
+// responder takes it, on any thread. See tern/server/responder.h.
+class CallbackService : public ::tern::Service {
+ public:
+  virtual void Unary(
+      ::tern::ServerContext& context, const ::streaming::v1::Message& request,
+      ::streaming::v1::Message* reply, ::tern::Responder responder);
+  virtual ::absl::Status Watch(
+      ::tern::ServerContext& context, const ::streaming::v1::Message& request,
+      ::tern::ServerWriter<::streaming::v1::Message>& writer);
+  virtual ::absl::Status Upload(
+      ::tern::ServerContext& context,
+      ::tern::ServerReader<::streaming::v1::Message>& reader,
+      ::streaming::v1::Message* reply);
   virtual ::absl::Status Chat(
       ::tern::ServerContext& context,
       ::tern::ServerStream<::streaming::v1::Message, ::streaming::v1::Message>& stream);

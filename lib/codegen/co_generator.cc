@@ -1,0 +1,112 @@
+#include "tern/lib/codegen/co_generator.h"
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include "tern/lib/codegen/layout.h"
+
+namespace tern::codegen {
+namespace {
+
+constexpr std::string_view kCoStubComment =
+    "// The calls as tasks await them: see tern/client/co_call.h.\n"
+    "// Cheap to make; the stub outlives it.\n";
+
+bool HasUnary(const Service& service) {
+  return std::any_of(
+      service.methods.begin(), service.methods.end(),
+      [](const Method& method) { return !method.is_streaming(); });
+}
+
+// Around what names a deprecated function only to pass the call on.
+constexpr std::string_view kAllowDeprecated =
+    "#pragma GCC diagnostic push\n"
+    "#pragma GCC diagnostic ignored \"-Wdeprecated-declarations\"\n";
+constexpr std::string_view kAllowNoMore = "#pragma GCC diagnostic pop\n";
+
+// How a function is written in one place.
+struct Form {
+  size_t indent = 0;
+  std::string before;         // "[[deprecated]] "
+  std::string scope;          // "CoStub::"
+  std::string default_value;  // Of the options.
+  std::string tail;
+};
+
+std::string CoFunction(const Method& method, const Form& form) {
+  const std::vector<std::string> types = {"StubInterface", method.request,
+                                          method.reply};
+  const std::string name = form.scope + method.name;
+  const std::vector<std::string> parameters = {
+      "const " + method.request + "& request",
+      "const ::tern::CallOptions& options" + form.default_value};
+  const std::string head = form.before + "::tern::CoCall<";
+  const std::string type =
+      head + types[0] + ", " + types[1] + ", " + types[2] + ">";
+  if (form.indent + type.size() <= kColumns) {
+    return FunctionLayout(form.indent, type, name, parameters, form.tail);
+  }
+  return Layout(form.indent, head, types, ">") +
+         Layout(form.indent, name + "(", parameters, form.tail);
+}
+
+}  // namespace
+
+std::string CoStubDeclaration(const Service& service) {
+  return HasUnary(service) ? "class CoStub;\n\n" : "";
+}
+
+std::string CoMember(const Service& service) {
+  if (!HasUnary(service)) return "";
+  return "\n"
+         "  // For tasks: co_await stub.Co().Method(request).\n"
+         "  CoStub Co();\n";
+}
+
+std::string CoStubClass(const Service& service) {
+  if (!HasUnary(service)) return "";
+  std::string text = "\n" + std::string(kCoStubComment) +
+                     "class CoStub {\n"
+                     " public:\n"
+                     "  explicit CoStub(StubInterface& stub) : stub_(stub) {}\n"
+                     "\n";
+  for (const Method& method : service.methods) {
+    if (method.is_streaming()) continue;
+    text += CoFunction(method,
+                       {.indent = 2,
+                        .before = method.is_deprecated ? "[[deprecated]] " : "",
+                        .scope = "",
+                        .default_value = " = ::tern::DefaultCallOptions()",
+                        .tail = ");"});
+  }
+  return text +
+         "\n"
+         " private:\n"
+         "  StubInterface& stub_;\n"
+         "};\n";
+}
+
+std::string CoStubDefinitions(const Service& service) {
+  if (!HasUnary(service)) return "";
+  std::string text = "\nCoStub StubInterface::Co() { return CoStub(*this); }\n";
+  for (const Method& method : service.methods) {
+    if (method.is_streaming()) continue;
+    text += "\n";
+    if (method.is_deprecated) text += kAllowDeprecated;
+    text += CoFunction(method, {.indent = 0,
+                                .before = "",
+                                .scope = "CoStub::",
+                                .default_value = "",
+                                .tail = ") {"});
+    text += Layout(
+        2, "return {",
+        {"stub_", "&StubInterface::" + method.name, "request", "options"},
+        "};");
+    text += "}\n";
+    if (method.is_deprecated) text += kAllowNoMore;
+  }
+  return text;
+}
+
+}  // namespace tern::codegen
