@@ -27,9 +27,10 @@ struct CallInfo {
 struct CallOptions {
   // Time that the call may take; the earliest of `timeout`, `deadline` and the
   // deadline of the call that is being handled (unless `detached`) holds.
-  // Without any, ChannelOptions::default_timeout (30 s): no call waits for
-  // ever. A deadline that has passed ends the call DEADLINE_EXCEEDED,
-  // NOT_STARTED, before anything is sent.
+  // Without any, the method's own (proto/tern/method.proto), else
+  // ChannelOptions::default_timeout (30 s): no call waits for ever. A deadline
+  // that has passed ends the call DEADLINE_EXCEEDED, NOT_STARTED, before
+  // anything is sent.
   std::optional<absl::Duration> timeout = std::nullopt;
   std::optional<Deadline> deadline = std::nullopt;
 

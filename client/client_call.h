@@ -49,6 +49,7 @@ class ClientCall final : public net::Connection::Deferred,
 
   // --- Constant --------------------------------------------------------------
   std::string_view method() const { return method_.full_name; }
+  const MethodSettings& settings() const { return method_.settings; }
   MonotonicTime deadline() const { return deadline_.time(); }
   bool is_waited_for() const { return waited_for_; }
   bool wait_for_ready() const { return options_.wait_for_ready; }

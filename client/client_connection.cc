@@ -152,6 +152,7 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
   header.request_id = call->request_id();
   header.request_id.attempt = call->attempts;
   header.trace = call->trace();
+  header.priority = call->settings().priority;
   for (const auto& [key, value] : call->metadata().entries()) {
     header.metadata.push_back({.key = key, .value = value});
   }

@@ -16,14 +16,18 @@
 namespace tern::client_internal {
 namespace {
 
-Deadline DeadlineOf(const ChannelCore& core, const CallOptions& options,
-                    const AmbientCall* ambient, MonotonicTime now) {
+Deadline DeadlineOf(const ChannelCore& core, const MethodInfo& method,
+                    const CallOptions& options, const AmbientCall* ambient,
+                    MonotonicTime now) {
   Deadline deadline;
   if (options.timeout) deadline = Deadline(now + *options.timeout);
   if (options.deadline) deadline = std::min(deadline, *options.deadline);
   if (ambient != nullptr) deadline = std::min(deadline, ambient->deadline);
   if (deadline.is_infinite()) {
-    deadline = Deadline(now + core.options().default_timeout);
+    const int64_t timeout_ms = method.settings.timeout_ms;
+    deadline =
+        Deadline(now + (timeout_ms != 0 ? absl::Milliseconds(timeout_ms)
+                                        : core.options().default_timeout));
   }
   return deadline;
 }
@@ -64,8 +68,8 @@ std::shared_ptr<ClientCall> MakeCall(
   const MonotonicTime now = MonotonicTime::Now();
   auto call = std::allocate_shared<ClientCall>(
       RecyclingAllocator<ClientCall>(), core, method, options, now,
-      DeadlineOf(*core, options, ambient, now), request, request_size, reply,
-      std::move(completion));
+      DeadlineOf(*core, method, options, ambient, now), request, request_size,
+      reply, std::move(completion));
   if (ambient != nullptr && ambient->cancellation != nullptr) {
     call->CancelWith(ambient->cancellation->ShareCancellation());
   }

@@ -99,7 +99,8 @@ absl::Status ServerCall::ParseRequest(std::string_view bytes) {
 }
 
 RunTimes::Place ServerCall::ChoosePlace(MonotonicTime now) const {
-  switch (connection_->environment().options.handler_threads) {
+  switch (entry_->handler->info.settings.handler_threads.value_or(
+      connection_->environment().options.handler_threads)) {
     case HandlerThreads::kWorkers:
       return RunTimes::Place::kWorker;
     case HandlerThreads::kLoops:

@@ -20,6 +20,7 @@
 #include "tern/lib/net/event_loop.h"
 #include "tern/lib/wire/byte_buffer.h"
 #include "tern/lib/wire/session.h"
+#include "tern/server/concurrency.h"
 #include "tern/server/method_registry.h"
 #include "tern/server/server_context.h"
 #include "tern/server/server_environment.h"
@@ -62,6 +63,14 @@ class ServerCall final : public ServerContext,
   // Takes the request: a short one is parsed at once, a long one by the worker.
   // Not OK: INVALID_ARGUMENT; it can't be parsed.
   absl::Status TakeRequest(wire::IncomingMessage& message);
+  // Takes one of the places that the method has for calls at once. False when
+  // all are taken: the call is to be refused.
+  bool TakePlace() {
+    const uint32_t limit = entry_->handler->info.settings.max_concurrency;
+    if (limit == 0) return true;
+    concurrency_ = entry_->concurrency.TryTake(limit);
+    return static_cast<bool>(concurrency_);
+  }
   // The request is complete: it is to be run. On the loop's thread, that is as
   // an errand; else RunDeferred() will queue the call.
   void SetReady(MonotonicTime now) {
@@ -90,6 +99,7 @@ class ServerCall final : public ServerContext,
   }
   size_t reply_bytes() const { return reply_bytes_; }
   const Metadata& sent_trailing_metadata() const { return trailing_metadata_; }
+  const MethodInfo& info() const { return entry_->handler->info; }
 
   // --- Deferred: ready -> queued ---------------------------------------------
   void RunDeferred() override;
@@ -135,6 +145,8 @@ class ServerCall final : public ServerContext,
 
   const std::shared_ptr<ServerConnection> connection_;
   MethodRegistry::Entry* const entry_;
+  // Until nobody has the call any more: its handler has ended by then.
+  Concurrency::Place concurrency_;
   AmbientCall ambient_;
   Metadata metadata_;
 

@@ -15,6 +15,7 @@ namespace tern {
 namespace {
 
 constexpr uint32_t kMemoryRetryAfterMs = 100;
+constexpr uint32_t kConcurrencyRetryAfterMs = 100;
 constexpr size_t kMaxLoggedMessageBytes = 1024;
 
 ServerCall& CallOf(wire::Stream& stream) {
@@ -140,6 +141,13 @@ void ServerConnection::OnMessage(wire::Stream& stream,
 void ServerConnection::OnHalfClose(wire::Stream& stream) {
   role_.AssertHeld();
   ServerCall& call = CallOf(stream);
+  if (!call.TakePlace()) {
+    return Refuse(
+        call, absl::StatusCode::kResourceExhausted,
+        absl::StrCat("the server serves ", call.info().settings.max_concurrency,
+                     " calls of this method at once, its max_concurrency"),
+        kConcurrencyRetryAfterMs);
+  }
   call.SetReady(session().now());
   if (held_back_.empty() &&
       session().unsent_bytes() <= environment_->options.max_unsent_bytes) {

@@ -57,10 +57,11 @@ struct UnaryTraits<absl::Status (S::*)(ServerContext&, const Q&, R*)> {
 
 // UnaryMethod<&Service::Get>("kv.v1.KeyValue/Get")
 template <auto method>
-constexpr MethodHandler UnaryMethod(std::string_view full_name) {
+constexpr MethodHandler UnaryMethod(std::string_view full_name,
+                                    MethodSettings settings = {}) {
   using Traits = UnaryTraits<decltype(method)>;
   return {
-      .info = {.full_name = full_name},
+      .info = {.full_name = full_name, .settings = settings},
       .new_request = NewMessage<typename Traits::Request>,
       .new_reply = NewMessage<typename Traits::Reply>,
       .invoke =

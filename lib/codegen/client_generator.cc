@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tern/lib/codegen/layout.h"
+#include "tern/lib/codegen/method_options.h"
 #include "tern/lib/codegen/source_text.h"
 
 namespace tern::codegen {
@@ -95,12 +96,21 @@ std::string Stub(const Service& service) {
   return text + "::tern::Channel& channel_;\n};\n";
 }
 
+std::vector<std::string> MethodInfoFields(const Method& method) {
+  std::vector<std::string> fields = {".full_name = \"" + method.full_name +
+                                     "\""};
+  std::vector<std::string> settings = InBraces(method.settings);
+  if (!settings.empty()) settings.front().insert(0, ".settings = ");
+  fields.insert(fields.end(), settings.begin(), settings.end());
+  return fields;
+}
+
 std::string Constants(const std::vector<Method>& methods) {
   std::string text = "namespace {\n\n";
   for (const Method& method : methods) {
     text +=
         Layout(0, "constexpr ::tern::MethodInfo " + method.constant + " = {",
-               {".full_name = \"" + method.full_name + "\""}, "};");
+               MethodInfoFields(method), "};");
   }
   return text + "\n}  // namespace\n";
 }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tern/lib/codegen/layout.h"
+#include "tern/lib/codegen/method_options.h"
 #include "tern/lib/codegen/source_text.h"
 
 namespace tern::codegen {
@@ -50,6 +51,11 @@ std::string ServiceClass(const Service& service) {
 std::string HandlerEntry(const Method& method) {
   std::string text = Layout(4, "::tern::server_internal::UnaryMethod<",
                             {"&Service::" + method.name}, ">(");
+  std::vector<std::string> settings = InBraces(method.settings);
+  if (!settings.empty()) {
+    settings.insert(settings.begin(), "\"" + method.full_name + "\"");
+    return text + Layout(8, "", settings, "),");
+  }
   std::string name = "\"" + method.full_name + "\"),\n";
   std::string same_line = text.substr(0, text.size() - 1) + name;
   return KeepsToColumns(same_line) ? same_line : text + "        " + name;

@@ -164,6 +164,7 @@ void EndToEnd::StartServer(ServerOptions options) {
   }
   server_ = std::make_unique<Server>(std::move(options));
   server_->Register(&service_);
+  for (Service* service : more_services_) server_->Register(service);
   const absl::Status status = server_->Start();
   ASSERT_TRUE(status.ok()) << status;
 }

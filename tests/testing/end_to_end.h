@@ -137,6 +137,7 @@ class EndToEnd : public ::testing::Test {
   // Handlers use them: they outlive the server.
   Holdup holdup_;
   TestService service_;
+  std::vector<Service*> more_services_;  // For StartServer.
   std::unique_ptr<Server> server_;
 };
 
