@@ -14,8 +14,8 @@ namespace tern {
 struct CallInfo {
   std::string
       peer;  // The server's address and port, empty when never connected.
-  std::string local;  // This end's.
-  Metadata response_metadata;
+  std::string local;           // This end's.
+  Metadata response_metadata;  // ServerContext::response_metadata().
   Metadata trailing_metadata;
   absl::Duration elapsed = absl::ZeroDuration();  // As seen here.
   // As told by the server; absent when it did not say.

@@ -20,6 +20,7 @@
 #include "tern/lib/net/event_loop.h"
 #include "tern/lib/wire/byte_buffer.h"
 #include "tern/lib/wire/session.h"
+#include "tern/server/call_extras.h"
 #include "tern/server/concurrency.h"
 #include "tern/server/method_registry.h"
 #include "tern/server/server_context.h"
@@ -99,6 +100,7 @@ class ServerCall final : public ServerContext,
   }
   size_t reply_bytes() const { return reply_bytes_; }
   const Metadata& sent_trailing_metadata() const { return trailing_metadata_; }
+  const CallExtras* extras() const { return extras_.get(); }
   const MethodInfo& info() const { return entry_->handler->info; }
 
   // --- Deferred: ready -> queued ---------------------------------------------
@@ -123,6 +125,9 @@ class ServerCall final : public ServerContext,
   bool cancelled() const override { return cancel_requested_.load(); }
   Cancellation& cancellation() override { return *ShareCancellation(); }
   const Metadata& metadata() const override { return metadata_; }
+  Metadata& response_metadata() override {
+    return MutableExtras().response_metadata;
+  }
   Metadata& trailing_metadata() override { return trailing_metadata_; }
   const wire::TraceContext& trace() const override { return ambient_.trace; }
   const AmbientCall& ambient() const override { return ambient_; }
@@ -134,6 +139,10 @@ class ServerCall final : public ServerContext,
   friend class CancelLater;
   enum class State { kReceiving, kReady, kQueued, kRunning, kWithdrawn };
 
+  CallExtras& MutableExtras() {
+    if (extras_ == nullptr) extras_ = std::make_unique<CallExtras>();
+    return *extras_;
+  }
   std::shared_ptr<Cancellation> ShareCancellation() override;
   absl::Status ParseRequest(std::string_view bytes);
   // Each sets how the call ends. Execute is false when there was nothing to
@@ -165,6 +174,7 @@ class ServerCall final : public ServerContext,
   size_t request_bytes_ = 0;
   wire::ByteBuffer unparsed_request_;
   Metadata trailing_metadata_;
+  std::unique_ptr<CallExtras> extras_;
   absl::Status status_;
   Certainty certainty_ = Certainty::kMaybeStarted;
   std::optional<uint32_t> retry_after_ms_;

@@ -3,59 +3,22 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/recycling_allocator.h"
 #include "tern/lib/base/string_view.h"
-#include "tern/lib/call/call_error.h"
 #include "tern/server/server_options.h"
+#include "tern/server/wire_status.h"
 
 namespace tern {
 namespace {
 
 constexpr uint32_t kMemoryRetryAfterMs = 100;
 constexpr uint32_t kConcurrencyRetryAfterMs = 100;
-constexpr size_t kMaxLoggedMessageBytes = 1024;
 
 ServerCall& CallOf(wire::Stream& stream) {
   return *static_cast<ServerCall*>(stream.user);
 }
-
-// An absl::Status as it travels. Holds what the header's views point at.
-class WireStatus {
- public:
-  explicit WireStatus(const ServerCall& call) {
-    absl::Status status = call.status();
-    CallError::RemoveFrom(&status);  // What it says is of an inner call.
-    message_ = std::string(status.message());
-    if (!wire::IsUtf8(message_)) {
-      message_ = EscapeForLog(message_, kMaxLoggedMessageBytes);
-    }
-    status.ForEachPayload(
-        [this](absl::string_view type_url, const absl::Cord& payload) {
-          details_.emplace_back(std::string(type_url), std::string(payload));
-        });
-    header.code = status.code();
-    header.message = message_;
-    for (const auto& [type_url, value] : details_) {
-      header.details.push_back({.type_url = type_url, .value = value});
-    }
-    header.certainty = call.certainty();
-    header.retry_after_ms = call.retry_after_ms();
-    if (call.queue_us() != 0) header.queue_us = call.queue_us();
-    if (call.handler_us() != 0) header.handler_us = call.handler_us();
-    for (const auto& [key, value] : call.sent_trailing_metadata().entries()) {
-      header.trailing_metadata.push_back({.key = key, .value = value});
-    }
-  }
-
-  wire::StatusHeader header;
-
- private:
-  std::string message_;
-  std::vector<std::pair<std::string, std::string>> details_;
-};
 
 }  // namespace
 
@@ -230,26 +193,50 @@ void ServerConnection::Answer(ServerCall& call) {
   };
   const wire::OutgoingMessage message = {.size = call.reply_bytes(),
                                          .write = write};
-  if (call.status().ok() && call.sent_trailing_metadata().empty()) {
+  if (call.status().ok() && call.sent_trailing_metadata().empty() &&
+      call.extras() == nullptr) {
     wire::StatusHeader header;
     if (call.queue_us() != 0) header.queue_us = call.queue_us();
     if (call.handler_us() != 0) header.handler_us = call.handler_us();
     return Finish(call, header, &message);
   }
-  if (!call.status().ok())
-    return Finish(call, WireStatus(call).header, nullptr);
-  for (const auto& [key, value] : call.sent_trailing_metadata().entries()) {
-    const absl::Status valid = wire::CheckMetadataEntry(key, value);
-    if (valid.ok()) continue;
-    const std::string why =
-        absl::StrCat("the handler's trailing metadata: ", valid.message());
+  AnswerInFull(call, message);
+}
+
+void ServerConnection::AnswerInFull(ServerCall& call,
+                                    const wire::OutgoingMessage& message) {
+  const bool ok = call.status().ok();
+  WireStatus status(call.status(), call.sent_trailing_metadata());
+  status.header.certainty = call.certainty();
+  status.header.retry_after_ms = call.retry_after_ms();
+  if (call.queue_us() != 0) status.header.queue_us = call.queue_us();
+  if (call.handler_us() != 0) status.header.handler_us = call.handler_us();
+
+  absl::Status fault;
+  if (ok) {
+    fault = CheckHandlersMetadata("trailing", call.sent_trailing_metadata());
+  }
+  if (call.extras() != nullptr) fault.Update(SendResponseMetadata(call));
+  if (!fault.ok() && ok) {
+    const std::string why(fault.message());
     return Finish(call,
-                  {.code = absl::StatusCode::kInternal,
+                  {.code = fault.code(),
                    .message = why,
                    .certainty = Certainty::kFinished},
                   nullptr);
   }
-  Finish(call, WireStatus(call).header, &message);
+  // An error stays what it is, and loses such metadata.
+  if (!fault.ok()) status.header.truncated = true;
+  Finish(call, status.header, ok ? &message : nullptr);
+}
+
+absl::Status ServerConnection::SendResponseMetadata(ServerCall& call) {
+  const Metadata& metadata = call.extras()->response_metadata;
+  if (metadata.empty()) return absl::OkStatus();
+  absl::Status status = CheckHandlersMetadata("response", metadata);
+  if (!status.ok()) return status;
+  return session().SendResponseHeader(call.stream,
+                                      {.metadata = ViewsOf(metadata)});
 }
 
 void ServerConnection::Finish(ServerCall& call,

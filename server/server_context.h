@@ -39,9 +39,11 @@ class ServerContext {
   virtual Cancellation& cancellation() = 0;
 
   virtual const Metadata& metadata() const = 0;
-  // Sent with the status, whatever it is. What breaks Metadata's rules turns OK
-  // into INTERNAL, what is more than the client takes into RESOURCE_EXHAUSTED;
-  // an error stays as it is and loses its metadata.
+  // Sent before the message. What breaks Metadata's rules turns OK into
+  // INTERNAL, what is more than the client takes into RESOURCE_EXHAUSTED; an
+  // error stays as it is and loses its metadata.
+  virtual Metadata& response_metadata() = 0;
+  // Sent with the status, whatever it is; the same holds.
   virtual Metadata& trailing_metadata() = 0;
 
   // W3C trace context of the caller, all zero when it sent none.
