@@ -84,16 +84,22 @@ bool ClientCall::EndWith(const wire::StatusHeader& header, CallPhase phase,
     return !ended_.exchange(true, std::memory_order_seq_cst);
   }
   absl::Status status(header.code, ToAbsl(header.message));
+  // An absl::Status holds one of each type: the first, of another's server.
+  bool truncated = header.truncated;
   for (const wire::DetailView& detail : header.details) {
-    status.SetPayload(ToAbsl(detail.type_url),
-                      absl::Cord(ToAbsl(detail.value)));
+    const absl::string_view type_url = ToAbsl(detail.type_url);
+    if (status.GetPayload(type_url).has_value()) {
+      truncated = true;
+    } else {
+      status.SetPayload(type_url, absl::Cord(ToAbsl(detail.value)));
+    }
   }
   CallError error = {.certainty = header.certainty,
                      .phase = phase,
                      .method = {},
                      .peer = connection.peer(),
                      .local = connection.local(),
-                     .retry_after = std::nullopt};
+                     .truncated = truncated};
   if (header.retry_after_ms) {
     error.retry_after = absl::Milliseconds(*header.retry_after_ms);
   }
