@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/strings/cord.h"
 #include "absl/time/time.h"
 #include "tern/lib/call/deadline.h"
 #include "tern/lib/call/metadata.h"
@@ -17,6 +18,10 @@ struct CallInfo {
   std::string local;           // This end's.
   Metadata response_metadata;  // ServerContext::response_metadata().
   Metadata trailing_metadata;
+  // The bytes beside the reply, empty when there are none: see
+  // ServerContext::set_reply_attachment(). A long one lies in one piece where
+  // it was received, and holds the memory of the whole reply.
+  absl::Cord attachment;
   absl::Duration elapsed = absl::ZeroDuration();  // As seen here.
   // As told by the server; absent when it did not say.
   std::optional<absl::Duration> queue_time;
@@ -35,6 +40,13 @@ struct CallOptions {
   std::optional<Deadline> deadline = std::nullopt;
 
   Metadata metadata = {};
+
+  // Bytes to travel beside the request, as they are; together the two are
+  // within the server's limit for messages (ServerOptions::max_message_bytes),
+  // else the call ends RESOURCE_EXHAUSTED, NOT_STARTED. Copied once, before the
+  // call that is given it returns. For bytes that lie somewhere already,
+  // absl::MakeCordFromExternal saves a copy into the Cord.
+  absl::Cord attachment = {};
 
   // Without a connection: false fails the call with the reason as soon as
   // connecting has failed once; true waits for a connection until the deadline.

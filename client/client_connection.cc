@@ -160,9 +160,11 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
   const auto write = [request](char* buffer) {
     std::memcpy(buffer, request.data(), request.size());
   };
-  const wire::OutgoingMessage message = {.size = request.size(),
-                                         .shared = call->request().shared(),
-                                         .write = write};
+  const wire::OutgoingMessage message = {
+      .size = request.size(),
+      .attachment_bytes = call->request().attachment_bytes(),
+      .shared = call->request().shared(),
+      .write = write};
   absl::Status status =
       session().Start(header, {}, call->deadline(), call.get(), &message,
                       /*half_close=*/true, now, &call->stream);
@@ -268,7 +270,7 @@ void ClientConnection::OnResponseHeader(wire::Stream& stream,
 
 void ClientConnection::OnMessage(wire::Stream& stream,
                                  wire::IncomingMessage& message) {
-  CallOf(stream).TakeReply(message.bytes);
+  CallOf(stream).TakeReply(message);
 }
 
 void ClientConnection::OnEnd(wire::Stream& stream,

@@ -35,7 +35,8 @@ Deadline DeadlineOf(const ChannelCore& core, const MethodInfo& method,
 // Why the call cannot even be made.
 absl::Status CheckCall(const ChannelCore& core,
                        const google::protobuf::MessageLite& request,
-                       size_t request_size, bool blocking) {
+                       size_t request_size, size_t attachment_bytes,
+                       bool blocking) {
   if (core.forked()) {
     return absl::FailedPreconditionError(
         "the channel belongs to the parent of this process, which was forked "
@@ -50,10 +51,19 @@ absl::Status CheckCall(const ChannelCore& core,
         absl::StrCat("required fields are not set: ",
                      std::string(request.InitializationErrorString())));
   }
-  if (request_size > std::numeric_limits<int32_t>::max()) {
+  constexpr size_t kMaxBytes = std::numeric_limits<int32_t>::max();
+  if (request_size > kMaxBytes) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "request of ", request_size, " bytes exceeds protobuf's limit of ",
-        std::numeric_limits<int32_t>::max(), " bytes"));
+        kMaxBytes, " bytes"));
+  }
+  // Before it is copied.
+  if (attachment_bytes > kMaxBytes - request_size) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("request of ", request_size + attachment_bytes,
+                     " bytes with its attachment exceeds the protocol's limit "
+                     "of ",
+                     kMaxBytes, " bytes"));
   }
   return absl::OkStatus();
 }
@@ -96,7 +106,9 @@ absl::Status CallUnary(Channel& channel, const MethodInfo& method,
                        const CallOptions& options) {
   const std::shared_ptr<ChannelCore>& core = channel.core();
   const size_t size = request.ByteSizeLong();
-  if (absl::Status status = CheckCall(*core, request, size, /*blocking=*/true);
+  if (absl::Status status =
+          CheckCall(*core, request, size, options.attachment.size(),
+                    /*blocking=*/true);
       !status.ok()) {
     return WithError(std::move(status), *core, method);
   }
@@ -112,7 +124,9 @@ CallHandle StartUnary(Channel& channel, const MethodInfo& method,
                       std::unique_ptr<UnaryCompletion> completion) {
   const std::shared_ptr<ChannelCore>& core = channel.core();
   const size_t size = request.ByteSizeLong();
-  absl::Status status = CheckCall(*core, request, size, /*blocking=*/false);
+  absl::Status status =
+      CheckCall(*core, request, size, options.attachment.size(),
+                /*blocking=*/false);
   if (status.ok() && core->loop() == nullptr) status = core->error();
   if (!status.ok()) {
     status = WithError(std::move(status), *core, method);

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/string_view.h"
+#include "tern/lib/call/attachment.h"
 #include "tern/server/server_connection.h"
 
 namespace tern {
@@ -76,11 +77,31 @@ std::shared_ptr<Cancellation> ServerCall::ShareCancellation() {
 }
 
 absl::Status ServerCall::TakeRequest(wire::IncomingMessage& message) {
-  if (message.storage == nullptr) return ParseRequest(message.bytes);
+  if (message.storage == nullptr) {
+    if (!message.attachment.empty()) {
+      MutableExtras().attachment = absl::Cord(ToAbsl(message.attachment));
+    }
+    return ParseRequest(message.bytes);
+  }
   unparsed_request_ = std::move(*message.storage);
-  unparsed_request_.Truncate(
-      message.bytes.size());  // The attachment is behind.
+  unparsed_bytes_ = message.bytes.size();
   return absl::OkStatus();
+}
+
+absl::Status ServerCall::ParseUnparsedRequest() {
+  absl::Status status =
+      ParseRequest(unparsed_request_.view().substr(0, unparsed_bytes_));
+  if (unparsed_request_.size() > unparsed_bytes_) {
+    MutableExtras().attachment =
+        CordOf(std::move(unparsed_request_), unparsed_bytes_);
+  }
+  unparsed_request_.Reset();
+  return status;
+}
+
+const absl::Cord& ServerCall::attachment() const {
+  static const absl::Cord& none = *new absl::Cord;
+  return extras_ == nullptr ? none : extras_->attachment;
 }
 
 absl::Status ServerCall::ParseRequest(std::string_view bytes) {
@@ -210,8 +231,7 @@ bool ServerCall::Execute(MonotonicTime started_at) {
     return false;
   }
   if (!parsed_) {
-    absl::Status parsed = ParseRequest(unparsed_request_.view());
-    unparsed_request_.Reset();
+    absl::Status parsed = ParseUnparsedRequest();
     if (!parsed.ok()) {
       SetOutcome(std::move(parsed), Certainty::kNotStarted);
       return false;

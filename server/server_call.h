@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "google/protobuf/message_lite.h"
@@ -125,6 +126,10 @@ class ServerCall final : public ServerContext,
   bool cancelled() const override { return cancel_requested_.load(); }
   Cancellation& cancellation() override { return *ShareCancellation(); }
   const Metadata& metadata() const override { return metadata_; }
+  const absl::Cord& attachment() const override;
+  void set_reply_attachment(absl::Cord attachment) override {
+    MutableExtras().reply_attachment = std::move(attachment);
+  }
   Metadata& response_metadata() override {
     return MutableExtras().response_metadata;
   }
@@ -145,6 +150,7 @@ class ServerCall final : public ServerContext,
   }
   std::shared_ptr<Cancellation> ShareCancellation() override;
   absl::Status ParseRequest(std::string_view bytes);
+  absl::Status ParseUnparsedRequest();
   // Each sets how the call ends. Execute is false when there was nothing to
   // run.
   bool Execute(MonotonicTime started_at);
@@ -173,6 +179,7 @@ class ServerCall final : public ServerContext,
   bool parsed_ = false;
   size_t request_bytes_ = 0;
   wire::ByteBuffer unparsed_request_;
+  size_t unparsed_bytes_ = 0;  // Of it; the attachment is behind.
   Metadata trailing_metadata_;
   std::unique_ptr<CallExtras> extras_;
   absl::Status status_;

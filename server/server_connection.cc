@@ -7,6 +7,7 @@
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/recycling_allocator.h"
 #include "tern/lib/base/string_view.h"
+#include "tern/lib/call/attachment.h"
 #include "tern/server/server_options.h"
 #include "tern/server/wire_status.h"
 
@@ -88,7 +89,8 @@ void ServerConnection::OnMessage(wire::Stream& stream,
   role_.AssertHeld();
   ServerCall& call = CallOf(stream);
   if (message.storage == nullptr) {
-    const auto bytes = static_cast<int64_t>(message.bytes.size());
+    const auto bytes =
+        static_cast<int64_t>(message.bytes.size() + message.attachment.size());
     if (!memory_.Reserve(bytes)) {
       return Refuse(call, absl::StatusCode::kResourceExhausted,
                     "the server has no memory left for requests",
@@ -227,7 +229,26 @@ void ServerConnection::AnswerInFull(ServerCall& call,
   }
   // An error stays what it is, and loses such metadata.
   if (!fault.ok()) status.header.truncated = true;
-  Finish(call, status.header, ok ? &message : nullptr);
+  if (!ok) return Finish(call, status.header, nullptr);
+  if (call.extras() == nullptr || call.extras()->reply_attachment.empty()) {
+    return Finish(call, status.header, &message);
+  }
+  FinishWithAttachment(call, status.header, message,
+                       call.extras()->reply_attachment);
+}
+
+void ServerConnection::FinishWithAttachment(
+    ServerCall& call, const wire::StatusHeader& status,
+    const wire::OutgoingMessage& message, const absl::Cord& attachment) {
+  const auto write = [&](char* buffer) {
+    message.write(buffer);
+    CopyAttachment(attachment, buffer + message.size);
+  };
+  const wire::OutgoingMessage both = {
+      .size = message.size + attachment.size(),
+      .attachment_bytes = static_cast<uint32_t>(attachment.size()),
+      .write = write};
+  Finish(call, status, &both);
 }
 
 absl::Status ServerConnection::SendResponseMetadata(ServerCall& call) {

@@ -8,6 +8,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/strings/cord.h"
 #include "tern/lib/base/submission_queue.h"
 #include "tern/lib/net/connection.h"
 #include "tern/server/memory_budget.h"
@@ -67,6 +68,10 @@ class ServerConnection final : public net::Connection {
   void Answer(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // The same for one that failed, or that has more than a message and an OK.
   void AnswerInFull(ServerCall& call, const wire::OutgoingMessage& message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void FinishWithAttachment(ServerCall& call, const wire::StatusHeader& status,
+                            const wire::OutgoingMessage& message,
+                            const absl::Cord& attachment)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // Not OK: nothing was sent of it.
   absl::Status SendResponseMetadata(ServerCall& call)
