@@ -32,10 +32,10 @@ struct CallInfo {
 struct CallOptions {
   // Time that the call may take; the earliest of `timeout`, `deadline` and the
   // deadline of the call that is being handled (unless `detached`) holds.
-  // Without any, the method's own (proto/tern/method.proto), else
-  // ChannelOptions::default_timeout (30 s): no call waits for ever. A deadline
-  // that has passed ends the call DEADLINE_EXCEEDED, NOT_STARTED, before
-  // anything is sent.
+  // Without any, the method's own (proto/tern/method.proto); without that, a
+  // unary call has ChannelOptions::default_timeout (30 s), and a streaming one
+  // none: it may go on for days. A deadline that has passed ends the call
+  // DEADLINE_EXCEEDED, NOT_STARTED, before anything is sent.
   std::optional<absl::Duration> timeout = std::nullopt;
   std::optional<Deadline> deadline = std::nullopt;
 
@@ -43,8 +43,9 @@ struct CallOptions {
 
   // Bytes to travel beside the request, as they are; together the two are
   // within the server's limit for messages (ServerOptions::max_message_bytes),
-  // else the call ends RESOURCE_EXHAUSTED, NOT_STARTED. Copied once, before the
-  // call that is given it returns. For bytes that lie somewhere already,
+  // else the call ends RESOURCE_EXHAUSTED, NOT_STARTED. (INVALID_ARGUMENT where
+  // the client streams its requests.) Copied once, before the call that is
+  // given it returns. For bytes that lie somewhere already,
   // absl::MakeCordFromExternal saves a copy into the Cord.
   absl::Cord attachment = {};
 

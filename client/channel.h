@@ -31,6 +31,9 @@ struct ChannelOptions {
   // next one fails RESOURCE_EXHAUSTED, NOT_STARTED.
   size_t max_waiting_calls = 10'000;
 
+  // Of one streaming call, written and not yet sent: above it, writing waits.
+  size_t max_stream_unsent_bytes = 256 << 10;
+
   // A dead peer is noticed when a PING stays unanswered: sent after
   // keepalive_interval without a byte from the server while calls are
   // outstanding, and given keepalive_timeout. The server's announced minimum

@@ -58,6 +58,10 @@ absl::Status CheckChannelOptions(const ChannelOptions& options) {
   if (options.max_waiting_calls < 1) {
     return absl::InvalidArgumentError("ChannelOptions::max_waiting_calls is 0");
   }
+  if (options.max_stream_unsent_bytes < 1) {
+    return absl::InvalidArgumentError(
+        "ChannelOptions::max_stream_unsent_bytes is 0");
+  }
   if (options.max_backoff < options.initial_backoff) {
     return absl::InvalidArgumentError(
         "ChannelOptions::max_backoff is less than initial_backoff");
@@ -185,6 +189,16 @@ void ChannelCore::Reconsider(std::shared_ptr<ClientCall> call) {
   }
   if (connection != nullptr) return connection->Reconsider(std::move(call));
   EndCalls({std::move(call)}, status, phase);
+}
+
+void ChannelCore::TakePipeWork(
+    std::shared_ptr<ClientCall::Streaming> streaming) {
+  std::shared_ptr<ClientConnection> connection;
+  {
+    MutexLock lock(mutex_);
+    connection = streaming->call->connection;
+  }
+  if (connection != nullptr) connection->TakePipeWork(std::move(streaming));
 }
 
 absl::Status ChannelCore::NoConnectionInTime(CallPhase* phase) const {

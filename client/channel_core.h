@@ -51,6 +51,9 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   // Any thread: the call's cancellation was requested, or its deadline has
   // passed.
   void Reconsider(std::shared_ptr<ClientCall> call);
+  // Any thread: the call's pipe has work for its connection, if it has one:
+  // else that looks itself when it starts the call.
+  void TakePipeWork(std::shared_ptr<ClientCall::Streaming> streaming);
   // Any thread, once: ends all calls.
   void ShutDown();
 

@@ -33,7 +33,7 @@ CallOptions WithoutAttachment(const CallOptions& options) {
 ClientCall::ClientCall(
     std::shared_ptr<ChannelCore> core, const MethodInfo& method,
     const CallOptions& options, MonotonicTime now, Deadline deadline,
-    const google::protobuf::MessageLite& request, size_t request_size,
+    const google::protobuf::MessageLite* request, size_t request_size,
     google::protobuf::MessageLite* reply,
     std::unique_ptr<client_internal::UnaryCompletion> completion)
     : core_(std::move(core)),
@@ -48,7 +48,33 @@ ClientCall::ClientCall(
   request_id_ = {.client = ClientProcessId(), .sequence = NextCallSequence()};
   const AmbientCall* ambient = CurrentAmbientCall();
   if (ambient != nullptr && !options.detached) trace_ = ambient->trace;
+  if (method.client_streaming || method.server_streaming) {
+    streaming_ = std::make_unique<Streaming>(this, core_->options());
+  }
 }
+
+// --- A streaming call --------------------------------------------------------
+
+ClientCall::Streaming::Streaming(ClientCall* call,
+                                 const ChannelOptions& options)
+    : call(call),
+      pipe(this, options.max_stream_unsent_bytes,
+           options.stream_window_bytes / 4),
+      messages(&pipe, MessageStream::End::kClient) {}
+
+void ClientCall::Streaming::OnPipeWork() { call->core_->TakePipeWork(Share()); }
+
+bool ClientCall::Streaming::MayBlock() const {
+  return !net::EventLoop::OnAnyLoopThread();
+}
+
+void ClientCall::Streaming::RunDeferred() {
+  net::EventLoop* const loop = call->core_->loop();
+  if (loop->IsDrivenHere()) return pipe.RunWakes();
+  loop->Post([self = Share()] { self->pipe.RunWakes(); });
+}
+
+// --- A call's end ------------------------------------------------------------
 
 void ClientCall::TakeReply(wire::IncomingMessage& message) {
   const std::string_view bytes = message.bytes;
@@ -79,6 +105,14 @@ bool ClientCall::End(absl::Status status, CallError error) {
     if (!error.local.empty()) options_.info->peer = error.peer;
   }
   status_ = std::move(status);
+  if (streaming_ != nullptr) {
+    // What went wrong here first is the better reason.
+    if (streaming_->messages.failed()) {
+      status_ = streaming_->messages.TakeFailure();
+    }
+    // Complete() runs what is to be told.
+    (void)streaming_->pipe.Close(/*at_once=*/false);
+  }
   if (!status_.ok()) {
     error.method = std::string(method());
     error.elapsed = elapsed;
@@ -93,7 +127,7 @@ bool ClientCall::EndWith(const wire::StatusHeader& header, CallPhase phase,
   if (ended()) return false;
   if (options_.info != nullptr) {
     FillInfo(header);
-  } else if (header.code == absl::StatusCode::kOk) {
+  } else if (header.code == absl::StatusCode::kOk && streaming_ == nullptr) {
     // What most calls need, and no more.
     return !ended_.exchange(true, std::memory_order_seq_cst);
   }
@@ -142,20 +176,23 @@ void ClientCall::Deliver(bool on_loop) {
   inherited_registration_.Reset();
   inherited_.reset();
   if (completion_ != nullptr) {
-    if (on_loop) {
-      const auto completion = std::move(completion_);
-      return completion->Done(std::move(status_));
-    }
-    core_->loop()->Post([completion = std::move(completion_),
-                         status = std::move(status_)]() mutable {
-      completion->Done(std::move(status));
-    });
+    if (on_loop) return Complete(std::move(status_));
+    core_->loop()->Post(
+        [self = shared_from_this(), status = std::move(status_)]() mutable {
+          self->Complete(std::move(status));
+        });
     return;
   }
   MutexLock lock(mutex_);
   delivered_ = true;
   delivered_changed_.NotifyAll();
   if (wakes_ != nullptr) wakes_->WakeReader();
+}
+
+void ClientCall::Complete(absl::Status status) {
+  if (streaming_ != nullptr) streaming_->pipe.RunWakes();
+  const auto completion = std::move(completion_);
+  completion->Done(std::move(status));
 }
 
 void ClientCall::WakesOnEnd(ClientConnection* connection) {

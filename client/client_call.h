@@ -18,7 +18,9 @@
 #include "tern/lib/base/submission_queue.h"
 #include "tern/lib/call/call_error.h"
 #include "tern/lib/call/cancellation.h"
+#include "tern/lib/call/message_stream.h"
 #include "tern/lib/call/method_info.h"
+#include "tern/lib/call/stream_pipe.h"
 #include "tern/lib/net/connection.h"
 #include "tern/lib/wire/call_header.h"
 #include "tern/lib/wire/session.h"
@@ -28,7 +30,7 @@ namespace tern {
 class ChannelCore;
 class ClientConnection;
 
-// One unary call at the client, from its start to its end. It waits in the
+// One call at the client, from its start to its end. It waits in the
 // channel until there is a connection, then it is a stream of one; it ends
 // exactly once, in End(), whatever comes first: the status, the deadline, a
 // cancellation, a lost connection.
@@ -38,18 +40,22 @@ class ClientConnection;
 class ClientCall final : public net::Connection::Deferred,
                          public std::enable_shared_from_this<ClientCall> {
  public:
-  // `reply` outlives the call's end. `completion` is null for a call that
-  // somebody waits for.
-  // `request_size`: see RequestBytes.
+  // `request` is null where the client streams, `reply`, which outlives the
+  // call's end, where the server does. `completion` is null for a call that
+  // somebody waits for. `request_size`: see RequestBytes.
   ClientCall(std::shared_ptr<ChannelCore> core, const MethodInfo& method,
              const CallOptions& options, MonotonicTime now, Deadline deadline,
-             const google::protobuf::MessageLite& request, size_t request_size,
+             const google::protobuf::MessageLite* request, size_t request_size,
              google::protobuf::MessageLite* reply,
              std::unique_ptr<client_internal::UnaryCompletion> completion);
 
   // --- Constant --------------------------------------------------------------
   std::string_view method() const { return method_.full_name; }
-  const MethodSettings& settings() const { return method_.settings; }
+  const std::shared_ptr<ChannelCore>& core() const { return core_; }
+  const MethodInfo& method_info() const { return method_; }
+  // Of a streaming method, else nullptr.
+  class Streaming;
+  Streaming* streaming() const { return streaming_.get(); }
   MonotonicTime deadline() const { return deadline_.time(); }
   bool is_waited_for() const { return waited_for_; }
   bool wait_for_ready() const { return options_.wait_for_ready; }
@@ -109,6 +115,7 @@ class ClientCall final : public net::Connection::Deferred,
 
  private:
   void FillInfo(const wire::StatusHeader& header);
+  void Complete(absl::Status status);
 
   const std::shared_ptr<ChannelCore> core_;
   const MethodInfo method_;
@@ -132,11 +139,40 @@ class ClientCall final : public net::Connection::Deferred,
   std::shared_ptr<Cancellation> inherited_;
   Cancellation::Registration inherited_registration_;
   std::unique_ptr<client_internal::UnaryCompletion> completion_;
+  std::unique_ptr<Streaming> streaming_;
 
   Mutex mutex_;
   CondVar delivered_changed_;
   bool delivered_ ABSL_GUARDED_BY(mutex_) = false;
   ClientConnection* wakes_ ABSL_GUARDED_BY(mutex_) = nullptr;
+};
+
+// The messages of a streaming call. Deferred: runs what its user wants to be
+// told.
+class ClientCall::Streaming final : public StreamPipe::Host,
+                                    public net::Connection::Deferred {
+ public:
+  Streaming(ClientCall* call, const ChannelOptions& options);
+
+  void OnPipeWork() override;
+  void OnPipeFailed() override { call->RequestCancel(); }
+  bool MayBlock() const override;
+  void RunDeferred() override;
+
+  // A share of the call.
+  std::shared_ptr<Streaming> Share() {
+    return std::shared_ptr<Streaming>(call->shared_from_this(), this);
+  }
+
+  ClientCall* const call;
+  StreamPipe pipe;
+  MessageStream messages;
+  // In a connection's list of pipes that have work: in one, and once.
+  SubmissionLink<Streaming> submission;
+  std::atomic<bool> in_list{false};
+  // Connection's role: something of the pipe's has gone to a session, so that
+  // the call cannot be started anew.
+  bool moved = false;
 };
 
 }  // namespace tern

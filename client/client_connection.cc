@@ -19,6 +19,17 @@ ClientCall& CallOf(wire::Stream& stream) {
   return *static_cast<ClientCall*>(stream.user);
 }
 
+// Tells of a pipe's work where its call has gone.
+class Forward final : public net::Connection::Deferred {
+ public:
+  explicit Forward(std::shared_ptr<ClientCall::Streaming> streaming)
+      : streaming_(std::move(streaming)) {}
+  void RunDeferred() override { streaming_->OnPipeWork(); }
+
+ private:
+  const std::shared_ptr<ClientCall::Streaming> streaming_;
+};
+
 CallPhase PhaseOf(wire::EndCause cause, Certainty certainty) {
   if (cause != wire::EndCause::kPeer) {
     return certainty == Certainty::kNotStarted ? CallPhase::kSend
@@ -114,6 +125,17 @@ void ClientConnection::TakeSubmissions() {
     role_.AssertHeld();
     LookAt(look->call);
   });
+  pipes_.TakeAll([this](std::shared_ptr<ClientCall::Streaming> streaming) {
+    role_.AssertHeld();
+    streaming->in_list.store(false);
+    ClientCall& call = *streaming->call;
+    if (call.place.load() != this) {
+      // It may be with another connection since, which was told nothing.
+      if (!call.ended()) Defer(std::make_shared<Forward>(std::move(streaming)));
+    } else if (call.stream != nullptr) {
+      MovePipe(call);
+    }
+  });
   StartPending();
 }
 
@@ -152,7 +174,7 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
   header.request_id = call->request_id();
   header.request_id.attempt = call->attempts;
   header.trace = call->trace();
-  header.priority = call->settings().priority;
+  header.priority = call->method_info().settings.priority;
   for (const auto& [key, value] : call->metadata().entries()) {
     header.metadata.push_back({.key = key, .value = value});
   }
@@ -165,12 +187,18 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
       .attachment_bytes = call->request().attachment_bytes(),
       .shared = call->request().shared(),
       .write = write};
-  absl::Status status =
-      session().Start(header, {}, call->deadline(), call.get(), &message,
-                      /*half_close=*/true, now, &call->stream);
+  const MethodInfo& method = call->method_info();
+  absl::Status status = session().Start(
+      header,
+      {.client_streaming = method.client_streaming,
+       .server_streaming = method.server_streaming},
+      call->deadline(), call.get(),
+      method.client_streaming ? nullptr : &message,
+      /*half_close=*/!method.client_streaming, now, &call->stream);
   if (status.ok()) {
     call->self = call;
     call->began_before_hello = !session().has_peer_hello();
+    if (call->streaming() != nullptr) MovePipe(*call);
   } else if (status.code() == absl::StatusCode::kResourceExhausted &&
              !session().has_peer_hello()) {
     return false;
@@ -178,6 +206,41 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
     EndUnstarted(call, std::move(status));
   }
   return true;
+}
+
+// Before HELLO has come it is not known how long messages may be.
+void ClientConnection::MovePipe(ClientCall& call) {
+  if (!session().has_peer_hello()) return;
+  ClientCall::Streaming& streaming = *call.streaming();
+  const StreamPipe::Work work = streaming.pipe.TakeWork();
+  absl::Status sent;
+  while (!work.messages->empty() && sent.ok()) {
+    const MessageBatch::Message message = work.messages->Next();
+    const auto write = [&message](char* buffer) {
+      std::memcpy(buffer, message.bytes.data(), message.bytes.size());
+    };
+    streaming.moved = true;
+    sent = session().SendMessage(
+        call.stream,
+        {.size = message.bytes.size(),
+         .shared = message.owner != nullptr ? &message.owner : nullptr,
+         .write = write},
+        work.end_writes && work.messages->empty());
+  }
+  work.messages->Clear();
+  if (!sent.ok()) {
+    const std::string why(sent.message());
+    streaming.messages.Fail(std::move(sent));
+    return session().Cancel(call.stream, absl::StatusCode::kCancelled, why);
+  }
+  if (work.end_writes) {
+    streaming.moved = true;
+    session().HalfClose(call.stream);
+  }
+  if (work.consumed_bytes != 0) {
+    session().Consume(call.stream, work.consumed_bytes);
+  }
+  OnWritable(*call.stream);
 }
 
 void ClientConnection::StartPending() {
@@ -263,6 +326,32 @@ void ClientConnection::GiveBack(const std::shared_ptr<ClientCall>& call) {
 
 // --- From the session --------------------------------------------------------
 
+void ClientConnection::OnHello(const wire::Hello& /*peer*/) {
+  role_.AssertHeld();
+  session().ForEachStream([this](wire::Stream& stream) {
+    role_.AssertHeld();
+    ClientCall& call = CallOf(stream);
+    if (call.streaming() != nullptr) MovePipe(call);
+  });
+}
+
+void ClientConnection::OnWritable(wire::Stream& stream) {
+  role_.AssertHeld();
+  ClientCall::Streaming* const streaming = CallOf(stream).streaming();
+  if (streaming == nullptr) return;
+  if (streaming->pipe.SetQueuedBytes(session().QueuedBytes(&stream))) {
+    Defer(streaming->Share());
+  }
+}
+
+void ClientConnection::TakePipeWork(
+    std::shared_ptr<ClientCall::Streaming> streaming) {
+  const std::shared_ptr<Connection> self = shared_from_this();
+  // Who finds it in the list has changed the pipe before it is taken out.
+  if (!streaming->in_list.exchange(true)) pipes_.Push(std::move(streaming));
+  DriveInSuccession(MonotonicTime::Now());
+}
+
 void ClientConnection::OnResponseHeader(wire::Stream& stream,
                                         const wire::ResponseHeader& header) {
   CallOf(stream).OnResponseMetadata(header);
@@ -270,7 +359,12 @@ void ClientConnection::OnResponseHeader(wire::Stream& stream,
 
 void ClientConnection::OnMessage(wire::Stream& stream,
                                  wire::IncomingMessage& message) {
-  CallOf(stream).TakeReply(message);
+  role_.AssertHeld();
+  ClientCall& call = CallOf(stream);
+  if (!call.method_info().server_streaming) return call.TakeReply(message);
+  if (call.streaming()->pipe.Deliver(message.bytes, message.storage)) {
+    Defer(call.streaming()->Share());
+  }
 }
 
 void ClientConnection::OnEnd(wire::Stream& stream,
@@ -296,6 +390,7 @@ void ClientConnection::OnEnd(wire::Stream& stream,
                              (call->began_before_hello &&
                               given.code == absl::StatusCode::kUnavailable);
   if (no_place_here && given.certainty == Certainty::kNotStarted &&
+      (call->streaming() == nullptr || !call->streaming()->moved) &&
       (call->attempts < kMaxRestarts || call->wait_for_ready())) {
     ++call->attempts;
     return GiveBack(call);

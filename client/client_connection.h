@@ -38,11 +38,16 @@ class ClientConnection final : public net::Connection {
   // deadline has passed.
   void Reconsider(std::shared_ptr<ClientCall> call);
 
+  // Any thread: the call's pipe has work; it is done soon, if the call is here.
+  void TakePipeWork(std::shared_ptr<ClientCall::Streaming> streaming);
+
   // Any thread, soon: ends all calls with CANCELLED, and the connection.
   void ShutDownSoon(std::string_view reason);
 
  private:
   // SessionVisitor.
+  void OnHello(const wire::Hello& peer) override;
+  void OnWritable(wire::Stream& stream) override;
   void OnResponseHeader(wire::Stream& stream,
                         const wire::ResponseHeader& header) override;
   void OnMessage(wire::Stream& stream, wire::IncomingMessage& message) override;
@@ -73,6 +78,8 @@ class ClientConnection final : public net::Connection {
   // protocol's defaults do.
   bool StartStream(const std::shared_ptr<ClientCall>& call, MonotonicTime now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // Moves what is in the pipe on, in both directions.
+  void MovePipe(ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void Deliver(std::shared_ptr<ClientCall> call)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void StartPending() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
@@ -87,6 +94,7 @@ class ClientConnection final : public net::Connection {
   SubmissionQueue<ClientCall> submissions_;
   std::atomic<size_t> submitted_{0};  // In there.
   SubmissionQueue<Look> looks_;
+  SubmissionQueue<ClientCall::Streaming> pipes_;  // That have work.
 
   bool answered_ ABSL_GUARDED_BY(role_) = false;
   // Calls above the server's limit of concurrent ones, until one ends; behind

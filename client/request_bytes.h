@@ -21,17 +21,19 @@ class RequestBytes {
  public:
   static constexpr size_t kInlineBytes = 256;
 
-  // REQUIRES: size == message.ByteSizeLong(), just computed; at most INT32_MAX
-  // with the attachment.
-  RequestBytes(const google::protobuf::MessageLite& message, size_t size,
+  // None, when `message` is null. REQUIRES: else that size is what
+  // message->ByteSizeLong() has just said, and at most INT32_MAX with the
+  // attachment.
+  RequestBytes(const google::protobuf::MessageLite* message, size_t size,
                const absl::Cord& attachment)
       : size_(size + attachment.size()), attachment_bytes_(attachment.size()) {
+    if (message == nullptr) return;
     if (size_ > kInlineBytes) {
       std::shared_ptr<char[]> bytes = MakeSharedBytes(size_);
-      Write(message, attachment, bytes.get());
+      Write(*message, attachment, bytes.get());
       heap_ = std::move(bytes);
     } else {
-      Write(message, attachment, inline_);
+      Write(*message, attachment, inline_);
     }
   }
   RequestBytes(const RequestBytes&) = delete;

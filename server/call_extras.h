@@ -11,6 +11,11 @@ struct CallExtras {
   absl::Cord attachment;  // The request's.
   absl::Cord reply_attachment;
   Metadata response_metadata;
+  bool response_metadata_sent = false;
+
+  bool any_to_send() const {
+    return !response_metadata.empty() || !reply_attachment.empty();
+  }
 };
 
 }  // namespace tern

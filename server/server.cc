@@ -145,6 +145,7 @@ absl::Status ServerCore::Start() {
   }
   StopLoops();
   environment_.pool.reset();
+  environment_.stream_threads.reset();
   loops_.reset();
   return status;
 }
@@ -170,6 +171,9 @@ absl::Status ServerCore::StartParts() {
       ThreadPool::Options{.threads = options.worker_threads,
                           .max_queued_tasks = options.max_queued_calls,
                           .name = "tern-worker"});
+  environment_.stream_threads =
+      std::make_unique<ElasticThreads>(ElasticThreads::Options{
+          .max_threads = options.max_stream_threads, .name = "tern-stream"});
   for (const std::string& text : options.listen) {
     TERN_RETURN_IF_ERROR(Listen(text));
   }
@@ -362,6 +366,7 @@ void ServerCore::Stop() {
   listeners.clear();
   AbortCalls(absl::StatusCode::kUnavailable, "the server was stopped");
   environment_.pool->Stop();
+  environment_.stream_threads->Stop();
   WaitForNoConnections(MonotonicTime::Now() + kFlushTime, nullptr);
   StopLoops();
   MutexLock lock(mutex_);

@@ -41,6 +41,26 @@ class CancelLater final : public net::Connection::Deferred {
   const std::shared_ptr<ServerCall> call_;
 };
 
+// --- A streaming call --------------------------------------------------------
+
+ServerCall::Streaming::Streaming(ServerCall* call, const ServerOptions& options)
+    : call(call),
+      pipe(this, options.max_stream_unsent_bytes,
+           options.stream_window_bytes / 4),
+      messages(&pipe, MessageStream::End::kServer) {}
+
+void ServerCall::Streaming::OnPipeWork() {
+  call->connection_->TakePipeWork(Share());
+}
+
+void ServerCall::Streaming::RunDeferred() {
+  net::EventLoop* const loop = call->connection_->loop();
+  if (loop->IsDrivenHere()) return pipe.RunWakes();
+  loop->Post([self = Share()] { self->pipe.RunWakes(); });
+}
+
+// --- A call ------------------------------------------------------------------
+
 ServerCall::ServerCall(std::shared_ptr<ServerConnection> connection,
                        MethodRegistry::Entry* entry,
                        const wire::CallHeader& header, MonotonicTime deadline)
@@ -51,6 +71,13 @@ ServerCall::ServerCall(std::shared_ptr<ServerConnection> connection,
   for (const wire::MetadataEntryView& item : header.metadata) {
     metadata_.Add(item.key, item.value);
   }
+  if (!streams_requests() && !streams_replies()) return;
+  streaming_ =
+      std::make_unique<Streaming>(this, connection_->environment().options);
+  MutableExtras();  // Is looked at while the handler runs.
+  if (!streams_requests()) return;
+  messages_ = entry_->messages.Take(*entry_->handler);
+  parsed_ = true;
 }
 
 ServerCall::~ServerCall() {
@@ -125,10 +152,11 @@ RunTimes::Place ServerCall::ChoosePlace(MonotonicTime now) const {
     case HandlerThreads::kWorkers:
       return RunTimes::Place::kWorker;
     case HandlerThreads::kLoops:
-      return RunTimes::Place::kHere;
+      return streaming_ == nullptr ? RunTimes::Place::kHere
+                                   : RunTimes::Place::kWorker;
     case HandlerThreads::kAdaptive:
       // A long request is parsed where it runs.
-      return parsed_
+      return parsed_ && streaming_ == nullptr
                  ? entry_->run_times.Choose(
                        now, connection_->environment().pool->has_free_worker())
                  : RunTimes::Place::kWorker;
@@ -172,7 +200,12 @@ void ServerCall::RunDeferred() {
   State expected = State::kReady;
   if (!state_.compare_exchange_strong(expected, State::kQueued)) return;
   runners_share_ = shared_from_this();
-  connection_->environment().pool->Submit(this, ambient_.deadline.time());
+  ServerEnvironment& environment = connection_->environment();
+  if (streaming_ == nullptr) {
+    environment.pool->Submit(this, ambient_.deadline.time());
+  } else if (const auto dropped = environment.stream_threads->TryRun(this)) {
+    OnDropped(*dropped);
+  }
 }
 
 void ServerCall::Run() {
@@ -246,8 +279,7 @@ void ServerCall::RunHandler() {
   google::protobuf::MessageLite* const reply = messages_.reply.get();
   const bool before = std::exchange(runs_handler, true);
   try {
-    status_ = entry_->handler->invoke(*entry_->service, *this,
-                                      *messages_.request, reply);
+    status_ = Invoke(reply);
   } catch (...) {
     // What it says may hold secrets: it stays here.
     TERN_LOG(kError) << "the handler of " << method()
@@ -257,12 +289,28 @@ void ServerCall::RunHandler() {
   runs_handler = before;
   certainty_ = Certainty::kFinished;
   over_ = true;
+  if (streams_replies()) return;
   reply_bytes_ = reply->ByteSizeLong();  // Of one that is not sent, too.
   if (status_.ok() && !reply->IsInitialized()) {
     status_ = absl::InternalError(
         absl::StrCat("the handler left required fields of its ",
                      std::string(reply->GetTypeName()), " unset"));
   }
+}
+
+absl::Status ServerCall::Invoke(google::protobuf::MessageLite* reply) {
+  const MethodHandler& handler = *entry_->handler;
+  if (streaming_ == nullptr) {
+    return handler.invoke(*entry_->service, *this, *messages_.request, reply);
+  }
+  absl::Status status =
+      handler.stream(*entry_->service, *this, *messages_.request, reply,
+                     &streaming_->messages);
+  // What went wrong under the handler is the better reason.
+  if (streaming_->messages.failed()) {
+    status = streaming_->messages.TakeFailure();
+  }
+  return status;
 }
 
 bool ServerCall::OnHandlerThread() { return runs_handler; }
@@ -283,6 +331,14 @@ void ServerCall::SetDropped(ThreadPool::Drop why) {
           Certainty::kNotStarted);
     case ThreadPool::Drop::kFull:
       retry_after_ms_ = kRetryAfterMs;
+      if (streaming_ != nullptr) {
+        return SetOutcome(
+            absl::ResourceExhaustedError(absl::StrCat(
+                "the server runs ",
+                connection_->environment().options.max_stream_threads,
+                " handlers of streaming methods, its limit")),
+            Certainty::kNotStarted);
+      }
       return SetOutcome(absl::ResourceExhaustedError(absl::StrCat(
                             "the server's queue is full: ",
                             connection_->environment().options.max_queued_calls,

@@ -16,7 +16,9 @@
 #include "tern/lib/base/thread_pool.h"
 #include "tern/lib/call/ambient_call.h"
 #include "tern/lib/call/cancellation.h"
+#include "tern/lib/call/message_stream.h"
 #include "tern/lib/call/metadata.h"
+#include "tern/lib/call/stream_pipe.h"
 #include "tern/lib/net/connection.h"
 #include "tern/lib/net/event_loop.h"
 #include "tern/lib/wire/byte_buffer.h"
@@ -31,9 +33,10 @@ namespace tern {
 
 class ServerConnection;
 
-// One unary call at the server, from its header to its status. It is:
+// One call at the server, from its header to its status. It is:
 //
-//   receiving   with the connection, until the request is complete;
+//   receiving   with the connection, until the request is complete (a client
+//               that streams its requests: not at all);
 //   ready       about to be queued, once the driver's role is let go, or to be
 //               run by this thread as an errand of its loop;
 //   queued      in the pool's queue;
@@ -61,6 +64,16 @@ class ServerCall final : public ServerContext,
   std::shared_ptr<ServerCall> self;  // The stream's share.
   int64_t reserved_bytes = 0;        // Of the connection's memory account.
   SubmissionLink<ServerCall> submission;
+
+  // Of a streaming method, else nullptr: its messages while the handler runs.
+  class Streaming;
+  Streaming* streaming() { return streaming_.get(); }
+  bool streams_requests() const {
+    return entry_->handler->info.client_streaming;
+  }
+  bool streams_replies() const {
+    return entry_->handler->info.server_streaming;
+  }
 
   // Takes the request: a short one is parsed at once, a long one by the worker.
   // Not OK: INVALID_ARGUMENT; it can't be parsed.
@@ -101,7 +114,8 @@ class ServerCall final : public ServerContext,
   }
   size_t reply_bytes() const { return reply_bytes_; }
   const Metadata& sent_trailing_metadata() const { return trailing_metadata_; }
-  const CallExtras* extras() const { return extras_.get(); }
+  // nullptr when nothing was ever put there.
+  CallExtras* extras() const { return extras_.get(); }
   const MethodInfo& info() const { return entry_->handler->info; }
 
   // --- Deferred: ready -> queued ---------------------------------------------
@@ -151,6 +165,7 @@ class ServerCall final : public ServerContext,
   std::shared_ptr<Cancellation> ShareCancellation() override;
   absl::Status ParseRequest(std::string_view bytes);
   absl::Status ParseUnparsedRequest();
+  absl::Status Invoke(google::protobuf::MessageLite* reply);
   // Each sets how the call ends. Execute is false when there was nothing to
   // run.
   bool Execute(MonotonicTime started_at);
@@ -189,6 +204,30 @@ class ServerCall final : public ServerContext,
   MonotonicTime ready_at_;
   uint64_t queue_us_ = 0;
   uint64_t handler_us_ = 0;
+
+  std::unique_ptr<Streaming> streaming_;
+};
+
+// Deferred: runs what the handler wants to be told.
+class ServerCall::Streaming final : public StreamPipe::Host,
+                                    public net::Connection::Deferred {
+ public:
+  Streaming(ServerCall* call, const ServerOptions& options);
+
+  void OnPipeWork() override;
+  void RunDeferred() override;
+
+  // A share of the call.
+  std::shared_ptr<Streaming> Share() {
+    return std::shared_ptr<Streaming>(call->shared_from_this(), this);
+  }
+
+  ServerCall* const call;
+  StreamPipe pipe;
+  MessageStream messages;
+  // In a connection's list of pipes that have work: in one, and once.
+  SubmissionLink<Streaming> submission;
+  std::atomic<bool> in_list{false};
 };
 
 }  // namespace tern

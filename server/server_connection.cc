@@ -1,5 +1,6 @@
 #include "tern/server/server_connection.h"
 
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -46,7 +47,7 @@ void ServerConnection::OnHello(const wire::Hello& /*peer*/) {
 
 void ServerConnection::OnCall(wire::Stream& stream,
                               const wire::CallHeader& header,
-                              wire::CallShape* /*shape*/) {
+                              wire::CallShape* shape) {
   role_.AssertHeld();
   // Most calls are for the same method as the one before.
   MethodRegistry::Entry* entry = last_method_;
@@ -74,7 +75,12 @@ void ServerConnection::OnCall(wire::Stream& stream,
       header, stream.deadline());
   call->stream = &stream;
   stream.user = call.get();
+  shape->client_streaming = call->streams_requests();
+  shape->server_streaming = call->streams_replies();
+  ServerCall& started = *call;
   call->self = std::move(call);
+  // The handler reads the requests as they come.
+  if (started.streams_requests()) MakeReady(started);
 }
 
 bool ServerConnection::OnMessageChunk(wire::Stream& stream, size_t bytes) {
@@ -88,6 +94,7 @@ void ServerConnection::OnMessage(wire::Stream& stream,
                                  wire::IncomingMessage& message) {
   role_.AssertHeld();
   ServerCall& call = CallOf(stream);
+  if (call.streams_requests()) return DeliverRequest(call, message);
   if (message.storage == nullptr) {
     const auto bytes =
         static_cast<int64_t>(message.bytes.size() + message.attachment.size());
@@ -106,6 +113,11 @@ void ServerConnection::OnMessage(wire::Stream& stream,
 void ServerConnection::OnHalfClose(wire::Stream& stream) {
   role_.AssertHeld();
   ServerCall& call = CallOf(stream);
+  if (!call.streams_requests()) return MakeReady(call);
+  if (call.streaming()->pipe.EndReads()) Defer(call.streaming()->Share());
+}
+
+void ServerConnection::MakeReady(ServerCall& call) {
   if (!call.TakePlace()) {
     return Refuse(
         call, absl::StatusCode::kResourceExhausted,
@@ -141,7 +153,88 @@ void ServerConnection::OnCancel(wire::Stream& stream, wire::CancelCause cause) {
                   late ? "the deadline passed before the call was started"
                        : "cancelled before it was started");
   }
-  Defer(call.Cancel());
+  Defer(call.Cancel());  // First: a read that ends shows it.
+  ClosePipe(call);
+}
+
+// --- Messages of a stream ----------------------------------------------------
+
+void ServerConnection::DeliverRequest(ServerCall& call,
+                                      wire::IncomingMessage& message) {
+  if (message.storage == nullptr) {
+    const auto bytes = static_cast<int64_t>(message.bytes.size());
+    if (!memory_.Reserve(bytes)) {
+      // Its handler may be running: it is told as of a cancellation.
+      Defer(call.Cancel());
+      return Finish(call,
+                    {.code = absl::StatusCode::kResourceExhausted,
+                     .message = "the server has no memory left for requests",
+                     .retry_after_ms = kMemoryRetryAfterMs},
+                    nullptr);
+    }
+    call.reserved_bytes += bytes;
+  }
+  if (call.streaming()->pipe.Deliver(message.bytes, message.storage)) {
+    Defer(call.streaming()->Share());
+  }
+}
+
+bool ServerConnection::MovePipe(ServerCall& call) {
+  ServerCall::Streaming& streaming = *call.streaming();
+  const StreamPipe::Work work = streaming.pipe.TakeWork();
+  absl::Status sent;
+  if (!work.messages->empty()) sent = SendResponseMetadata(call);
+  while (!work.messages->empty() && sent.ok()) {
+    const MessageBatch::Message message = work.messages->Next();
+    const auto write = [&message](char* buffer) {
+      std::memcpy(buffer, message.bytes.data(), message.bytes.size());
+    };
+    sent = session().SendMessage(
+        call.stream,
+        {.size = message.bytes.size(),
+         .shared = message.owner != nullptr ? &message.owner : nullptr,
+         .write = write},
+        /*half_close=*/false);
+  }
+  work.messages->Clear();
+  if (work.consumed_bytes != 0) {
+    const auto consumed = static_cast<int64_t>(work.consumed_bytes);
+    session().Consume(call.stream, work.consumed_bytes);
+    memory_.Release(consumed);
+    call.reserved_bytes -= consumed;
+  }
+  if (!sent.ok()) {
+    Defer(call.Cancel());
+    const std::string why(sent.message());
+    Finish(call, {.code = sent.code(), .message = why}, nullptr);
+    return false;
+  }
+  OnWritable(*call.stream);
+  return true;
+}
+
+void ServerConnection::OnWritable(wire::Stream& stream) {
+  role_.AssertHeld();
+  ServerCall& call = CallOf(stream);
+  if (call.streaming() == nullptr) return;
+  if (call.streaming()->pipe.SetQueuedBytes(session().QueuedBytes(&stream))) {
+    Defer(call.streaming()->Share());
+  }
+}
+
+void ServerConnection::ClosePipe(ServerCall& call) {
+  if (call.streaming() == nullptr) return;
+  if (call.streaming()->pipe.Close(/*at_once=*/true)) {
+    Defer(call.streaming()->Share());
+  }
+}
+
+void ServerConnection::TakePipeWork(
+    std::shared_ptr<ServerCall::Streaming> streaming) {
+  const std::shared_ptr<Connection> self = shared_from_this();
+  // Who finds it in the list has changed the pipe before it is taken out.
+  if (!streaming->in_list.exchange(true)) pipes_.Push(std::move(streaming));
+  DriveInSuccession(MonotonicTime::Now());
 }
 
 // --- To the session ----------------------------------------------------------
@@ -155,6 +248,11 @@ void ServerConnection::Complete(std::shared_ptr<ServerCall> call) {
 
 void ServerConnection::TakeSubmissions() {
   role_.AssertHeld();
+  pipes_.TakeAll([this](std::shared_ptr<ServerCall::Streaming> streaming) {
+    role_.AssertHeld();
+    streaming->in_list.store(false);
+    if (streaming->call->stream != nullptr) MovePipe(*streaming->call);
+  });
   completed_.TakeAll([this](std::shared_ptr<ServerCall> call) {
     role_.AssertHeld();
     // An abort may have answered it meanwhile.
@@ -189,25 +287,30 @@ void ServerConnection::Refuse(ServerCall& call, absl::StatusCode code,
 }
 
 void ServerConnection::Answer(ServerCall& call) {
+  // What the handler has written goes before its status.
+  if (call.streaming() != nullptr && !MovePipe(call)) return;
   const auto write = [&call](char* buffer) {
     call.reply().SerializeWithCachedSizesToArray(
         reinterpret_cast<uint8_t*>(buffer));
   };
   const wire::OutgoingMessage message = {.size = call.reply_bytes(),
                                          .write = write};
+  const wire::OutgoingMessage* const reply =
+      call.streams_replies() ? nullptr : &message;
   if (call.status().ok() && call.sent_trailing_metadata().empty() &&
-      call.extras() == nullptr) {
+      (call.extras() == nullptr || !call.extras()->any_to_send())) {
     wire::StatusHeader header;
     if (call.queue_us() != 0) header.queue_us = call.queue_us();
     if (call.handler_us() != 0) header.handler_us = call.handler_us();
-    return Finish(call, header, &message);
+    return Finish(call, header, reply);
   }
-  AnswerInFull(call, message);
+  AnswerInFull(call, reply);
 }
 
 void ServerConnection::AnswerInFull(ServerCall& call,
-                                    const wire::OutgoingMessage& message) {
+                                    const wire::OutgoingMessage* message) {
   const bool ok = call.status().ok();
+  const CallExtras* const extras = call.extras();
   WireStatus status(call.status(), call.sent_trailing_metadata());
   status.header.certainty = call.certainty();
   status.header.retry_after_ms = call.retry_after_ms();
@@ -218,7 +321,12 @@ void ServerConnection::AnswerInFull(ServerCall& call,
   if (ok) {
     fault = CheckHandlersMetadata("trailing", call.sent_trailing_metadata());
   }
-  if (call.extras() != nullptr) fault.Update(SendResponseMetadata(call));
+  if (message == nullptr && extras != nullptr &&
+      !extras->reply_attachment.empty()) {
+    fault.Update(absl::InternalError(
+        "the handler's attachment goes with one reply, and it streams them"));
+  }
+  fault.Update(SendResponseMetadata(call));
   if (!fault.ok() && ok) {
     const std::string why(fault.message());
     return Finish(call,
@@ -230,11 +338,10 @@ void ServerConnection::AnswerInFull(ServerCall& call,
   // An error stays what it is, and loses such metadata.
   if (!fault.ok()) status.header.truncated = true;
   if (!ok) return Finish(call, status.header, nullptr);
-  if (call.extras() == nullptr || call.extras()->reply_attachment.empty()) {
-    return Finish(call, status.header, &message);
+  if (extras == nullptr || extras->reply_attachment.empty()) {
+    return Finish(call, status.header, message);
   }
-  FinishWithAttachment(call, status.header, message,
-                       call.extras()->reply_attachment);
+  FinishWithAttachment(call, status.header, *message, extras->reply_attachment);
 }
 
 void ServerConnection::FinishWithAttachment(
@@ -252,8 +359,13 @@ void ServerConnection::FinishWithAttachment(
 }
 
 absl::Status ServerConnection::SendResponseMetadata(ServerCall& call) {
-  const Metadata& metadata = call.extras()->response_metadata;
-  if (metadata.empty()) return absl::OkStatus();
+  // Nothing but the response metadata: the handler may be running.
+  CallExtras* const extras = call.extras();
+  if (extras == nullptr || extras->response_metadata.empty() ||
+      std::exchange(extras->response_metadata_sent, true)) {
+    return absl::OkStatus();
+  }
+  const Metadata& metadata = extras->response_metadata;
   absl::Status status = CheckHandlersMetadata("response", metadata);
   if (!status.ok()) return status;
   return session().SendResponseHeader(call.stream,
@@ -273,6 +385,7 @@ void ServerConnection::Finish(ServerCall& call,
                          << more << " more like this)";
     }
   }
+  ClosePipe(call);
   if (!held_back_.empty()) std::erase(held_back_, call.self);
   memory_.Release(std::exchange(call.reserved_bytes, 0));
   // Last: it may be the call's only share.

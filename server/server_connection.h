@@ -32,6 +32,9 @@ class ServerConnection final : public net::Connection {
   // Any thread: `call` has its status; it is answered soon.
   void Complete(std::shared_ptr<ServerCall> call);
 
+  // Any thread: the call's pipe has work; it is done soon.
+  void TakePipeWork(std::shared_ptr<ServerCall::Streaming> streaming);
+
   // Any thread, soon: see Session::Drain.
   void DrainSoon();
   // Any thread, soon: ends every call with `code`, and runs none that waits,
@@ -50,6 +53,7 @@ class ServerConnection final : public net::Connection {
   void OnMessage(wire::Stream& stream, wire::IncomingMessage& message) override;
   void OnHalfClose(wire::Stream& stream) override;
   void OnCancel(wire::Stream& stream, wire::CancelCause cause) override;
+  void OnWritable(wire::Stream& stream) override;
   void OnEnd(wire::Stream&, const wire::StatusHeader&,
              wire::EndCause) override {}
 
@@ -59,21 +63,31 @@ class ServerConnection final : public net::Connection {
   void OnIdle() override;
   void OnDisconnected(wire::ErrorCode code, const std::string& reason) override;
 
+  // The handler can begin.
+  void MakeReady(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // Has it run, here or by a worker.
   void Dispatch(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // A message of a client that streams.
+  void DeliverRequest(ServerCall& call, wire::IncomingMessage& message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // Moves what is in the pipe on, in both directions. False when that ended the
+  // call: a message is above the client's limit.
+  bool MovePipe(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // The handler of a streaming method is not to go on.
+  void ClosePipe(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // Answers a call that never ran.
   void Refuse(ServerCall& call, absl::StatusCode code, std::string_view message,
               std::optional<uint32_t> retry_after_ms = std::nullopt)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void Answer(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // The same for one that failed, or that has more than a message and an OK.
-  void AnswerInFull(ServerCall& call, const wire::OutgoingMessage& message)
+  void AnswerInFull(ServerCall& call, const wire::OutgoingMessage* message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void FinishWithAttachment(ServerCall& call, const wire::StatusHeader& status,
                             const wire::OutgoingMessage& message,
                             const absl::Cord& attachment)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
-  // Not OK: nothing was sent of it.
+  // Once, before the first message. Not OK: nothing was sent of it.
   absl::Status SendResponseMetadata(ServerCall& call)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // Gives the stream's answer; the call is done for this connection.
@@ -85,6 +99,7 @@ class ServerConnection final : public net::Connection {
   const bool over_limit_;
 
   SubmissionQueue<ServerCall> completed_;
+  SubmissionQueue<ServerCall::Streaming> pipes_;  // That have work.
   MethodRegistry::Entry* last_method_ ABSL_GUARDED_BY(role_) = nullptr;
   MemoryAccount memory_ ABSL_GUARDED_BY(role_);
   // Ready, but not to be run before the client has taken more of the answers.

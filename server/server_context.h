@@ -46,14 +46,17 @@ class ServerContext {
   // the memory of the whole request, which max_request_memory_bytes then counts
   // no longer.
   virtual const absl::Cord& attachment() const = 0;
-  // Sends bytes beside the reply, if the call ends OK; together they are within
-  // the client's limit for messages, else it ends RESOURCE_EXHAUSTED. They are
-  // copied once, into what is sent.
+  // Sends bytes beside the one reply (INTERNAL where the server streams them),
+  // if the call ends OK; together they are within the client's limit for
+  // messages, else it ends RESOURCE_EXHAUSTED. They are copied once, into what
+  // is sent.
   virtual void set_reply_attachment(absl::Cord attachment) = 0;
 
-  // Sent before the message. What breaks Metadata's rules turns OK into
-  // INTERNAL, what is more than the client takes into RESOURCE_EXHAUSTED; an
-  // error stays as it is and loses its metadata.
+  // Sent before the (first) message: of a method that streams its replies, what
+  // is there when the first one is written, and not to be touched later. What
+  // breaks Metadata's rules turns OK into INTERNAL, what is more than the
+  // client takes into RESOURCE_EXHAUSTED; an error stays as it is and loses its
+  // metadata.
   virtual Metadata& response_metadata() = 0;
   // Sent with the status, whatever it is; the same holds.
   virtual Metadata& trailing_metadata() = 0;

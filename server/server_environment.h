@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "tern/lib/base/elastic_threads.h"
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/thread_pool.h"
 #include "tern/lib/net/connection.h"
@@ -28,6 +29,8 @@ struct ServerEnvironment {
 
   // Thread-safe.
   std::unique_ptr<ThreadPool> pool;
+  // For handlers of streaming methods: they may wait for messages for hours.
+  std::unique_ptr<ElasticThreads> stream_threads;
   std::unique_ptr<MemoryBudget> memory;
   LogRateLimiter connection_errors;
 };

@@ -77,6 +77,9 @@ absl::Status CheckServerOptions(const ServerOptions& given) {
   }
   checker.AtLeast("loop_threads", options.loop_threads, 1);
   checker.AtLeast("worker_threads", options.worker_threads, 1);
+  checker.AtLeast("max_stream_threads", options.max_stream_threads, 1);
+  checker.AtLeast("max_stream_unsent_bytes",
+                  static_cast<int64_t>(options.max_stream_unsent_bytes), 1);
   checker.AtLeast("max_queued_calls",
                   static_cast<int64_t>(options.max_queued_calls), 1);
   checker.AtLeast("max_connections",

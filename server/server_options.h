@@ -31,6 +31,14 @@ struct ServerOptions {
   // is refused RESOURCE_EXHAUSTED, NOT_STARTED, with retry-after.
   size_t max_queued_calls = 1024;
 
+  // Handlers of streaming methods have a thread each while they run, started
+  // when it is needed; so many at once. More streaming calls are refused
+  // RESOURCE_EXHAUSTED, NOT_STARTED, with retry-after.
+  int max_stream_threads = 256;
+  // Of one streaming call, written by its handler and not yet sent: above it,
+  // writing waits.
+  size_t max_stream_unsent_bytes = 256 << 10;
+
   size_t max_connections = 10'000;  // More: GOAWAY(OVERLOADED).
   // Memory for request messages in flight, all connections together. -1: a
   // quarter of the memory limit that the process sees (cgroup or machine).

@@ -7,8 +7,10 @@
 #include "absl/status/status.h"
 #include "google/protobuf/arena.h"
 #include "google/protobuf/message_lite.h"
+#include "tern/lib/call/message_stream.h"
 #include "tern/lib/call/method_info.h"
 #include "tern/server/server_context.h"
+#include "tern/server/server_stream.h"
 
 namespace tern {
 
@@ -19,10 +21,17 @@ struct MethodHandler {
   MethodInfo info;
   google::protobuf::MessageLite* (*new_request)(google::protobuf::Arena*);
   google::protobuf::MessageLite* (*new_reply)(google::protobuf::Arena*);
-  // `request` and `reply` are what the two functions above made.
+  // `request` and `reply` are what the two functions above made. nullptr for a
+  // streaming method.
   absl::Status (*invoke)(Service& service, ServerContext& context,
                          const google::protobuf::MessageLite& request,
-                         google::protobuf::MessageLite* reply);
+                         google::protobuf::MessageLite* reply) = nullptr;
+  // Of a streaming method: `request` is set when the client does not stream,
+  // `reply` is sent when the server does not.
+  absl::Status (*stream)(Service& service, ServerContext& context,
+                         const google::protobuf::MessageLite& request,
+                         google::protobuf::MessageLite* reply,
+                         MessageStream* messages) = nullptr;
 };
 
 // The base of generated service classes. Its methods may be called from many
@@ -72,6 +81,69 @@ constexpr MethodHandler UnaryMethod(std::string_view full_name,
             return (static_cast<ServiceType&>(service).*method)(
                 context, static_cast<const typename Traits::Request&>(request),
                 static_cast<typename Traits::Reply*>(reply));
+          },
+  };
+}
+
+template <typename Method>
+struct StreamTraits;
+template <typename S, typename Q, typename R>
+struct StreamTraits<absl::Status (S::*)(ServerContext&, const Q&,
+                                        ServerWriter<R>&)> {
+  using ServiceType = S;
+  using Request = Q;
+  using Reply = R;
+  static constexpr bool kClientStreams = false;
+  static constexpr bool kServerStreams = true;
+};
+template <typename S, typename Q, typename R>
+struct StreamTraits<absl::Status (S::*)(ServerContext&, ServerReader<Q>&, R*)> {
+  using ServiceType = S;
+  using Request = Q;
+  using Reply = R;
+  static constexpr bool kClientStreams = true;
+  static constexpr bool kServerStreams = false;
+};
+template <typename S, typename Q, typename R>
+struct StreamTraits<absl::Status (S::*)(ServerContext&, ServerStream<Q, R>&)> {
+  using ServiceType = S;
+  using Request = Q;
+  using Reply = R;
+  static constexpr bool kClientStreams = true;
+  static constexpr bool kServerStreams = true;
+};
+
+// StreamMethod<&Service::Watch>("kv.v1.KeyValue/Watch")
+template <auto method>
+constexpr MethodHandler StreamMethod(std::string_view full_name,
+                                     MethodSettings settings = {}) {
+  using Traits = StreamTraits<decltype(method)>;
+  return {
+      .info = {.full_name = full_name,
+               .client_streaming = Traits::kClientStreams,
+               .server_streaming = Traits::kServerStreams,
+               .settings = settings},
+      .new_request = NewMessage<typename Traits::Request>,
+      .new_reply = NewMessage<typename Traits::Reply>,
+      .stream =
+          [](Service& service, ServerContext& context,
+             const google::protobuf::MessageLite& request,
+             google::protobuf::MessageLite* reply, MessageStream* messages) {
+            using Request = typename Traits::Request;
+            using Reply = typename Traits::Reply;
+            auto& self = static_cast<typename Traits::ServiceType&>(service);
+            if constexpr (!Traits::kClientStreams) {
+              ServerWriter<Reply> writer(messages);
+              return (self.*method)(
+                  context, static_cast<const Request&>(request), writer);
+            } else if constexpr (!Traits::kServerStreams) {
+              ServerReader<Request> reader(messages);
+              return (self.*method)(context, reader,
+                                    static_cast<Reply*>(reply));
+            } else {
+              ServerStream<Request, Reply> stream(messages);
+              return (self.*method)(context, stream);
+            }
           },
   };
 }

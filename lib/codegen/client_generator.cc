@@ -14,6 +14,10 @@ constexpr std::string_view kInterfaceComment =
     "// A method blocks until its call has ended. With a callback it returns\n"
     "// at once, and the callback runs when the call has ended.\n";
 
+constexpr std::string_view kStreamsComment =
+    "// A streaming method returns its call at once: read, write, then "
+    "Finish.\n";
+
 constexpr std::string_view kStubComment =
     "// Makes calls over a channel, which outlives the stub.\n"
     "// Thread-safe, and cheap to make.\n";
@@ -45,7 +49,13 @@ std::string CallbackFunction(const Method& method, const Form& form) {
                         form.tail);
 }
 
-// Both functions, as members of a class.
+std::string StreamFunction(const Method& method, const Form& form) {
+  return FunctionLayout(
+      form.indent, form.before + StreamType(method), form.scope + method.name,
+      StreamParameters(method, form.default_value), form.tail);
+}
+
+// All functions of a method, as members of a class.
 std::string Declarations(const Method& method, const std::string& specifier,
                          const std::string& tail) {
   Form form = {
@@ -55,23 +65,27 @@ std::string Declarations(const Method& method, const std::string& specifier,
       .default_value = " = {}",
       .tail = tail,
   };
+  if (method.is_streaming()) return StreamFunction(method, form);
   return BlockingFunction(method, form) + CallbackFunction(method, form);
 }
 
 std::string Interface(const Service& service) {
   std::string text = CommentText(0, service.comment);
-  if (!service.UnaryMethods().empty()) {
-    if (!text.empty()) text += "//\n";
-    text += kInterfaceComment;
+  bool any_unary = false;
+  bool any_streaming = false;
+  for (const Method& method : service.methods) {
+    (method.is_streaming() ? any_streaming : any_unary) = true;
   }
+  if (!text.empty() && (any_unary || any_streaming)) text += "//\n";
+  if (any_unary) text += kInterfaceComment;
+  if (any_streaming) text += kStreamsComment;
   text +=
       "class StubInterface {\n"
       " public:\n"
       "  virtual ~StubInterface() = default;\n";
   for (const Method& method : service.methods) {
     text += "\n" + CommentText(2, method.comment);
-    text += method.is_streaming ? StreamingNote(method)
-                                : Declarations(method, "virtual ", ") = 0;");
+    text += Declarations(method, "virtual ", ") = 0;");
   }
   return text + "};\n";
 }
@@ -87,7 +101,7 @@ std::string Stub(const Service& service) {
   text +=
       "\n"
       "  explicit Stub(::tern::Channel& channel) : channel_(channel) {}\n";
-  std::vector<Method> methods = service.UnaryMethods();
+  const std::vector<Method>& methods = service.methods;
   for (const Method& method : methods) {
     text += "\n" + Declarations(method, "", ") override;");
   }
@@ -99,6 +113,8 @@ std::string Stub(const Service& service) {
 std::vector<std::string> MethodInfoFields(const Method& method) {
   std::vector<std::string> fields = {".full_name = \"" + method.full_name +
                                      "\""};
+  if (method.client_streaming) fields.push_back(".client_streaming = true");
+  if (method.server_streaming) fields.push_back(".server_streaming = true");
   std::vector<std::string> settings = InBraces(method.settings);
   if (!settings.empty()) settings.front().insert(0, ".settings = ");
   fields.insert(fields.end(), settings.begin(), settings.end());
@@ -115,12 +131,26 @@ std::string Constants(const std::vector<Method>& methods) {
   return text + "\n}  // namespace\n";
 }
 
+std::string StreamDefinition(const Method& method, const Form& form) {
+  std::string head = "return ::tern::StartStream<" + method.request + ", ";
+  std::vector<std::string> arguments = {"channel_", method.constant, "options"};
+  if (!method.server_streaming) {
+    head = "return ::tern::StartClientStream<" + method.request + ", ";
+  } else if (!method.client_streaming) {
+    head = "return ::tern::StartServerStream<";
+    arguments = {"channel_", method.constant, "request", "options"};
+  }
+  return "\n" + StreamFunction(method, form) +
+         Layout(2, head + method.reply + ">(", arguments, ");") + "}\n";
+}
+
 std::string Definitions(const Method& method) {
   const Form form = {.indent = 0,
                      .before = "",
                      .scope = "Stub::",
                      .default_value = "",
                      .tail = ") {"};
+  if (method.is_streaming()) return StreamDefinition(method, form);
   std::string text = "\n" + BlockingFunction(method, form);
   text += Layout(2, "return ::tern::BlockingUnaryCall<" + method.reply + ">(",
                  {"channel_", method.constant, "request", "options"}, ");");
@@ -134,6 +164,26 @@ std::string Definitions(const Method& method) {
 
 }  // namespace
 
+std::string StreamType(const Method& method) {
+  if (!method.client_streaming) {
+    return "::tern::ClientReader<" + method.reply + ">";
+  }
+  return std::string("::tern::") +
+         (method.server_streaming ? "ClientStream<" : "ClientWriter<") +
+         method.request + ", " + method.reply + ">";
+}
+
+std::vector<std::string> StreamParameters(const Method& method,
+                                          std::string_view default_options) {
+  std::vector<std::string> parameters;
+  if (!method.client_streaming) {
+    parameters.push_back("const " + method.request + "& request");
+  }
+  parameters.push_back("const ::tern::CallOptions& options" +
+                       std::string(default_options));
+  return parameters;
+}
+
 std::string ClientHeader(const File& file) {
   Includes includes = {
       .standard = {"string_view"},
@@ -141,6 +191,12 @@ std::string ClientHeader(const File& file) {
                  "tern/client/call_options.h", "tern/client/channel.h",
                  "tern/client/stub.h"},
   };
+  for (const Service& service : file.services) {
+    for (const Method& method : service.methods) {
+      if (!method.is_streaming()) continue;
+      includes.others.insert("tern/client/client_stream.h");
+    }
+  }
   includes.others.insert(file.pb_headers.begin(), file.pb_headers.end());
   std::string body;
   for (const Service& service : file.services) {
@@ -155,7 +211,7 @@ std::string ClientSource(const File& file) {
                        .others = {"tern/lib/call/method_info.h"}};
   std::string body;
   for (const Service& service : file.services) {
-    std::vector<Method> methods = service.UnaryMethods();
+    const std::vector<Method>& methods = service.methods;
     if (methods.empty()) continue;
     std::string definitions = Constants(methods);
     for (const Method& method : methods) definitions += Definitions(method);

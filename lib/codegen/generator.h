@@ -2,7 +2,6 @@
 #define TERN_LIB_CODEGEN_GENERATOR_H_
 
 #include <cstdint>
-#include <ostream>
 #include <string>
 
 #include "google/protobuf/compiler/code_generator.h"
@@ -18,19 +17,12 @@ namespace tern::codegen {
 // options alone.
 class Generator : public google::protobuf::compiler::CodeGenerator {
  public:
-  // Writes a line to `warnings`, which outlives this, for everything that it
-  // leaves out.
-  explicit Generator(std::ostream& warnings) : warnings_(warnings) {}
-
   bool Generate(const google::protobuf::FileDescriptor* file,
                 const std::string& parameter,
                 google::protobuf::compiler::GeneratorContext* context,
                 std::string* error) const override;
 
   uint64_t GetSupportedFeatures() const override;
-
- private:
-  std::ostream& warnings_;
 };
 
 }  // namespace tern::codegen

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "tern/lib/codegen/client_generator.h"
 #include "tern/lib/codegen/layout.h"
 #include "tern/lib/codegen/source_text.h"
 
@@ -25,7 +26,13 @@ std::string MockClass(const Service& service) {
       "// For tests of code that takes a StubInterface.\n"
       "class MockStub : public StubInterface {\n"
       " public:\n";
-  for (const Method& method : service.UnaryMethods()) {
+  for (const Method& method : service.methods) {
+    if (method.is_streaming()) {
+      // In parentheses: its commas would divide the macro's arguments.
+      text += MockMethod("(" + StreamType(method) + ")", method.name,
+                         StreamParameters(method, ""));
+      continue;
+    }
     std::string request = "const " + method.request + "& request";
     std::string options = "const ::tern::CallOptions& options";
     text += MockMethod("::absl::StatusOr<" + method.reply + ">", method.name,

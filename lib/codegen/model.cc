@@ -34,7 +34,8 @@ Method ReadMethod(const MethodDescriptor& method,
       .constant = MethodConstant(name),
       .request = MessageClass(*method.input_type()),
       .reply = MessageClass(*method.output_type()),
-      .is_streaming = method.client_streaming() || method.server_streaming(),
+      .client_streaming = method.client_streaming(),
+      .server_streaming = method.server_streaming(),
       .is_deprecated = method.options().deprecated(),
       .comment = CommentOf(method),
       .settings = {},
@@ -117,14 +118,6 @@ absl::Status Check(const File& file) {
 }
 
 }  // namespace
-
-std::vector<Method> Service::UnaryMethods() const {
-  std::vector<Method> unary;
-  for (const Method& method : methods) {
-    if (!method.is_streaming) unary.push_back(method);
-  }
-  return unary;
-}
 
 absl::StatusOr<File> ReadFile(const FileDescriptor& file) {
   File result;

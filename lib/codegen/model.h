@@ -17,10 +17,13 @@ struct Method {
   std::string constant;   // Of the generated MethodInfo: "kGetMethod".
   std::string request;    // "::kv::v1::GetRequest"
   std::string reply;
-  bool is_streaming = false;  // Either way.
+  bool client_streaming = false;
+  bool server_streaming = false;
   bool is_deprecated = false;
   std::vector<std::string> comment;   // See CommentLines.
   std::vector<std::string> settings;  // See ReadMethodSettings.
+
+  bool is_streaming() const { return client_streaming || server_streaming; }
 };
 
 struct Service {
@@ -29,9 +32,6 @@ struct Service {
   bool is_deprecated = false;
   std::vector<std::string> comment;
   std::vector<Method> methods;  // As in the .proto.
-
-  // Without the streaming ones, for which nothing is generated yet.
-  std::vector<Method> UnaryMethods() const;
 };
 
 struct File {

@@ -14,20 +14,40 @@ constexpr std::string_view kServiceComment =
     "// Override the methods: what is not overridden answers UNIMPLEMENTED.\n"
     "// They may be called from many threads at once, and may block.\n";
 
+// Of a method's handler. `quote` makes of "request" what stands there.
+template <typename Quote>
+std::vector<std::string> Parameters(const Method& method, const Quote& quote) {
+  const std::string context = "::tern::ServerContext& " + quote("context");
+  const std::string request =
+      "const " + method.request + "& " + quote("request");
+  if (method.client_streaming && method.server_streaming) {
+    return {context, "::tern::ServerStream<" + method.request + ", " +
+                         method.reply + ">& " + quote("stream")};
+  }
+  if (method.client_streaming) {
+    return {context,
+            "::tern::ServerReader<" + method.request + ">& " + quote("reader"),
+            method.reply + "* " + quote("reply")};
+  }
+  if (method.server_streaming) {
+    return {context, request,
+            "::tern::ServerWriter<" + method.reply + ">& " + quote("writer")};
+  }
+  return {context, request, method.reply + "* " + quote("reply")};
+}
+
 std::string Declaration(const Method& method) {
   // No [[deprecated]]: whoever serves a method is not the one who should stop
   // calling it.
   std::string note = method.is_deprecated ? "  // Deprecated.\n" : "";
+  const auto plain = [](const char* name) { return std::string(name); };
   return note + FunctionLayout(2, "virtual ::absl::Status", method.name,
-                               {"::tern::ServerContext& context",
-                                "const " + method.request + "& request",
-                                method.reply + "* reply"},
-                               ");");
+                               Parameters(method, plain), ");");
 }
 
 std::string ServiceClass(const Service& service) {
   std::string text = CommentText(0, service.comment);
-  if (!service.UnaryMethods().empty()) {
+  if (!service.methods.empty()) {
     if (!text.empty()) text += "//\n";
     text += kServiceComment;
   }
@@ -37,7 +57,7 @@ std::string ServiceClass(const Service& service) {
       " public:\n";
   for (const Method& method : service.methods) {
     text += CommentText(2, method.comment);
-    text += method.is_streaming ? StreamingNote(method) : Declaration(method);
+    text += Declaration(method);
     text += "\n";
   }
   text +=
@@ -49,7 +69,8 @@ std::string ServiceClass(const Service& service) {
 }
 
 std::string HandlerEntry(const Method& method) {
-  std::string text = Layout(4, "::tern::server_internal::UnaryMethod<",
+  const std::string kind = method.is_streaming() ? "Stream" : "Unary";
+  std::string text = Layout(4, "::tern::server_internal::" + kind + "Method<",
                             {"&Service::" + method.name}, ">(");
   std::vector<std::string> settings = InBraces(method.settings);
   if (!settings.empty()) {
@@ -70,12 +91,12 @@ std::string HandlerTable(const std::vector<Method>& methods) {
 }
 
 std::string DefaultHandler(const Method& method) {
+  const auto comment = [](const char* name) {
+    return "/*" + std::string(name) + "*/";
+  };
   std::string text =
       FunctionLayout(0, "::absl::Status", "Service::" + method.name,
-                     {"::tern::ServerContext& /*context*/",
-                      "const " + method.request + "& /*request*/",
-                      method.reply + "* /*reply*/"},
-                     ") {");
+                     Parameters(method, comment), ") {");
   text += Layout(2, "return ::absl::UnimplementedError(",
                  {"\"" + method.full_name + " is not implemented\""}, ");");
   return text + "}\n\n";
@@ -90,7 +111,7 @@ std::string ServiceNameFunction(const Service& service) {
 }
 
 std::string Definitions(const Service& service) {
-  std::vector<Method> methods = service.UnaryMethods();
+  const std::vector<Method>& methods = service.methods;
   std::string text = methods.empty() ? "\n" : HandlerTable(methods);
   for (const Method& method : methods) text += DefaultHandler(method);
   text += ServiceNameFunction(service) + "\n";
@@ -109,6 +130,12 @@ std::string ServerHeader(const File& file) {
       .others = {"absl/status/status.h", "tern/server/server_context.h",
                  "tern/server/service.h"},
   };
+  for (const Service& service : file.services) {
+    for (const Method& method : service.methods) {
+      if (!method.is_streaming()) continue;
+      includes.others.insert("tern/server/server_stream.h");
+    }
+  }
   includes.others.insert(file.pb_headers.begin(), file.pb_headers.end());
   std::string body;
   for (const Service& service : file.services) {

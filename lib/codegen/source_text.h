@@ -35,9 +35,6 @@ std::string InNamespace(const Service& service, std::string_view body);
 // Lines as from CommentLines, indented.
 std::string CommentText(size_t indent, const std::vector<std::string>& lines);
 
-// What stands in a class in place of a streaming method.
-std::string StreamingNote(const Method& method);
-
 }  // namespace tern::codegen
 
 #endif  // TERN_LIB_CODEGEN_SOURCE_TEXT_H_

@@ -30,8 +30,8 @@ constexpr absl::Duration kIdleTime = absl::Seconds(5);
 
 // From so many on, a system call for each costs more than to wait for the loop.
 constexpr size_t kManyStreams = 8;
-// Nearer to each other, two calls are worth waking the loop for the second and
-// those that follow: what a wake-up takes.
+// Nearer to each other, two calls or messages are worth waking the loop for the
+// second and those that follow: what a wake-up takes.
 constexpr int64_t kSuccessionNs = 20'000;
 // Calls in a row that were alone on the connection, before their thread reads.
 constexpr int kLoneCalls = 4;
@@ -112,9 +112,12 @@ void Connection::Drive() {
 }
 
 void Connection::DriveOrLeaveToLoop(MonotonicTime now) {
-  if (!many_open_.load(std::memory_order_relaxed) || loop_->IsDrivenHere()) {
-    return Drive();
-  }
+  if (!many_open_.load(std::memory_order_relaxed)) return Drive();
+  DriveInSuccession(now);
+}
+
+void Connection::DriveInSuccession(MonotonicTime now) {
+  if (loop_->IsDrivenHere()) return Drive();
   const int64_t before = driven_at_.load(std::memory_order_relaxed);
   if (loop_->IsAsleep() && now.nanoseconds() - before >= kSuccessionNs) {
     driven_at_.store(now.nanoseconds(), std::memory_order_relaxed);

@@ -87,6 +87,9 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // whose next system call then carries all that has been queued.
   void DriveOrLeaveToLoop(MonotonicTime now);
 
+  // The same, for one of many messages: however few calls are open.
+  void DriveInSuccession(MonotonicTime now);
+
   // Drive(), for a thread that then waits until `over`, for instance until a
   // call has ended. While its call is the only one here, it reads what comes
   // itself: that saves the loop's wake-up and its own. Returns when over() or

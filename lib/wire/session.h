@@ -144,7 +144,8 @@ class SessionVisitor {
     return true;
   }
   virtual void OnMessage(Stream& stream, IncomingMessage& message) = 0;
-  // What was queued on the stream has all been appended.
+  // What was queued on the stream has come below Session::kLowQueueBytes, or
+  // has all been appended.
   virtual void OnWritable(Stream& /*stream*/) {}
 
   virtual void OnHello(const Hello& /*peer*/) {}
@@ -232,6 +233,9 @@ class Session {
   // Ignored on a stream that has ended.
   absl::Status SendMessage(Stream* stream, const OutgoingMessage& message,
                            bool half_close);
+  // Bytes of messages that wait in the stream's queue. Whoever sends many keeps
+  // them bounded, and goes on at OnWritable.
+  size_t QueuedBytes(const Stream* stream) const;
   // Client: no more messages.
   void HalfClose(Stream* stream);
   // Server: before the first message.
@@ -276,6 +280,7 @@ class Session {
   void ReleaseMemory();
 
   static constexpr size_t kOutputTargetBytes = 256 << 10;
+  static constexpr size_t kLowQueueBytes = 64 << 10;  // Of one stream.
   static constexpr uint32_t kMaxChunkFrameBytes = 64 << 10;
   static constexpr uint32_t kMinChunkBytes = 1024;
   // Shorter parts of messages are copied, where longer ones are sent and

@@ -222,14 +222,14 @@ void Session::QueueMessage(Stream& stream, const OutgoingMessage& message,
                                   .compressed = message.compressed,
                                   .end_stream = end_stream};
   queued_bytes_ += message.size;
-  QueueOf(stream).messages.push_back(std::move(queued));
+  Stream::SendQueue& queue = QueueOf(stream);
+  queue.bytes += message.size;
+  queue.messages.push_back(std::move(queued));
 }
 
 void Session::DropSendQueue(Stream& stream) {
   if (stream.send_queue_ == nullptr) return;
-  for (const Stream::QueuedMessage& message : stream.send_queue_->messages) {
-    queued_bytes_ -= message.size - message.sent;
-  }
+  queued_bytes_ -= stream.send_queue_->bytes;
   stream.send_queue_.reset();
 }
 
@@ -297,6 +297,7 @@ bool Session::SendChunk(Stream& stream) {
   stream.send_window_ -= prefix + size;
   send_window_ -= prefix + size;
   queued_bytes_ -= bytes;
+  queue.bytes -= bytes;
   message.sent += bytes;
   ++payload_frames_sent_;
   if (last) {
@@ -307,6 +308,11 @@ bool Session::SendChunk(Stream& stream) {
     }
   }
   MakeReady(stream);
+  const bool now_low =
+      queue.bytes < kLowQueueBytes && queue.bytes + bytes >= kLowQueueBytes;
+  if (now_low && !stream.host_done_ && !queue.finish) {
+    visitor_->OnWritable(stream);
+  }
   return true;
 }
 
@@ -336,7 +342,9 @@ absl::Status Session::SendMessage(Stream* stream,
   if (!Allows(message)) return MessageTooLong(message);
   half_close &= is_client();
   stream->send_ended_ = half_close;
-  if (FitsOneFrame(*stream, 0, message)) {
+  // In the queue a stream has its turns; what is in out_ goes before all
+  // others.
+  if (FitsOneFrame(*stream, 0, message) && out_.size() < kOutputTargetBytes) {
     AppendMessageFrame(FrameType::kData, *stream, 0, message,
                        half_close ? kFlagEndStream : 0);
     if (half_close) NoteRequestEnd(*stream);
@@ -359,6 +367,10 @@ void Session::HalfClose(Stream* stream) {
     AppendFrame(FrameType::kData, kFlagEndStream, stream->id_, 0, 0);
     NoteRequestEnd(*stream);
   }
+}
+
+size_t Session::QueuedBytes(const Stream* stream) const {
+  return stream->send_queue_ == nullptr ? 0 : stream->send_queue_->bytes;
 }
 
 void Session::Consume(Stream* stream, size_t bytes) {

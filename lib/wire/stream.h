@@ -59,6 +59,7 @@ class Stream {
   // What waits for windows or for its turn. Allocated when something does.
   struct SendQueue {
     std::deque<QueuedMessage> messages;
+    size_t bytes = 0;          // Of those, not yet sent.
     bool half_close = false;   // After the messages, in a DATA frame.
     bool finish = false;       // After the messages: STATUS ...
     std::string status_block;  // ... with this header block.

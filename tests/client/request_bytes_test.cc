@@ -27,22 +27,22 @@ TEST(RequestBytes, AreTheMessageSerialised) {
   for (const size_t size : {size_t{3}, size_t{100}, RequestBytes::kInlineBytes,
                             RequestBytes::kInlineBytes + 1, size_t{100'000}}) {
     const testing::Message message = MessageOfSize(size);
-    const RequestBytes bytes(message, message.ByteSizeLong(), {});
+    const RequestBytes bytes(&message, message.ByteSizeLong(), {});
     EXPECT_EQ(std::string(bytes.view()), message.SerializeAsString());
   }
 }
 
 TEST(RequestBytes, OfAnEmptyMessageAreNone) {
   const testing::Message message;
-  const RequestBytes bytes(message, message.ByteSizeLong(), {});
+  const RequestBytes bytes(&message, message.ByteSizeLong(), {});
   EXPECT_TRUE(bytes.view().empty());
 }
 
 TEST(RequestBytes, UpToALimitNeedNoMemoryOfTheirOwn) {
   testing::Message message = MessageOfSize(RequestBytes::kInlineBytes);
-  EXPECT_TRUE(IsInside(RequestBytes(message, message.ByteSizeLong(), {})));
+  EXPECT_TRUE(IsInside(RequestBytes(&message, message.ByteSizeLong(), {})));
   message = MessageOfSize(RequestBytes::kInlineBytes + 1);
-  EXPECT_FALSE(IsInside(RequestBytes(message, message.ByteSizeLong(), {})));
+  EXPECT_FALSE(IsInside(RequestBytes(&message, message.ByteSizeLong(), {})));
 }
 
 TEST(RequestBytes, HaveTheAttachmentBehindTheMessage) {
@@ -52,7 +52,7 @@ TEST(RequestBytes, HaveTheAttachmentBehindTheMessage) {
                             RequestBytes::kInlineBytes - kMessage + 1}) {
     absl::Cord attachment(std::string(size / 2, 'a'));
     attachment.Append(std::string(size - size / 2, 'b'));
-    const RequestBytes bytes(message, message.ByteSizeLong(), attachment);
+    const RequestBytes bytes(&message, message.ByteSizeLong(), attachment);
     EXPECT_EQ(bytes.attachment_bytes(), size);
     EXPECT_EQ(std::string(bytes.view()),
               message.SerializeAsString() + std::string(attachment));

@@ -209,6 +209,51 @@ TEST_F(AttachmentTest, OfManyCallsAreKeptApart) {
   });
 }
 
+// ---- Of streaming calls
+
+TEST_F(AttachmentTest, GoWithTheOneRequestOrReplyOfAStream) {
+  std::string received;
+  service_.OnWatch(
+      [&](ServerContext& context, const Message&, ServerWriter<Message>&) {
+        received = std::string(context.attachment());
+        return absl::OkStatus();
+      });
+  service_.OnUpload(
+      [](ServerContext& context, ServerReader<Message>& reader, Message*) {
+        Message message;
+        while (reader.Read(&message)) {
+        }
+        context.set_reply_attachment(absl::Cord("reply"));
+        return absl::OkStatus();
+      });
+  StartServerAndConnect();
+  Tester::Stub stub(*channel_);
+  const std::string bytes = Bytes(1 << 20);
+  auto reader = stub.Watch(Message(), {.attachment = absl::Cord(bytes)});
+  EXPECT_TRUE(reader.Finish().ok());
+  EXPECT_TRUE(received == bytes);
+
+  auto writer = stub.Upload({.info = &info_});
+  EXPECT_TRUE(writer.Finish().ok());
+  EXPECT_EQ(info_.attachment, "reply");
+}
+
+TEST_F(AttachmentTest, DoNotGoWithMessagesThatAreMany) {
+  service_.OnWatch(
+      [](ServerContext& context, const Message&, ServerWriter<Message>&) {
+        context.set_reply_attachment(absl::Cord("x"));
+        return absl::OkStatus();
+      });
+  StartServerAndConnect();
+  Tester::Stub stub(*channel_);
+  auto writer = stub.Upload({.attachment = absl::Cord("x")});
+  EXPECT_TRUE(Failed(writer.Finish().status(), StatusCode::kInvalidArgument,
+                     Certainty::kNotStarted, CallPhase::kSend));
+  auto reader = stub.Watch(Message());
+  EXPECT_TRUE(Failed(reader.Finish(), StatusCode::kInternal,
+                     Certainty::kFinished, CallPhase::kHandler));
+}
+
 // ---- Limits
 
 TEST_F(AttachmentTest, OfARequestCountsTowardsTheServersLimit) {

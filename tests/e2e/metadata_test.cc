@@ -181,6 +181,66 @@ TEST_F(MetadataTest, ThatBreaksTheRulesEndsTheCallInternal) {
   ExpectInternal("a key for any bytes ends in -bin");
 }
 
+// ---- Of streaming calls
+
+TEST_F(MetadataTest, OfAStreamComesBeforeItsFirstMessage) {
+  service_.OnWatch([this](ServerContext& context, const Message&,
+                          ServerWriter<Message>& writer) {
+    context.response_metadata().Add("first-bin", AllBytes());
+    context.trailing_metadata().Add("last", "2");
+    EXPECT_TRUE(writer.Write(MessageWith("1")));
+    holdup_.WaitUntilLetGo();
+    EXPECT_TRUE(writer.Write(MessageWith("2")));
+    return absl::OkStatus();
+  });
+  StartServer();
+  const auto channel = Connect();
+  auto reader = Tester::Stub(*channel).Watch(Message(), {.info = &info_});
+  Message message;
+  ASSERT_TRUE(reader.Read(&message));
+  EXPECT_EQ(info_.response_metadata.Get("first-bin"), AllBytes());
+  holdup_.LetGo();
+  ASSERT_TRUE(reader.Read(&message));
+  EXPECT_FALSE(reader.Read(&message));
+  EXPECT_TRUE(reader.Finish().ok());
+  EXPECT_EQ(info_.response_metadata.entries().size(), 1u);
+  EXPECT_EQ(info_.trailing_metadata.Get("last"), "2");
+}
+
+TEST_F(MetadataTest, OfAStreamWithoutMessagesComesBeforeItsStatus) {
+  service_.OnWatch(
+      [](ServerContext& context, const Message&, ServerWriter<Message>&) {
+        context.response_metadata().Add("first", "1");
+        return absl::OkStatus();
+      });
+  StartServer();
+  const auto channel = Connect();
+  auto reader = Tester::Stub(*channel).Watch(Message(), {.info = &info_});
+  Message message;
+  EXPECT_FALSE(reader.Read(&message));
+  EXPECT_TRUE(reader.Finish().ok());
+  EXPECT_EQ(info_.response_metadata.Get("first"), "1");
+}
+
+TEST_F(MetadataTest, OfAStreamThatBreaksTheRulesEndsTheCallInternal) {
+  service_.OnWatch([](ServerContext& context, const Message&,
+                      ServerWriter<Message>& writer) {
+    context.response_metadata().Add(kReserved, "1");
+    writer.Write(MessageWith("1"));
+    return absl::OkStatus();
+  });
+  StartServer();
+  const auto channel = Connect();
+  auto reader = Tester::Stub(*channel).Watch(Message(), {.info = &info_});
+  Message message;
+  EXPECT_FALSE(reader.Read(&message));
+  const absl::Status status = reader.Finish();
+  EXPECT_EQ(status.code(), StatusCode::kInternal);
+  EXPECT_NE(status.message().find("\"tern-mine\" is reserved"),
+            std::string::npos)
+      << status;
+}
+
 // ---- Reserved keys
 
 TEST_F(MetadataTest, ReservedKeysAreRefusedWhereTheyAreSet) {

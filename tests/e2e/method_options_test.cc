@@ -42,6 +42,15 @@ class OptionedService final : public Optioned::Service {
   TERN_TEST_METHOD(OnLoop)
   TERN_TEST_METHOD(Urgent)
 #undef TERN_TEST_METHOD
+  // Tells how much of its time is left.
+  absl::Status OneUpload(ServerContext& context, ServerReader<Message>& reader,
+                         Message* reply) override {
+    reply->set_text(absl::FormatDuration(context.deadline().Remaining()));
+    Message message;
+    while (reader.Read(&message)) {
+    }
+    return absl::OkStatus();
+  }
 };
 
 class MethodOptionsTest : public EndToEnd {
@@ -249,6 +258,23 @@ TEST_F(MethodOptionsTest, MaxConcurrencyHoldsForManyConnectionsAtOnce) {
                      StatusCode::kResourceExhausted, Certainty::kNotStarted));
   holdup_.LetGo();
   EXPECT_TRUE(first->done.Wait() && second->done.Wait());
+}
+
+// A stream has its place from its beginning to its end.
+TEST_F(MethodOptionsTest, MaxConcurrencyAndTimeoutHoldForStreams) {
+  auto first = stub_->OneUpload();
+  ASSERT_TRUE(first.Write(Message()));
+  WaitForArrival(*channel_);
+  EXPECT_TRUE(Failed(stub_->OneUpload().Finish().status(),
+                     StatusCode::kResourceExhausted, Certainty::kNotStarted,
+                     CallPhase::kQueue));
+  const absl::StatusOr<Message> reply = first.Finish();
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  absl::Duration left;
+  ASSERT_TRUE(absl::ParseDuration(reply->text(), &left)) << reply->text();
+  EXPECT_LE(left, absl::Minutes(10));
+  EXPECT_GT(left, absl::Minutes(9));
+  EXPECT_TRUE(stub_->OneUpload().Finish().ok());
 }
 
 // ---- priority

@@ -26,6 +26,25 @@ absl::Status TestService::Other(ServerContext& context, const Message& request,
   return absl::OkStatus();
 }
 
+absl::Status TestService::Watch(ServerContext& context, const Message& request,
+                                ServerWriter<Message>& writer) {
+  ++started_;
+  return watch_ ? watch_(context, request, writer) : absl::OkStatus();
+}
+
+absl::Status TestService::Upload(ServerContext& context,
+                                 ServerReader<Message>& reader,
+                                 Message* reply) {
+  ++started_;
+  return upload_ ? upload_(context, reader, reply) : absl::OkStatus();
+}
+
+absl::Status TestService::Chat(ServerContext& context,
+                               ServerStream<Message, Message>& stream) {
+  ++started_;
+  return chat_ ? chat_(context, stream) : absl::OkStatus();
+}
+
 TestService::Handler Holdup::Handler() {
   return [this](ServerContext&, const Message& request, Message* reply) {
     WaitUntilLetGo([] { return false; });

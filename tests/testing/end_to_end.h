@@ -25,14 +25,26 @@
 
 namespace tern::testing {
 
-// The handlers of a test. Both methods answer with their request unless the
-// test gives them something else to do, before they are called.
+// The handlers of a test. Both unary methods answer with their request, and the
+// streaming ones do nothing, unless the test gives them something else to do,
+// before they are called.
 class TestService final : public Tester::Service {
  public:
   using Handler = std::function<absl::Status(
       ServerContext& context, const Message& request, Message* reply)>;
   void OnCall(Handler handler) { call_ = std::move(handler); }
   void OnOther(Handler handler) { other_ = std::move(handler); }
+
+  using Watcher =
+      std::function<absl::Status(ServerContext& context, const Message& request,
+                                 ServerWriter<Message>& writer)>;
+  using Uploader = std::function<absl::Status(
+      ServerContext& context, ServerReader<Message>& reader, Message* reply)>;
+  using Chatter = std::function<absl::Status(
+      ServerContext& context, ServerStream<Message, Message>& stream)>;
+  void OnWatch(Watcher watch) { watch_ = std::move(watch); }
+  void OnUpload(Uploader upload) { upload_ = std::move(upload); }
+  void OnChat(Chatter chat) { chat_ = std::move(chat); }
 
   // How many handlers have begun.
   int started() const { return started_.load(); }
@@ -42,9 +54,18 @@ class TestService final : public Tester::Service {
                     Message* reply) override;
   absl::Status Other(ServerContext& context, const Message& request,
                      Message* reply) override;
+  absl::Status Watch(ServerContext& context, const Message& request,
+                     ServerWriter<Message>& writer) override;
+  absl::Status Upload(ServerContext& context, ServerReader<Message>& reader,
+                      Message* reply) override;
+  absl::Status Chat(ServerContext& context,
+                    ServerStream<Message, Message>& stream) override;
 
   Handler call_;
   Handler other_;
+  Watcher watch_;
+  Uploader upload_;
+  Chatter chat_;
   std::atomic<int> started_{0};
 };
 
@@ -58,6 +79,10 @@ class Holdup {
 
   // Waits until `count` handlers have been in here, in all.
   [[nodiscard]] bool WaitForEntered(int count = 1);
+  // What the handlers above do, for one of the test's own.
+  void WaitUntilLetGo() {
+    WaitUntilLetGo([] { return false; });
+  }
   void LetGo();
 
  private:

@@ -9,7 +9,6 @@ namespace tern::codegen {
 // What one run of the plugin left behind.
 struct PluginRun {
   std::string error;                         // Empty when it succeeded.
-  std::string warnings;                      // What it wrote to stderr.
   std::map<std::string, std::string> files;  // Contents by path.
 };
 

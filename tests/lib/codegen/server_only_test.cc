@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -30,6 +31,9 @@ class EmptyContext final : public tern::ServerContext {
   bool cancelled() const override { return false; }
   tern::Cancellation& cancellation() override { return cancellation_; }
   const tern::Metadata& metadata() const override { return metadata_; }
+  const absl::Cord& attachment() const override { return attachment_; }
+  void set_reply_attachment(absl::Cord) override {}
+  tern::Metadata& response_metadata() override { return metadata_; }
   tern::Metadata& trailing_metadata() override { return metadata_; }
   const tern::wire::TraceContext& trace() const override { return trace_; }
   const tern::AmbientCall& ambient() const override { return ambient_; }
@@ -38,6 +42,7 @@ class EmptyContext final : public tern::ServerContext {
   const std::string address_;
   tern::Cancellation cancellation_;
   tern::Metadata metadata_;
+  const absl::Cord attachment_;
   const tern::wire::TraceContext trace_ = {};
   const tern::AmbientCall ambient_ = {};
 };
@@ -67,10 +72,21 @@ TEST(GeneratedService, TellsItsNameAndMethods) {
                           "kv.v1.KeyValue/Clear"));
 }
 
-TEST(GeneratedService, LeavesOutStreamingMethods) {
-  EXPECT_THAT(MethodNames(streaming::v1::Mixed::Service()),
-              ElementsAre("streaming.v1.Mixed/Unary"));
-  EXPECT_THAT(MethodNames(streaming::v1::OnlyStreams::Service()), IsEmpty());
+TEST(GeneratedService, TellsWhoStreams) {
+  EXPECT_THAT(
+      MethodNames(streaming::v1::Mixed::Service()),
+      ElementsAre("streaming.v1.Mixed/Unary", "streaming.v1.Mixed/Watch",
+                  "streaming.v1.Mixed/Upload", "streaming.v1.Mixed/Chat"));
+  const streaming::v1::Mixed::Service service;
+  const auto methods = service.TernMethods();
+  const auto streams = [&](size_t i) {
+    return std::pair(methods[i].info.client_streaming,
+                     methods[i].info.server_streaming);
+  };
+  EXPECT_EQ(streams(0), std::pair(false, false));
+  EXPECT_EQ(streams(1), std::pair(false, true));
+  EXPECT_EQ(streams(2), std::pair(true, false));
+  EXPECT_EQ(streams(3), std::pair(true, true));
   EXPECT_THAT(MethodNames(streaming::v1::NoMethods::Service()), IsEmpty());
 }
 

@@ -11,6 +11,13 @@ namespace {
 
 constexpr ::tern::MethodInfo kUnaryMethod = {
     .full_name = "streaming.v1.Mixed/Unary"};
+constexpr ::tern::MethodInfo kWatchMethod = {
+    .full_name = "streaming.v1.Mixed/Watch", .server_streaming = true};
+constexpr ::tern::MethodInfo kUploadMethod = {
+    .full_name = "streaming.v1.Mixed/Upload", .client_streaming = true};
+constexpr ::tern::MethodInfo kChatMethod = {
+    .full_name = "streaming.v1.Mixed/Chat", .client_streaming = true,
+    .server_streaming = true};
 
 }  // namespace
 
@@ -28,4 +35,40 @@ constexpr ::tern::MethodInfo kUnaryMethod = {
       channel_, kUnaryMethod, request, options, ::std::move(done));
 }
 
+::tern::ClientReader<::streaming::v1::Message> Stub::Watch(
+    const ::streaming::v1::Message& request,
+    const ::tern::CallOptions& options) {
+  return ::tern::StartServerStream<::streaming::v1::Message>(
+      channel_, kWatchMethod, request, options);
+}
+
+::tern::ClientWriter<::streaming::v1::Message, ::streaming::v1::Message>
+Stub::Upload(const ::tern::CallOptions& options) {
+  return ::tern::StartClientStream<::streaming::v1::Message, ::streaming::v1::Message>(
+      channel_, kUploadMethod, options);
+}
+
+::tern::ClientStream<::streaming::v1::Message, ::streaming::v1::Message>
+Stub::Chat(const ::tern::CallOptions& options) {
+  return ::tern::StartStream<::streaming::v1::Message, ::streaming::v1::Message>(
+      channel_, kChatMethod, options);
+}
+
 }  // namespace streaming::v1::Mixed
+
+namespace streaming::v1::OnlyStreams {
+namespace {
+
+constexpr ::tern::MethodInfo kWatchMethod = {
+    .full_name = "streaming.v1.OnlyStreams/Watch", .server_streaming = true};
+
+}  // namespace
+
+::tern::ClientReader<::streaming::v1::Message> Stub::Watch(
+    const ::streaming::v1::Message& request,
+    const ::tern::CallOptions& options) {
+  return ::tern::StartServerStream<::streaming::v1::Message>(
+      channel_, kWatchMethod, request, options);
+}
+
+}  // namespace streaming::v1::OnlyStreams

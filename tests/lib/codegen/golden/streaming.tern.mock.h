@@ -20,6 +20,22 @@ class MockStub : public StubInterface {
                const ::tern::CallOptions& options,
                ::tern::ReplyCallback<::streaming::v1::Message> done),
               (override));
+  MOCK_METHOD((::tern::ClientReader<::streaming::v1::Message>), Watch,
+              (const ::streaming::v1::Message& request,
+               const ::tern::CallOptions& options),
+              (override));
+  MOCK_METHOD(
+
+          (::tern::ClientWriter<::streaming::v1::Message, ::streaming::v1::Message>),
+          Upload,
+      (const ::tern::CallOptions& options),
+      (override));
+  MOCK_METHOD(
+
+          (::tern::ClientStream<::streaming::v1::Message, ::streaming::v1::Message>),
+          Chat,
+      (const ::tern::CallOptions& options),
+      (override));
 };
 
 }  // namespace streaming::v1::Mixed
@@ -29,6 +45,10 @@ namespace streaming::v1::OnlyStreams {
 // For tests of code that takes a StubInterface.
 class MockStub : public StubInterface {
  public:
+  MOCK_METHOD((::tern::ClientReader<::streaming::v1::Message>), Watch,
+              (const ::streaming::v1::Message& request,
+               const ::tern::CallOptions& options),
+              (override));
 };
 
 }  // namespace streaming::v1::OnlyStreams

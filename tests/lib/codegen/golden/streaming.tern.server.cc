@@ -8,6 +8,12 @@ namespace {
 constexpr ::tern::MethodHandler kMethods[] = {
     ::tern::server_internal::UnaryMethod<&Service::Unary>(
         "streaming.v1.Mixed/Unary"),
+    ::tern::server_internal::StreamMethod<&Service::Watch>(
+        "streaming.v1.Mixed/Watch"),
+    ::tern::server_internal::StreamMethod<&Service::Upload>(
+        "streaming.v1.Mixed/Upload"),
+    ::tern::server_internal::StreamMethod<&Service::Chat>(
+        "streaming.v1.Mixed/Chat"),
 };
 
 }  // namespace
@@ -17,6 +23,29 @@ constexpr ::tern::MethodHandler kMethods[] = {
                               ::streaming::v1::Message* /*reply*/) {
   return ::absl::UnimplementedError(
       "streaming.v1.Mixed/Unary is not implemented");
+}
+
+::absl::Status Service::Watch(
+    ::tern::ServerContext& /*context*/,
+    const ::streaming::v1::Message& /*request*/,
+    ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/) {
+  return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Watch is not implemented");
+}
+
+::absl::Status Service::Upload(
+    ::tern::ServerContext& /*context*/,
+    ::tern::ServerReader<::streaming::v1::Message>& /*reader*/,
+    ::streaming::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Upload is not implemented");
+}
+
+::absl::Status Service::Chat(
+    ::tern::ServerContext& /*context*/,
+    ::tern::ServerStream<::streaming::v1::Message, ::streaming::v1::Message>& /*stream*/) {
+  return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Chat is not implemented");
 }
 
 ::std::string_view Service::TernServiceName() const {
@@ -30,13 +59,29 @@ constexpr ::tern::MethodHandler kMethods[] = {
 }  // namespace streaming::v1::Mixed
 
 namespace streaming::v1::OnlyStreams {
+namespace {
+
+constexpr ::tern::MethodHandler kMethods[] = {
+    ::tern::server_internal::StreamMethod<&Service::Watch>(
+        "streaming.v1.OnlyStreams/Watch"),
+};
+
+}  // namespace
+
+::absl::Status Service::Watch(
+    ::tern::ServerContext& /*context*/,
+    const ::streaming::v1::Message& /*request*/,
+    ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/) {
+  return ::absl::UnimplementedError(
+      "streaming.v1.OnlyStreams/Watch is not implemented");
+}
 
 ::std::string_view Service::TernServiceName() const {
   return "streaming.v1.OnlyStreams";
 }
 
 ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
-  return {};
+  return kMethods;
 }
 
 }  // namespace streaming::v1::OnlyStreams

@@ -1,0 +1,106 @@
+#include "tern/client/make_call.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "tern/lib/base/recycling_allocator.h"
+#include "tern/lib/base/string_view.h"
+#include "tern/lib/call/ambient_call.h"
+#include "tern/lib/call/call_error.h"
+#include "tern/lib/call/deadline.h"
+#include "tern/lib/net/event_loop.h"
+
+namespace tern::client_internal {
+namespace {
+
+Deadline DeadlineOf(const ChannelCore& core, const MethodInfo& method,
+                    const CallOptions& options, const AmbientCall* ambient,
+                    MonotonicTime now) {
+  Deadline deadline;
+  if (options.timeout) deadline = Deadline(now + *options.timeout);
+  if (options.deadline) deadline = std::min(deadline, *options.deadline);
+  if (ambient != nullptr) deadline = std::min(deadline, ambient->deadline);
+  if (!deadline.is_infinite()) return deadline;
+  if (method.settings.timeout_ms != 0) {
+    return Deadline(now + absl::Milliseconds(method.settings.timeout_ms));
+  }
+  const bool streaming = method.client_streaming || method.server_streaming;
+  return streaming ? deadline : Deadline(now + core.options().default_timeout);
+}
+
+}  // namespace
+
+absl::Status CheckCall(const ChannelCore& core,
+                       const google::protobuf::MessageLite* request,
+                       size_t request_size, const CallOptions& options,
+                       bool blocking) {
+  if (core.forked()) {
+    return absl::FailedPreconditionError(
+        "the channel belongs to the parent of this process, which was forked "
+        "without exec");
+  }
+  if (blocking && net::EventLoop::OnAnyLoopThread()) {
+    return absl::FailedPreconditionError(
+        "a blocking call on an I/O thread would stall its connections");
+  }
+  if (request != nullptr && !request->IsInitialized()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("required fields are not set: ",
+                     std::string(request->InitializationErrorString())));
+  }
+  constexpr size_t kMaxBytes = std::numeric_limits<int32_t>::max();
+  if (request_size > kMaxBytes) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "request of ", request_size, " bytes exceeds protobuf's limit of ",
+        kMaxBytes, " bytes"));
+  }
+  if (options.attachment.empty()) return absl::OkStatus();
+  if (request == nullptr) {
+    return absl::InvalidArgumentError(
+        "an attachment goes with one request, and this call streams them");
+  }
+  // Before it is copied.
+  if (options.attachment.size() > kMaxBytes - request_size) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("request of ", request_size + options.attachment.size(),
+                     " bytes with its attachment exceeds the protocol's limit "
+                     "of ",
+                     kMaxBytes, " bytes"));
+  }
+  return absl::OkStatus();
+}
+
+std::shared_ptr<ClientCall> MakeCall(
+    const std::shared_ptr<ChannelCore>& core, const MethodInfo& method,
+    const google::protobuf::MessageLite* request, size_t request_size,
+    google::protobuf::MessageLite* reply, const CallOptions& options,
+    std::unique_ptr<UnaryCompletion> completion) {
+  const AmbientCall* ambient =
+      options.detached ? nullptr : CurrentAmbientCall();
+  const MonotonicTime now = MonotonicTime::Now();
+  auto call = std::allocate_shared<ClientCall>(
+      RecyclingAllocator<ClientCall>(), core, method, options, now,
+      DeadlineOf(*core, method, options, ambient, now), request, request_size,
+      reply, std::move(completion));
+  if (ambient != nullptr && ambient->cancellation != nullptr) {
+    call->CancelWith(ambient->cancellation->ShareCancellation());
+  }
+  return call;
+}
+
+absl::Status WithError(absl::Status status, const ChannelCore& core,
+                       const MethodInfo& method) {
+  CallError error = {.certainty = Certainty::kNotStarted,
+                     .phase = CallPhase::kSend,
+                     .method = std::string(method.full_name),
+                     .peer = core.target(),
+                     .local = {},
+                     .retry_after = std::nullopt};
+  error.AttachTo(&status);
+  return status;
+}
+
+}  // namespace tern::client_internal

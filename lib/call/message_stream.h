@@ -1,0 +1,72 @@
+#ifndef TERN_LIB_CALL_MESSAGE_STREAM_H_
+#define TERN_LIB_CALL_MESSAGE_STREAM_H_
+
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "google/protobuf/message_lite.h"
+#include "tern/lib/base/mutex.h"
+#include "tern/lib/call/stream_pipe.h"
+
+namespace tern {
+
+// Protobuf messages over a StreamPipe: the untyped half of the readers and
+// writers of both ends. As of the pipe, one thread at a time reads, one at a
+// time writes; they may be two.
+class MessageStream {
+ public:
+  using Wake = StreamPipe::Wake;
+  enum class End { kClient, kServer };
+
+  // `pipe` outlives this.
+  MessageStream(StreamPipe* pipe, End end)
+      : pipe_(*pipe), is_server_(end == End::kServer) {}
+  MessageStream(const MessageStream&) = delete;
+  MessageStream& operator=(const MessageStream&) = delete;
+
+  // The next message; kOver when there are no more, or the call is over.
+  Poll TryRead(google::protobuf::MessageLite* message);
+  // Blocks until there is one. False: kOver.
+  bool Read(google::protobuf::MessageLite* message);
+  // False when TryRead would not say kNotYet. Else calls `wake` once when it
+  // would not any more, on an I/O thread, which it must not block.
+  bool WakeForRead(Wake wake) {
+    return !failed() && pipe_.WakeForRead(std::move(wake));
+  }
+
+  // kReady: the message is on its way; kOver: the call is over.
+  Poll TryWrite(const google::protobuf::MessageLite& message);
+  // Blocks while too much waits to be sent. False: kOver.
+  bool Write(const google::protobuf::MessageLite& message);
+  bool WakeForWrite(Wake wake) {
+    return !failed() && pipe_.WakeForWrite(std::move(wake));
+  }
+  void EndWrites() { pipe_.EndWrites(); }
+  void DiscardReads() { pipe_.DiscardReads(); }
+
+  // What went wrong here, once, or OK: a message could not be parsed (the other
+  // end's fault: a server's INVALID_ARGUMENT, a client's INTERNAL), or was not
+  // fit to be sent (this end's). Nothing is read or written afterwards. Any
+  // thread.
+  absl::Status TakeFailure();
+  // Makes what is read or written from now on kOver. The first one counts.
+  void Fail(absl::Status failure);
+  bool failed() const { return failed_.load(std::memory_order_acquire); }
+
+ private:
+  bool MayBlock(const char* what);
+
+  StreamPipe& pipe_;
+  const bool is_server_;
+  uint64_t messages_read_ = 0;
+  std::atomic<bool> failed_{false};
+  Mutex mutex_;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace tern
+
+#endif  // TERN_LIB_CALL_MESSAGE_STREAM_H_

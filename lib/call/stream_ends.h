@@ -1,0 +1,135 @@
+#ifndef TERN_LIB_CALL_STREAM_ENDS_H_
+#define TERN_LIB_CALL_STREAM_ENDS_H_
+
+#include <coroutine>
+#include <utility>
+
+#include "google/protobuf/message_lite.h"
+#include "tern/lib/call/message_stream.h"
+
+namespace tern {
+namespace call_internal {
+
+// What is awaited in a coroutine; see StreamReader::CoRead.
+class ReadAwaiter {
+ public:
+  ReadAwaiter(MessageStream& stream, google::protobuf::MessageLite* message)
+      : stream_(stream), message_(message) {}
+  bool await_ready() { return Try() != Poll::kNotYet; }
+  bool await_suspend(std::coroutine_handle<> handle) {
+    return stream_.WakeForRead([handle] { handle.resume(); });
+  }
+  bool await_resume() {
+    return (poll_ == Poll::kNotYet ? Try() : poll_) == Poll::kReady;
+  }
+
+ private:
+  Poll Try() { return poll_ = stream_.TryRead(message_); }
+
+  MessageStream& stream_;
+  google::protobuf::MessageLite* const message_;
+  Poll poll_ = Poll::kNotYet;
+};
+
+class WriteAwaiter {
+ public:
+  WriteAwaiter(MessageStream& stream,
+               const google::protobuf::MessageLite& message)
+      : stream_(stream), message_(message) {}
+  bool await_ready() { return Try() != Poll::kNotYet; }
+  bool await_suspend(std::coroutine_handle<> handle) {
+    return stream_.WakeForWrite([handle] { handle.resume(); });
+  }
+  bool await_resume() {
+    return (poll_ == Poll::kNotYet ? Try() : poll_) == Poll::kReady;
+  }
+
+ private:
+  Poll Try() { return poll_ = stream_.TryWrite(message_); }
+
+  MessageStream& stream_;
+  const google::protobuf::MessageLite& message_;
+  Poll poll_ = Poll::kNotYet;
+};
+
+}  // namespace call_internal
+
+// The messages of a streaming call that come in, at either end. In three forms,
+// of which each wait may use another:
+//
+//   while (stream.Read(&message)) ...            // Blocks.
+//   while (co_await stream.CoRead(&message)) ... // In a coroutine.
+//   stream.TryRead(&message), stream.WakeForRead(callback)
+//
+// One thread at a time reads; another may write meanwhile.
+template <typename Message>
+class StreamReader {
+ public:
+  using Wake = MessageStream::Wake;
+
+  // False when there are no more: the other side has ended its messages, or the
+  // call is over. Not on an I/O thread.
+  bool Read(Message* message) { return messages_->Read(message); }
+
+  // Resumes on an I/O thread, which the coroutine must not block. `message`
+  // lives until then.
+  [[nodiscard]] call_internal::ReadAwaiter CoRead(Message* message) {
+    return {*messages_, message};
+  }
+
+  // Never waits. kReady: `message` is the next one.
+  Poll TryRead(Message* message) { return messages_->TryRead(message); }
+  // False, and nothing happens, when TryRead would not say kNotYet. Else `wake`
+  // is called once, on an I/O thread that it must not block, when it would not
+  // any more.
+  [[nodiscard]] bool WakeForRead(Wake wake) {
+    return messages_->WakeForRead(std::move(wake));
+  }
+
+ protected:
+  explicit StreamReader(MessageStream* messages) : messages_(messages) {}
+  ~StreamReader() = default;
+  StreamReader(StreamReader&&) noexcept = default;
+  StreamReader& operator=(StreamReader&&) noexcept = default;
+
+ private:
+  MessageStream* messages_;
+};
+
+// The messages that go out, likewise. What has been written is on its way: it
+// leaves without any flush, much of it at once when it is written fast. While
+// more than a limit is still to be sent, writing waits.
+template <typename Message>
+class StreamWriter {
+ public:
+  using Wake = MessageStream::Wake;
+
+  // False when the call is over. Not on an I/O thread.
+  bool Write(const Message& message) { return messages_->Write(message); }
+
+  // Resumes on an I/O thread. `message` lives until then: not a temporary, of
+  // which some compilers lose track in a co_await.
+  [[nodiscard]] call_internal::WriteAwaiter CoWrite(const Message& message) {
+    return {*messages_, message};
+  }
+  call_internal::WriteAwaiter CoWrite(const Message&& message) = delete;
+
+  // Never waits. kReady: `message` is on its way.
+  Poll TryWrite(const Message& message) { return messages_->TryWrite(message); }
+  [[nodiscard]] bool WakeForWrite(Wake wake) {
+    return messages_->WakeForWrite(std::move(wake));
+  }
+
+ protected:
+  explicit StreamWriter(MessageStream* messages) : messages_(messages) {}
+  ~StreamWriter() = default;
+  StreamWriter(StreamWriter&&) noexcept = default;
+  StreamWriter& operator=(StreamWriter&&) noexcept = default;
+
+ private:
+  MessageStream* messages_;
+};
+
+}  // namespace tern
+
+#endif  // TERN_LIB_CALL_STREAM_ENDS_H_

@@ -1,0 +1,236 @@
+#include "tern/lib/call/stream_pipe.h"
+
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "tern/lib/base/large_blocks.h"
+
+namespace tern {
+namespace {
+
+// One that frees what a ByteBuffer held.
+std::shared_ptr<const char[]> ShareBytes(wire::ByteBuffer buffer) {
+  auto owner = std::make_shared<wire::ByteBuffer>(std::move(buffer));
+  const char* const bytes = owner->view().data();
+  return std::shared_ptr<const char[]>(std::move(owner), bytes);
+}
+
+}  // namespace
+
+// --- Reading -----------------------------------------------------------------
+
+Poll StreamPipe::Read(absl::FunctionRef<void(std::string_view)> take) {
+  if (reading_.empty()) {
+    const Poll next = NextBatch();
+    if (next != Poll::kReady) return next;
+  }
+  if (dropped_.load(std::memory_order_acquire)) return Poll::kOver;
+  const MessageBatch::Message message = reading_.Next();
+  read_bytes_ += message.bytes.size();
+  take(message.bytes);
+  if (read_bytes_ >= credit_bytes_) ReturnCredit();
+  return Poll::kReady;
+}
+
+Poll StreamPipe::NextBatch() {
+  reading_.Clear();
+  MutexLock lock(mutex_);
+  if (incoming_.empty()) return reads_over_ ? Poll::kOver : Poll::kNotYet;
+  std::swap(reading_, incoming_);
+  incoming_bytes_ = 0;
+  return Poll::kReady;
+}
+
+void StreamPipe::ReturnCredit() {
+  bool tell;
+  {
+    MutexLock lock(mutex_);
+    consumed_bytes_ += std::exchange(read_bytes_, 0);
+    tell = Announce();
+  }
+  if (tell) host_->OnPipeWork();
+}
+
+void StreamPipe::DiscardReads() {
+  {
+    MutexLock lock(mutex_);
+    discard_ = true;
+    incoming_.Clear();
+    consumed_bytes_ +=
+        std::exchange(incoming_bytes_, 0) + std::exchange(read_bytes_, 0);
+    while (!reading_.empty()) consumed_bytes_ += reading_.Next().bytes.size();
+    if (consumed_bytes_ == 0 || !Announce()) return;
+  }
+  host_->OnPipeWork();
+}
+
+void StreamPipe::WaitForRead() {
+  if (!reading_.empty()) return;
+  MutexLock lock(mutex_);
+  reader_waits_ = true;
+  while (!ReadableLocked()) readable_.Wait(mutex_);
+  reader_waits_ = false;
+}
+
+bool StreamPipe::WakeForRead(Wake wake) {
+  if (!reading_.empty()) return false;
+  MutexLock lock(mutex_);
+  if (ReadableLocked()) return false;
+  wake_reader_ = std::move(wake);
+  return true;
+}
+
+bool StreamPipe::TellReader() {
+  if (reader_waits_) readable_.NotifyOne();
+  if (wake_reader_ == nullptr) return false;
+  return !std::exchange(reader_due_, true);
+}
+
+bool StreamPipe::Deliver(std::string_view bytes, wire::ByteBuffer* storage) {
+  const size_t size = bytes.size();
+  std::shared_ptr<const char[]> owner;
+  if (storage != nullptr && size >= MessageBatch::kMinLongBytes) {
+    owner = ShareBytes(std::move(*storage));
+    bytes = {owner.get(), size};
+  } else if (size >= MessageBatch::kMinLongBytes) {
+    const std::shared_ptr<char[]> copy = MakeSharedBytes(size);
+    std::memcpy(copy.get(), bytes.data(), size);
+    owner = copy;
+    bytes = {owner.get(), size};
+  }
+  {
+    MutexLock lock(mutex_);
+    if (reads_over_) return false;
+    if (!discard_) {
+      if (owner != nullptr) {
+        incoming_.AppendLong(std::move(owner), bytes);
+      } else {
+        char* const place = incoming_.Append(size);
+        if (size != 0) std::memcpy(place, bytes.data(), size);
+      }
+      incoming_bytes_ += size;
+      return TellReader();
+    }
+    consumed_bytes_ += size;
+    if (consumed_bytes_ < credit_bytes_ || !Announce()) return false;
+  }
+  host_->OnPipeWork();
+  return false;
+}
+
+bool StreamPipe::EndReads() {
+  MutexLock lock(mutex_);
+  if (std::exchange(reads_over_, true)) return false;
+  return TellReader();
+}
+
+// --- Writing -----------------------------------------------------------------
+
+Poll StreamPipe::Write(size_t size, absl::FunctionRef<void(char*)> write) {
+  std::shared_ptr<char[]> owner;
+  bool tell;
+  if (size >= MessageBatch::kMinLongBytes) {
+    {
+      MutexLock lock(mutex_);
+      if (writes_over_) return Poll::kOver;
+      if (!WritableLocked()) return Poll::kNotYet;
+    }
+    // Only this thread makes the room less.
+    owner = MakeSharedBytes(size);
+    write(owner.get());
+  }
+  {
+    MutexLock lock(mutex_);
+    if (writes_over_) return Poll::kOver;
+    if (owner != nullptr) {
+      const char* const bytes = owner.get();
+      outgoing_.AppendLong(std::move(owner), {bytes, size});
+    } else if (WritableLocked()) {
+      write(outgoing_.Append(size));
+    } else {
+      return Poll::kNotYet;
+    }
+    outgoing_bytes_ += size + kOverheadBytes;
+    tell = Announce();
+  }
+  if (tell) host_->OnPipeWork();
+  return Poll::kReady;
+}
+
+void StreamPipe::WaitForWrite() {
+  MutexLock lock(mutex_);
+  writer_waits_ = true;
+  while (!WritableLocked()) writable_.Wait(mutex_);
+  writer_waits_ = false;
+}
+
+bool StreamPipe::WakeForWrite(Wake wake) {
+  MutexLock lock(mutex_);
+  if (WritableLocked()) return false;
+  wake_writer_ = std::move(wake);
+  return true;
+}
+
+bool StreamPipe::TellWriter() {
+  if (writer_waits_) writable_.NotifyOne();
+  if (wake_writer_ == nullptr) return false;
+  return !std::exchange(writer_due_, true);
+}
+
+void StreamPipe::EndWrites() {
+  {
+    MutexLock lock(mutex_);
+    if (std::exchange(writes_over_, true)) return;
+    end_writes_ = true;
+    if (!Announce()) return;
+  }
+  host_->OnPipeWork();
+}
+
+// --- The connection ----------------------------------------------------------
+
+StreamPipe::Work StreamPipe::TakeWork() {
+  MutexLock lock(mutex_);
+  announced_ = false;
+  std::swap(sending_, outgoing_);
+  taken_bytes_ = outgoing_bytes_;
+  return {.messages = &sending_,
+          .end_writes = std::exchange(end_writes_, false),
+          .consumed_bytes = std::exchange(consumed_bytes_, 0)};
+}
+
+bool StreamPipe::SetQueuedBytes(size_t bytes) {
+  MutexLock lock(mutex_);
+  outgoing_bytes_ -= std::exchange(taken_bytes_, 0);
+  queued_bytes_ = bytes;
+  // Not at the first free byte: each wake-up is to be worth some messages.
+  if (outgoing_bytes_ + queued_bytes_ > max_unsent_bytes_ / 2) return false;
+  return TellWriter();
+}
+
+bool StreamPipe::Close(bool at_once) {
+  if (at_once) dropped_.store(true, std::memory_order_release);
+  MutexLock lock(mutex_);
+  if (at_once) incoming_.Clear();
+  writes_over_ = true;
+  end_writes_ = false;
+  outgoing_.Clear();
+  reads_over_ = true;
+  const bool reader = TellReader();
+  return TellWriter() || reader;
+}
+
+void StreamPipe::RunWakes() {
+  Wake reader;
+  Wake writer;
+  {
+    MutexLock lock(mutex_);
+    if (std::exchange(reader_due_, false)) reader = std::move(wake_reader_);
+    if (std::exchange(writer_due_, false)) writer = std::move(wake_writer_);
+  }
+  if (reader != nullptr) std::move(reader)();
+  if (writer != nullptr) std::move(writer)();
+}
+
+}  // namespace tern

@@ -1,0 +1,159 @@
+#ifndef TERN_LIB_CALL_STREAM_PIPE_H_
+#define TERN_LIB_CALL_STREAM_PIPE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <string_view>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/functional/function_ref.h"
+#include "tern/lib/base/mutex.h"
+#include "tern/lib/call/message_batch.h"
+#include "tern/lib/wire/byte_buffer.h"
+
+namespace tern {
+
+// What trying to read or to write a message of a stream comes to.
+enum class Poll {
+  kReady,   // Done.
+  kNotYet,  // Nothing has come; or what was written before is still to be sent.
+  kOver,    // No more messages, ever.
+};
+
+// A streaming call between its user and its connection: here wait the messages
+// that have come for the one, and those to be sent for the other, serialised.
+// Both queues are bounded: what has come by the stream's window, which grows
+// only as the user reads; what is to be sent by `max_unsent_bytes`, above which
+// the user waits.
+//
+// The user's side: one thread at a time reads, and one at a time writes; these
+// may be two. The connection's side: whoever has its driver's role. Messages
+// cross by the batch, so that the lock costs little when there are many.
+class StreamPipe {
+ public:
+  // OnPipeWork tells the connection that TakeWork() has something: once, until
+  // it has been called. Any thread, without locks.
+  class Host {
+   public:
+    virtual void OnPipeWork() = 0;
+    // The user's side has failed: a message that is not one.
+    virtual void OnPipeFailed() {}
+    // Whether this thread may block.
+    virtual bool MayBlock() const { return true; }
+
+   protected:
+    ~Host() = default;
+  };
+  using Wake = absl::AnyInvocable<void() &&>;
+
+  // `host` outlives the pipe. The user's reading is reported to it each time
+  // that `credit_bytes` have been read.
+  StreamPipe(Host* host, size_t max_unsent_bytes, size_t credit_bytes)
+      : host_(host),
+        max_unsent_bytes_(max_unsent_bytes),
+        credit_bytes_(credit_bytes) {}
+  StreamPipe(const StreamPipe&) = delete;
+  StreamPipe& operator=(const StreamPipe&) = delete;
+
+  // --- The user's side -------------------------------------------------------
+
+  // kReady: `take` has been called with the next message.
+  Poll Read(absl::FunctionRef<void(std::string_view)> take);
+  // Blocks until Read() would not say kNotYet.
+  void WaitForRead();
+  // False when Read() would not say kNotYet. Else `wake` is called when it
+  // would not any more: once, in RunWakes().
+  bool WakeForRead(Wake wake);
+  // What has come and still comes is dropped, as if it had been read.
+  void DiscardReads();
+
+  // kReady: `write` has been called with room for `size` bytes.
+  Poll Write(size_t size, absl::FunctionRef<void(char*)> write);
+  void WaitForWrite();
+  bool WakeForWrite(Wake wake);
+  // No more messages: half-closes the stream behind the last one.
+  void EndWrites();
+  Host& host() { return *host_; }
+
+  // --- The connection's side -------------------------------------------------
+
+  // These return true when RunWakes() is to be called, without the role.
+
+  // A message has come. `storage`, if not null, holds it and may be moved from.
+  [[nodiscard]] bool Deliver(std::string_view bytes, wire::ByteBuffer* storage);
+  // The last one has come.
+  [[nodiscard]] bool EndReads();
+  // The call is over: writes are, too, and reads when what has come has been
+  // read; `at_once`: that is dropped.
+  [[nodiscard]] bool Close(bool at_once);
+  void RunWakes();
+
+  struct Work {
+    // To be sent, then to be Clear()ed, before the next TakeWork().
+    MessageBatch* messages = nullptr;
+    bool end_writes = false;  // Behind them. Told once.
+    size_t consumed_bytes = 0;
+  };
+  Work TakeWork();
+  // How much of what has been taken waits in the session. To be called after
+  // TakeWork(), and when it has become less.
+  [[nodiscard]] bool SetQueuedBytes(size_t bytes);
+
+ private:
+  // What a queued message costs beside its bytes.
+  static constexpr size_t kOverheadBytes = 8;
+
+  bool ReadableLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return reads_over_ || !incoming_.empty();
+  }
+  bool WritableLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return writes_over_ || outgoing_bytes_ + queued_bytes_ < max_unsent_bytes_;
+  }
+  bool TellReader() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool TellWriter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // True when the host is to be told.
+  bool Announce() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !std::exchange(announced_, true);
+  }
+  Poll NextBatch();
+  void ReturnCredit();
+
+  Host* const host_;
+  const size_t max_unsent_bytes_;
+  const size_t credit_bytes_;
+
+  // The reader's.
+  MessageBatch reading_;
+  size_t read_bytes_ = 0;  // Not yet reported.
+  std::atomic<bool> dropped_{false};
+
+  // The connection's.
+  MessageBatch sending_;
+
+  Mutex mutex_;
+  CondVar readable_;
+  CondVar writable_;
+  MessageBatch incoming_ ABSL_GUARDED_BY(mutex_);
+  size_t incoming_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  MessageBatch outgoing_ ABSL_GUARDED_BY(mutex_);
+  size_t outgoing_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // And in sending_.
+  size_t taken_bytes_ ABSL_GUARDED_BY(mutex_) = 0;     // In sending_.
+  size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;    // In the session.
+  size_t consumed_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool discard_ ABSL_GUARDED_BY(mutex_) = false;
+  bool reads_over_ ABSL_GUARDED_BY(mutex_) = false;
+  bool writes_over_ ABSL_GUARDED_BY(mutex_) = false;
+  bool end_writes_ ABSL_GUARDED_BY(mutex_) = false;  // To be told.
+  bool announced_ ABSL_GUARDED_BY(mutex_) = false;
+  bool reader_waits_ ABSL_GUARDED_BY(mutex_) = false;
+  bool writer_waits_ ABSL_GUARDED_BY(mutex_) = false;
+  Wake wake_reader_ ABSL_GUARDED_BY(mutex_);
+  Wake wake_writer_ ABSL_GUARDED_BY(mutex_);
+  bool reader_due_ ABSL_GUARDED_BY(mutex_) = false;  // wake_reader_ is.
+  bool writer_due_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace tern
+
+#endif  // TERN_LIB_CALL_STREAM_PIPE_H_
