@@ -1,7 +1,7 @@
 """cc_library, cc_binary and cc_test for Tern's own code: the same attributes, our compiler options.
 
 One target for each header and its source; visibility is private unless said otherwise.
-Headers of lib, server and client are included as "tern/" and their path from the root of the
+Headers of lib, server, client and testing are included as "tern/" and their path from the root of the
 repository: "tern/lib/wire/frame.h".
 """
 
@@ -11,7 +11,7 @@ load("//bazel:copts.bzl", "TERN_COPTS")
 def _include_prefix():
     # What users' code can reach: their own "server/server.h" must not stand in its way.
     top = native.package_name().split("/")[0]
-    return "tern/" + native.package_name() if top in ["client", "lib", "server"] else None
+    return "tern/" + native.package_name() if top in ["client", "lib", "server", "testing"] else None
 
 def tern_library(name, copts = [], **kwargs):
     kwargs.setdefault("include_prefix", _include_prefix())

@@ -107,7 +107,7 @@ class Session:
             self.failures.append(f"{case.name} of {peer.name}: {error}")
             return None
         if "calls_per_s" in values:
-            size = options.get("bytes", 64)
+            size = options.get("stream_bytes", options.get("bytes", 64))
             values["megabytes_per_s"] = values["calls_per_s"] * size / 1e6
         if case.half_of:
             values["rate_kept"] = values["calls_per_s"] / options["rate"]

@@ -1,4 +1,4 @@
-"""What issue 3 wants of Tern, judged from the results."""
+"""What Tern wants to reach, judged from the results."""
 
 import dataclasses
 import math
@@ -150,6 +150,11 @@ TARGETS = [
     Target("HOL", f"p99 with {_WORKERS} blocked", _le, 2, _blocked(_WORKERS)),
     Target("W8", "CPU per call, dearest of cheapest", _le, 1.25, _scattering),
     Target("W9", "p99, of p50", _le, 3, _open_loop),
+    Target("S", "64 KiB messages, of raw", _ge, 0.85, _of_raw("S1", "calls_per_s")),
+    Target("S", "64-byte messages/s, of raw's calls/s in W3", _ge, 0.5,
+           lambda r: r.ratio("S2", "calls_per_s", "tern", "raw", other_case="W3")),
+    Target("S", "p99 beside a stream, of W1's", _le, 2,
+           lambda r: r.ratio("S3", "p99_us", "tern", "tern", other_case="W1")),
     Target("HELLO", "stripped MB", _le, 3, _hello("stripped_mb")),
     Target("HELLO", "shared libraries", _le, 7, _hello("shared_libraries")),
     Target("HELLO", "resident MB", _le, 5, _hello("resident_mb")),

@@ -71,6 +71,8 @@ MOST = Metric("max_us", "most us")
 KEPT = Metric("rate_kept", "of the rate")
 SERVER_CPU = Metric("server_cpu_us", "server CPU us")
 MEGABYTES = Metric("megabytes_per_s", "MB/s each way", higher_is_better=True)
+STREAMED = Metric("megabytes_per_s", "MB/s", higher_is_better=True)
+MESSAGES = Metric("calls_per_s", "messages/s", higher_is_better=True)
 USER_INSTRUCTIONS = Metric("user_instructions", "user instr.")
 KERNEL_INSTRUCTIONS = Metric("kernel_instructions", "kernel instr.")
 SYSTEM_CALLS = Metric("system_calls", "system calls")
@@ -123,6 +125,8 @@ def _scattered(connections):
     )
 
 
+_NO_STREAMS = ("raw-fresh", "raw-headers", "thrift", "thrift-nb", "capnp")
+
 CASES = [
     Case("W1", "W1", "1 connection, 1 blocking caller, 64 bytes",
          {"mode": "blocking"}, (P50, P99, CALLS, SERVER_CPU)),
@@ -158,4 +162,11 @@ CASES = [
     _scattered(10000),
     Case("W9", "W9", "1 connection, open loop at half of the calls/s of W3",
          {"mode": "open"}, (P99, P50, P999, CALLS, KEPT, SERVER_CPU), half_of="W3"),
+    Case("S1", "S", "a stream from the server, messages of 64 KiB, read by a thread",
+         {"mode": "pour", "stream_bytes": 64 << 10}, (STREAMED, SERVER_CPU), without=_NO_STREAMS),
+    Case("S2", "S", "the same, messages of 64 bytes",
+         {"mode": "pour", "stream_bytes": 64}, (MESSAGES, SERVER_CPU), without=_NO_STREAMS),
+    Case("S3", "S", "W1 beside such a stream of 64 KiB messages, on the same connection",
+         {"mode": "beside", "stream_bytes": 64 << 10}, (P99, P50, CALLS),
+         without=(*_NO_STREAMS, "raw")),
 ]

@@ -361,8 +361,16 @@ void ClientConnection::OnMessage(wire::Stream& stream,
   if (!call.method_info().server_streaming) {
     return call.TakeReply(message.bytes);
   }
-  if (call.streaming()->pipe.Deliver(message.bytes, message.storage)) {
-    Defer(call.streaming()->Share());
+  StreamPipe& pipe = call.streaming()->pipe;
+  switch (pipe.Deliver(message.bytes, message.storage)) {
+    case StreamPipe::Delivery::kDone:
+      return;
+    case StreamPipe::Delivery::kWake:
+      return Defer(call.streaming()->Share());
+    case StreamPipe::Delivery::kFull:
+      session().Cancel(&stream, absl::StatusCode::kResourceExhausted,
+                       absl::StrCat(pipe.max_unread_messages(),
+                                    " messages wait to be read"));
   }
 }
 

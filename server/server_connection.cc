@@ -191,19 +191,30 @@ void ServerConnection::DeliverRequest(ServerCall& call,
   if (message.storage == nullptr) {
     const auto bytes = static_cast<int64_t>(message.bytes.size());
     if (!memory_.Reserve(bytes)) {
-      // Its handler may be running: it is told as of a cancellation.
-      Defer(call.Cancel());
-      return Finish(call,
-                    {.code = absl::StatusCode::kResourceExhausted,
-                     .message = "the server has no memory left for requests",
-                     .retry_after_ms = kMemoryRetryAfterMs},
-                    nullptr);
+      return EndStream(call, "the server has no memory left for requests");
     }
     call.reserved_bytes += bytes;
   }
-  if (call.streaming()->pipe.Deliver(message.bytes, message.storage)) {
-    Defer(call.streaming()->Share());
+  StreamPipe& pipe = call.streaming()->pipe;
+  switch (pipe.Deliver(message.bytes, message.storage)) {
+    case StreamPipe::Delivery::kDone:
+      return;
+    case StreamPipe::Delivery::kWake:
+      return Defer(call.streaming()->Share());
+    case StreamPipe::Delivery::kFull:
+      return EndStream(call, absl::StrCat(pipe.max_unread_messages(),
+                                          " messages wait to be read"));
   }
+}
+
+// Its handler may be running: it is told as of a cancellation.
+void ServerConnection::EndStream(ServerCall& call, std::string_view why) {
+  Defer(call.Cancel());
+  Finish(call,
+         {.code = absl::StatusCode::kResourceExhausted,
+          .message = why,
+          .retry_after_ms = kMemoryRetryAfterMs},
+         nullptr);
 }
 
 bool ServerConnection::MovePipe(ServerCall& call) {

@@ -73,6 +73,8 @@ class ServerConnection final : public net::Connection {
   // A message of a client that streams.
   void DeliverRequest(ServerCall& call, wire::IncomingMessage& message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void EndStream(ServerCall& call, std::string_view why)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // Moves what is in the pipe on, in both directions. False when that ended the
   // call: a message is above the client's limit.
   bool MovePipe(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);

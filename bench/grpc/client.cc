@@ -29,7 +29,9 @@ void Check(const grpc::Status& status) {
 class GrpcConnection final : public Connection {
  public:
   GrpcConnection(const PeerOptions& options, const Payload& request)
-      : request_(request), stub_(Echo::NewStub(MakeChannel(options))) {}
+      : request_(request),
+        stub_(Echo::NewStub(MakeChannel(options))),
+        stream_bytes_(options.stream_bytes) {}
 
   void Call() override {
     grpc::ClientContext context;
@@ -60,6 +62,23 @@ class GrpcConnection final : public Connection {
                           });
   }
 
+  void Pour(const std::function<bool()>& on_message) override {
+    grpc::ClientContext context;
+    PourRequest request;
+    request.set_bytes(static_cast<uint32_t>(stream_bytes_));
+    const auto reader = stub_->Pour(&context, request);
+    Payload message;
+    while (reader->Read(&message)) {
+      if (message.body().size() != stream_bytes_) Die("not what was asked for");
+      if (on_message()) continue;
+      context.TryCancel();
+      reader->Finish();
+      return;
+    }
+    Check(reader->Finish());
+    Die("the stream has ended");
+  }
+
  private:
   struct Outstanding {
     grpc::ClientContext context;
@@ -75,6 +94,7 @@ class GrpcConnection final : public Connection {
 
   const Payload& request_;
   const std::unique_ptr<Echo::Stub> stub_;
+  const size_t stream_bytes_;
 };
 
 class GrpcPeer final : public Peer {

@@ -30,6 +30,14 @@ class SyncService final : public Echo::Service {
     Sleep(*request);
     return grpc::Status::OK;
   }
+  grpc::Status Pour(grpc::ServerContext*, const PourRequest* request,
+                    grpc::ServerWriter<Payload>* writer) override {
+    Payload message;
+    message.set_body(std::string(request->bytes(), 'x'));
+    while (writer->Write(message)) {
+    }
+    return grpc::Status::OK;
+  }
 };
 
 class CallbackService final : public Echo::CallbackService {
@@ -48,6 +56,25 @@ class CallbackService final : public Echo::CallbackService {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     reactor->Finish(grpc::Status::OK);
     return reactor;
+  }
+  grpc::ServerWriteReactor<Payload>* Pour(grpc::CallbackServerContext*,
+                                          const PourRequest* request) override {
+    class Pouring final : public grpc::ServerWriteReactor<Payload> {
+     public:
+      explicit Pouring(size_t bytes) {
+        message_.set_body(std::string(bytes, 'x'));
+        StartWrite(&message_);
+      }
+      void OnWriteDone(bool ok) override {
+        if (ok) return StartWrite(&message_);
+        Finish(grpc::Status::OK);
+      }
+      void OnDone() override { delete this; }
+
+     private:
+      Payload message_;
+    };
+    return new Pouring(request->bytes());
   }
 };
 

@@ -84,6 +84,12 @@ int LoadMain(int argc, char** argv, const PeerFactory& make_peer) {
     case Mode::kOpen:
       RunOpen(options, make_peer);
       break;
+    case Mode::kPour:
+      RunPour(options, make_peer);
+      break;
+    case Mode::kBeside:
+      RunBeside(options, make_peer);
+      break;
     case Mode::kIdle:
       RunIdle(options, make_peer);
       break;

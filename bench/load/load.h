@@ -21,6 +21,8 @@ int LoadMain(int argc, char** argv, const PeerFactory& make_peer);
 void RunBlocking(const LoadOptions& options, const PeerFactory& make_peer);
 void RunAsync(const LoadOptions& options, const PeerFactory& make_peer);
 void RunOpen(const LoadOptions& options, const PeerFactory& make_peer);
+void RunPour(const LoadOptions& options, const PeerFactory& make_peer);
+void RunBeside(const LoadOptions& options, const PeerFactory& make_peer);
 void RunIdle(const LoadOptions& options, const PeerFactory& make_peer);
 
 // `count` new connections, each of which has made a call.

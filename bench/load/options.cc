@@ -15,6 +15,8 @@ Mode ToMode(const std::string& name) {
   if (name == "async") return Mode::kAsync;
   if (name == "open") return Mode::kOpen;
   if (name == "idle") return Mode::kIdle;
+  if (name == "pour") return Mode::kPour;
+  if (name == "beside") return Mode::kBeside;
   Die("--mode=" + name + "?");
 }
 
@@ -44,6 +46,7 @@ LoadOptions ParseOptions(int argc, char** argv) {
   LoadOptions options;
   take("port", &options.peer.port);
   take("bytes", &options.peer.bytes);
+  take("stream_bytes", &options.peer.stream_bytes);
   take("server_pid", &options.server_pid);
   take("connections", &options.connections);
   take("threads", &options.threads);
@@ -64,7 +67,8 @@ LoadOptions ParseOptions(int argc, char** argv) {
     options.peer.variant = variant->second;
     given.erase(variant);
   }
-  options.peer.shared = options.threads > options.connections;
+  options.peer.shared =
+      options.threads > options.connections || options.mode == Mode::kBeside;
   if (!given.empty()) Die("no such option: --" + given.begin()->first);
   if (options.peer.port == 0 || options.server_pid == 0) {
     Die("--port and --server_pid are needed");

@@ -12,6 +12,8 @@ enum class Mode {
   kAsync,     // Outstanding calls, each started when the one before has ended.
   kOpen,      // Calls at given times, whatever becomes of those before.
   kIdle,      // Connections that have made a call and then rest.
+  kPour,      // A stream from the server.
+  kBeside,  // A thread that calls while the same connection has such a stream.
 };
 
 // A client's command line; bench.py writes it.

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -33,6 +34,10 @@ class Connection {
   virtual void Start(Completion* done) = 0;
   // A call whose handler sleeps.
   virtual void StartBlock(int milliseconds, Completion* done) = 0;
+  // A stream of PeerOptions::stream_bytes a message: reads until on_message(),
+  // called for each, is false. Calls from another thread may go on meanwhile.
+  // Where the peer has no streams, the process ends.
+  virtual void Pour(const std::function<bool()>& on_message);
 };
 
 class Peer {
@@ -48,9 +53,10 @@ class Peer {
 struct PeerOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 0;
-  size_t bytes = 64;    // Of the request's body.
-  std::string variant;  // Where a peer has several: a transport, say.
-  bool shared = false;  // Several threads will use one connection.
+  size_t bytes = 64;         // Of the request's body.
+  size_t stream_bytes = 64;  // Of each message that is poured.
+  std::string variant;       // Where a peer has several: a transport, say.
+  bool shared = false;       // Several threads will use one connection.
 };
 
 }  // namespace tern::bench

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -46,6 +47,8 @@ class RawConnection final : public Connection {
   void StartBlock(int, Completion*) override {
     Die("raw has one method, which does not block");
   }
+
+  void Pour(const std::function<bool()>& on_message) override;
 
   // The loop's: reads, and tells the completions.
   void OnReadable() {
@@ -171,6 +174,28 @@ void RawConnection::Start(Completion* done) {
   if (in_turn_) return;
   in_turn_ = true;
   peer_.FlushLater(this);
+}
+
+void RawConnection::Pour(const std::function<bool()>& on_message) {
+  PourRequest request;
+  request.set_bytes(static_cast<uint32_t>(peer_.options().stream_bytes));
+  stream_.Append(FrameStream::kPourId, request);
+  while (!stream_.Write(0)) {
+  }
+  while (true) {
+    Read(0);
+    uint32_t id;
+    const char* body;
+    size_t size;
+    while (stream_.Next(&id, &body, &size)) {
+      Payload& message = peer_.reply();
+      if (!message.ParseFromArray(body, static_cast<int>(size)) ||
+          message.body().size() != peer_.options().stream_bytes) {
+        Die("a message that is not what was asked for");
+      }
+      if (!on_message()) return;
+    }
+  }
 }
 
 void RawConnection::Send(uint32_t id) {

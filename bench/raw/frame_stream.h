@@ -36,6 +36,9 @@ class Bytes {
 class FrameStream {
  public:
   static constexpr size_t kHeaderBytes = 8;
+  // A request with this id is a PourRequest; the server sends messages from
+  // then on, and answers nothing else on this connection.
+  static constexpr uint32_t kPourId = UINT32_MAX;
 
   explicit FrameStream(int fd);  // Owned.
   ~FrameStream();

@@ -34,6 +34,15 @@ namespace tern::bench {
 namespace {
 
 constexpr int kEvents = 256;
+// What is serialised of a stream before it is written.
+constexpr size_t kPouredBytes = size_t{256} << 10;
+
+struct Client {
+  explicit Client(int fd) : stream(fd) {}
+  FrameStream stream;
+  bool pours = false;
+  Payload poured;
+};
 
 enum class Messages { kReused, kFresh, kWithHeaders };
 
@@ -46,8 +55,8 @@ class Loop {
 
   // From the accepting thread.
   void Add(int fd) {
-    auto stream = std::make_unique<FrameStream>(fd);
-    epoll_event event = {.events = EPOLLIN, .data = {.ptr = stream.release()}};
+    auto client = std::make_unique<Client>(fd);
+    epoll_event event = {.events = EPOLLIN, .data = {.ptr = client.release()}};
     if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) {
       DieOfErrno("epoll_ctl");
     }
@@ -58,22 +67,30 @@ class Loop {
     for (;;) {
       const int count = epoll_wait(epoll_, events, kEvents, -1);
       for (int i = 0; i < count; ++i) {
-        auto* const stream = static_cast<FrameStream*>(events[i].data.ptr);
-        if (!Serve(*stream, events[i].events)) delete stream;
+        auto* const client = static_cast<Client*>(events[i].data.ptr);
+        if (!Serve(*client, events[i].events)) delete client;
       }
     }
   }
 
  private:
   // False when the client has closed.
-  bool Serve(FrameStream& stream, uint32_t events) {
-    const bool was_blocked = stream.unsent() > 0;
+  bool Serve(Client& client, uint32_t events) {
+    FrameStream& stream = client.stream;
+    const bool was_blocked = stream.unsent() > 0 || client.pours;
     if ((events & EPOLLIN) != 0) {
       if (!stream.Read(MSG_DONTWAIT)) return false;
       uint32_t id;
       const char* body;
       size_t size;
       while (stream.Next(&id, &body, &size)) {
+        if (id == FrameStream::kPourId) {
+          PourRequest request;
+          request.ParseFromArray(body, static_cast<int>(size));
+          client.poured.set_body(std::string(request.bytes(), 'x'));
+          client.pours = true;
+          continue;
+        }
         switch (messages_) {
           case Messages::kReused:
             Parse(body, size, request_);
@@ -94,8 +111,11 @@ class Loop {
         }
       }
     }
+    while (client.pours && stream.unsent() < kPouredBytes) {
+      stream.Append(0, client.poured);
+    }
     if (stream.unsent() == 0) return true;
-    const bool blocked = !stream.Write(MSG_DONTWAIT);
+    const bool blocked = !stream.Write(MSG_DONTWAIT) || client.pours;
     if (blocked == was_blocked) return true;
     epoll_event event = {
         .events = EPOLLIN | (blocked ? static_cast<uint32_t>(EPOLLOUT) : 0u),

@@ -17,7 +17,8 @@ class TernConnection final : public Connection {
       : request_(request),
         channel_(
             Channel::Create(options.host + ":" + std::to_string(options.port))),
-        stub_(*channel_) {}
+        stub_(*channel_),
+        stream_bytes_(options.stream_bytes) {}
 
   void Call() override { Check(stub_.Call(request_, {})); }
 
@@ -38,6 +39,18 @@ class TernConnection final : public Connection {
     });
   }
 
+  void Pour(const std::function<bool()>& on_message) override {
+    PourRequest request;
+    request.set_bytes(static_cast<uint32_t>(stream_bytes_));
+    auto reader = stub_.Pour(request);
+    Payload message;
+    while (reader.Read(&message)) {
+      if (message.body().size() != stream_bytes_) Die("not what was asked for");
+      if (!on_message()) return;
+    }
+    Die(reader.Finish().ToString());
+  }
+
  private:
   void Check(const absl::StatusOr<Payload>& reply) {
     if (!reply.ok()) Die(reply.status().ToString());
@@ -49,6 +62,7 @@ class TernConnection final : public Connection {
   const Payload& request_;
   const std::unique_ptr<Channel> channel_;
   Echo::Stub stub_;
+  const size_t stream_bytes_;
 };
 
 class TernPeer final : public Peer {

@@ -3,6 +3,7 @@
 #include "tern/server/server.h"
 
 #include <chrono>
+#include <string>
 #include <thread>
 
 #include "bench/echo.tern.server.h"
@@ -21,6 +22,15 @@ class EchoService final : public tern::bench::Echo::Service {
                      tern::bench::Payload*) override {
     std::this_thread::sleep_for(
         std::chrono::milliseconds(request.milliseconds()));
+    return absl::OkStatus();
+  }
+  absl::Status Pour(tern::ServerContext&,
+                    const tern::bench::PourRequest& request,
+                    tern::ServerWriter<tern::bench::Payload>& writer) override {
+    tern::bench::Payload message;
+    message.set_body(std::string(request.bytes(), 'x'));
+    while (writer.Write(message)) {
+    }
     return absl::OkStatus();
   }
 };

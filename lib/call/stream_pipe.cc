@@ -87,7 +87,8 @@ bool StreamPipe::TellReader() {
   return !std::exchange(reader_due_, true);
 }
 
-bool StreamPipe::Deliver(std::string_view bytes, wire::ByteBuffer* storage) {
+StreamPipe::Delivery StreamPipe::Deliver(std::string_view bytes,
+                                         wire::ByteBuffer* storage) {
   const size_t size = bytes.size();
   std::shared_ptr<const char[]> owner;
   if (storage != nullptr && size >= MessageBatch::kMinLongBytes) {
@@ -101,8 +102,9 @@ bool StreamPipe::Deliver(std::string_view bytes, wire::ByteBuffer* storage) {
   }
   {
     MutexLock lock(mutex_);
-    if (reads_over_) return false;
+    if (reads_over_) return Delivery::kDone;
     if (!discard_) {
+      if (incoming_.count() >= max_unread_messages_) return Delivery::kFull;
       if (owner != nullptr) {
         incoming_.AppendLong(std::move(owner), bytes);
       } else {
@@ -110,13 +112,15 @@ bool StreamPipe::Deliver(std::string_view bytes, wire::ByteBuffer* storage) {
         if (size != 0) std::memcpy(place, bytes.data(), size);
       }
       incoming_bytes_ += size;
-      return TellReader();
+      return TellReader() ? Delivery::kWake : Delivery::kDone;
     }
     consumed_bytes_ += size;
-    if (consumed_bytes_ < credit_bytes_ || !Announce()) return false;
+    if (consumed_bytes_ < credit_bytes_ || !Announce()) {
+      return Delivery::kDone;
+    }
   }
   host_->OnPipeWork();
-  return false;
+  return Delivery::kDone;
 }
 
 bool StreamPipe::EndReads() {

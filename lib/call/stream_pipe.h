@@ -1,9 +1,11 @@
 #ifndef TERN_LIB_CALL_STREAM_PIPE_H_
 #define TERN_LIB_CALL_STREAM_PIPE_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <string_view>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
@@ -48,11 +50,12 @@ class StreamPipe {
   using Wake = absl::AnyInvocable<void() &&>;
 
   // `host` outlives the pipe. The user's reading is reported to it each time
-  // that `credit_bytes` have been read.
+  // that `credit_bytes` have been read: a quarter of the stream's window.
   StreamPipe(Host* host, size_t max_unsent_bytes, size_t credit_bytes)
       : host_(host),
         max_unsent_bytes_(max_unsent_bytes),
-        credit_bytes_(credit_bytes) {}
+        credit_bytes_(credit_bytes),
+        max_unread_messages_(std::max(kMinUnreadMessages, 4 * credit_bytes)) {}
   StreamPipe(const StreamPipe&) = delete;
   StreamPipe& operator=(const StreamPipe&) = delete;
 
@@ -78,10 +81,19 @@ class StreamPipe {
 
   // --- The connection's side -------------------------------------------------
 
+  enum class Delivery {
+    kDone,
+    kWake,  // RunWakes() is to be called, without the role.
+    kFull,  // It was not taken: max_unread_messages() wait to be read.
+  };
+  // A message has come. `storage`, if not null, holds it and may be moved from.
+  [[nodiscard]] Delivery Deliver(std::string_view bytes,
+                                 wire::ByteBuffer* storage);
+  // A stream's window bounds the bytes that wait; empty messages have none.
+  size_t max_unread_messages() const { return max_unread_messages_; }
+
   // These return true when RunWakes() is to be called, without the role.
 
-  // A message has come. `storage`, if not null, holds it and may be moved from.
-  [[nodiscard]] bool Deliver(std::string_view bytes, wire::ByteBuffer* storage);
   // The last one has come.
   [[nodiscard]] bool EndReads();
   // The call is over: writes are, too, and reads when what has come has been
@@ -101,6 +113,7 @@ class StreamPipe {
   [[nodiscard]] bool SetQueuedBytes(size_t bytes);
 
  private:
+  static constexpr size_t kMinUnreadMessages = size_t{1} << 20;
   // What a queued message costs beside its bytes.
   static constexpr size_t kOverheadBytes = 8;
 
@@ -122,6 +135,7 @@ class StreamPipe {
   Host* const host_;
   const size_t max_unsent_bytes_;
   const size_t credit_bytes_;
+  const size_t max_unread_messages_;
 
   // The reader's.
   MessageBatch reading_;

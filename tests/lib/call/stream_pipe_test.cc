@@ -55,8 +55,12 @@ std::deque<std::string> Take(StreamPipe& pipe) {
 
 class StreamPipeTest : public ::testing::Test {
  protected:
-  // Delivers a short message.
-  bool Deliver(std::string_view bytes) { return pipe_.Deliver(bytes, nullptr); }
+  // Delivers a message; true when wakes are to be run.
+  bool Deliver(std::string_view bytes) {
+    const StreamPipe::Delivery delivery = pipe_.Deliver(bytes, nullptr);
+    EXPECT_NE(delivery, StreamPipe::Delivery::kFull);
+    return delivery == StreamPipe::Delivery::kWake;
+  }
 
   CountingHost host_;
   StreamPipe pipe_{&host_, /*max_unsent_bytes=*/1000, /*credit_bytes=*/100};
@@ -79,8 +83,8 @@ TEST_F(StreamPipeTest, KeepsLongMessagesWhereTheyAre) {
   buffer.Reserve(text.size());
   buffer.Append(text);
   const char* const place = buffer.view().data();
-  EXPECT_FALSE(pipe_.Deliver(buffer.view(), &buffer));
-  EXPECT_FALSE(pipe_.Deliver(text, nullptr));  // A copy.
+  EXPECT_EQ(pipe_.Deliver(buffer.view(), &buffer), StreamPipe::Delivery::kDone);
+  EXPECT_FALSE(Deliver(text));  // A copy.
   const char* read = nullptr;
   EXPECT_EQ(pipe_.Read([&](std::string_view bytes) {
     EXPECT_EQ(bytes, text);
@@ -179,6 +183,19 @@ TEST_F(StreamPipeTest, EmptyMessagesTakeRoom) {
   int written = 0;
   while (Write(pipe_, "") == Poll::kReady) ++written;
   EXPECT_EQ(written, 1000 / 8);
+}
+
+// The window bounds all others.
+TEST_F(StreamPipeTest, BoundsEmptyMessages) {
+  EXPECT_EQ(pipe_.max_unread_messages(), size_t{1} << 20);
+  for (size_t i = 0; i < pipe_.max_unread_messages(); ++i) {
+    ASSERT_EQ(pipe_.Deliver("", nullptr), StreamPipe::Delivery::kDone);
+  }
+  EXPECT_EQ(pipe_.Deliver("", nullptr), StreamPipe::Delivery::kFull);
+  EXPECT_EQ(Read(pipe_), "");  // Now all of them are in the reader's hands.
+  EXPECT_EQ(pipe_.Deliver("", nullptr), StreamPipe::Delivery::kDone);
+  StreamPipe wide(&host_, 1000, /*credit_bytes=*/size_t{1} << 20);
+  EXPECT_EQ(wide.max_unread_messages(), size_t{4} << 20);
 }
 
 TEST_F(StreamPipeTest, WakesAReaderOnce) {

@@ -1,0 +1,92 @@
+// The modes in which the server streams.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "bench/histogram.h"
+#include "bench/load/load.h"
+#include "bench/load/process.h"
+#include "bench/load/window.h"
+
+namespace tern::bench {
+namespace {
+
+int64_t ToNanoseconds(double seconds) {
+  return static_cast<int64_t>(seconds * 1e9);
+}
+
+}  // namespace
+
+void Connection::Pour(const std::function<bool()>& /*on_message*/) {
+  Die("this peer has no streams");
+}
+
+// "Calls" are messages here. They have no latencies.
+void RunPour(const LoadOptions& options, const PeerFactory& make_peer) {
+  const auto peer = make_peer(options.peer);
+  const auto connection = peer->Connect();
+  std::atomic<uint64_t> messages{0};
+  std::atomic<bool> stopping{false};
+  Window window(options.server_pid, options.counters,
+                [&messages] { return messages.load(); });
+  std::thread watch([&] {
+    SleepUntil(NowNanoseconds() + ToNanoseconds(options.warmup_seconds));
+    window.Begin();
+    SleepUntil(NowNanoseconds() + ToNanoseconds(options.seconds));
+    window.End();
+    stopping = true;
+  });
+  connection->Pour([&] {
+    // One writer: no need of an atomic addition.
+    messages.store(messages.load(std::memory_order_relaxed) + 1,
+                   std::memory_order_relaxed);
+    return !stopping.load(std::memory_order_relaxed);
+  });
+  watch.join();
+  window.Print(Histogram());
+}
+
+void RunBeside(const LoadOptions& options, const PeerFactory& make_peer) {
+  const auto peer = make_peer(options.peer);
+  const auto connection = peer->Connect();
+  connection->Call();
+  std::atomic<uint64_t> messages{0};
+  std::atomic<bool> stopping{false};
+  std::thread reader([&] {
+    connection->Pour([&] {
+      messages.fetch_add(1, std::memory_order_relaxed);
+      return !stopping.load(std::memory_order_relaxed);
+    });
+  });
+  uint64_t calls = 0;
+  Histogram latencies;
+  Window window(options.server_pid, options.counters,
+                [&calls] { return calls; });
+  const int64_t begin =
+      NowNanoseconds() + ToNanoseconds(options.warmup_seconds);
+  int64_t now = NowNanoseconds();
+  while (now < begin) {
+    connection->Call();
+    now = NowNanoseconds();
+  }
+  const uint64_t messages_before = messages;
+  window.Begin();
+  const int64_t end = now + ToNanoseconds(options.seconds);
+  while (now < end) {
+    connection->Call();
+    const int64_t answered = NowNanoseconds();
+    latencies.Record(answered - now);
+    now = answered;
+    ++calls;
+  }
+  window.End();
+  if (messages == messages_before)
+    Die("the stream beside the calls stands still");
+  stopping = true;
+  reader.join();
+  window.Print(latencies);
+}
+
+}  // namespace tern::bench

@@ -1,0 +1,162 @@
+// The code of the pages in docs/, compiled and run. docs_test compares them.
+
+#include <iostream>
+#include <string>
+#include <thread>
+
+#include "docs/snippets/weather.tern.client.h"
+#include "docs/snippets/weather.tern.server.h"
+#include "gtest/gtest.h"
+#include "tern/client/channel.h"
+#include "tern/lib/call/call_error.h"
+#include "tern/server/server.h"
+#include "tern/testing/fake_stream.h"
+#include "tern/testing/local_server.h"
+
+namespace weather::v1 {
+namespace {
+
+constexpr int kReports = 3;
+
+class WeatherService final : public Weather::Service {
+ public:
+  absl::Status Now(tern::ServerContext& context, const Place& place,
+                   Report* report) override {
+    if (place.name().empty()) return absl::InvalidArgumentError("no place");
+    report->set_place(place.name());
+    report->set_celsius(21.5);
+    return absl::OkStatus();
+  }
+
+  absl::Status Follow(tern::ServerContext& context, const Place& place,
+                      tern::ServerWriter<Report>& writer) override {
+    Report report;
+    report.set_place(place.name());
+    for (int i = 0; i < kReports; ++i) {
+      report.set_celsius(20 + i);
+      // Waits while the client is slow. False: the call is over.
+      if (!writer.Write(report)) break;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Record(tern::ServerContext& context,
+                      tern::ServerReader<Report>& reader,
+                      Summary* summary) override {
+    Report report;
+    double sum = 0;
+    int count = 0;
+    while (reader.Read(&report)) {
+      sum += report.celsius();
+      ++count;
+    }
+    summary->set_reports(count);
+    if (count != 0) summary->set_mean_celsius(sum / count);
+    return absl::OkStatus();
+  }
+
+  absl::Status Ask(tern::ServerContext& context,
+                   tern::ServerStream<Place, Report>& stream) override {
+    Place place;
+    while (stream.Read(&place)) {
+      Report report;
+      report.set_place(place.name());
+      if (!stream.Write(report)) break;
+    }
+    return absl::OkStatus();
+  }
+};
+
+class Docs : public ::testing::Test {
+ protected:
+  WeatherService service_;
+  tern::testing::LocalServer local_{{&service_}};
+  Weather::Stub weather_{local_.channel()};
+};
+
+TEST_F(Docs, Unary) {
+  Weather::Stub& weather = weather_;
+  Place place;
+  place.set_name("Oslo");
+  absl::StatusOr<Report> report =
+      weather.Now(place, {.timeout = absl::Milliseconds(500)});
+  if (!report.ok()) {
+    std::cerr << report.status() << "\n";
+    if (tern::CertaintyOf(report.status()) == tern::Certainty::kNotStarted) {
+      // The handler did not run: the call may be made again.
+    }
+  }
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->celsius(), 21.5);
+}
+
+TEST_F(Docs, ServerStreaming) {
+  Weather::Stub& weather = weather_;
+  Place place;
+  place.set_name("Oslo");
+  int count = 0;
+  tern::ClientReader<Report> reader = weather.Follow(place);
+  Report report;
+  while (reader.Read(&report)) {
+    ++count;
+  }
+  absl::Status status = reader.Finish();
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(count, kReports);
+}
+
+TEST_F(Docs, ClientStreaming) {
+  Weather::Stub& weather = weather_;
+  tern::ClientWriter<Report, Summary> writer = weather.Record();
+  Report report;
+  for (double celsius : {19.0, 20.0, 24.0}) {
+    report.set_celsius(celsius);
+    // Waits while the server is slow. False: Finish() tells why.
+    if (!writer.Write(report)) break;
+  }
+  absl::StatusOr<Summary> summary = writer.Finish();
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->reports(), 3);
+  EXPECT_EQ(summary->mean_celsius(), 21);
+}
+
+TEST_F(Docs, BothWays) {
+  Weather::Stub& weather = weather_;
+  tern::ClientStream<Place, Report> stream = weather.Ask();
+  std::thread asking([&stream] {
+    Place place;
+    for (const char* name : {"Oslo", "Rome"}) {
+      place.set_name(name);
+      if (!stream.Write(place)) break;
+    }
+    stream.EndWrites();
+  });
+  std::string answers;
+  Report report;
+  while (stream.Read(&report)) answers += report.place() + " ";
+  asking.join();
+  absl::Status status = stream.Finish();
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(answers, "Oslo Rome ");
+}
+
+TEST_F(Docs, Cancelling) {
+  Weather::Stub& weather = weather_;
+  tern::ClientStream<Place, Report> stream = weather.Ask();
+  stream.Cancel();  // From any thread.
+  EXPECT_EQ(stream.Finish().code(), absl::StatusCode::kCancelled);
+}
+
+TEST_F(Docs, TestingAHandlerByItself) {
+  tern::testing::FakeStream<Report, Report> fake;
+  Report report;
+  report.set_celsius(30);
+  fake.AddRequest(report);
+  fake.EndRequests();
+  Report read;
+  EXPECT_TRUE(fake.reader().Read(&read));
+  EXPECT_EQ(read.celsius(), 30);
+}
+
+}  // namespace
+}  // namespace weather::v1
