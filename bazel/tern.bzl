@@ -92,9 +92,15 @@ _tern_codegen = rule(
     },
 )
 
-def _files(codegen, group):
+def _files(codegen, group, testonly):
     name = "%s_%s" % (codegen, group)
-    native.filegroup(name = name, srcs = [codegen], output_group = group, tags = ["manual"])
+    native.filegroup(
+        name = name,
+        testonly = testonly,
+        srcs = [codegen],
+        output_group = group,
+        tags = ["manual"],
+    )
     return name
 
 def tern_cc_library(name, proto, deps, generate_mocks = False, testonly = None, **kwargs):
@@ -124,8 +130,8 @@ def tern_cc_library(name, proto, deps, generate_mocks = False, testonly = None, 
     cc_library(
         name = name + "_client",
         testonly = testonly,
-        srcs = [_files(codegen, "client_cc")],
-        hdrs = [_files(codegen, "client_h")],
+        srcs = [_files(codegen, "client_cc", testonly)],
+        hdrs = [_files(codegen, "client_h", testonly)],
         includes = [root],
         deps = deps + [str(Label("//client:stub"))],
         **kwargs
@@ -133,8 +139,8 @@ def tern_cc_library(name, proto, deps, generate_mocks = False, testonly = None, 
     cc_library(
         name = name + "_server",
         testonly = testonly,
-        srcs = [_files(codegen, "server_cc")],
-        hdrs = [_files(codegen, "server_h")],
+        srcs = [_files(codegen, "server_cc", testonly)],
+        hdrs = [_files(codegen, "server_h", testonly)],
         includes = [root],
         deps = deps + [str(Label("//server:service"))],
         **kwargs
@@ -149,7 +155,7 @@ def tern_cc_library(name, proto, deps, generate_mocks = False, testonly = None, 
         cc_library(
             name = name + "_mock",
             testonly = True,
-            hdrs = [_files(codegen, "mock_h")],
+            hdrs = [_files(codegen, "mock_h", True)],
             includes = [root],
             deps = [":%s_client" % name, "@com_google_googletest//:gtest"],
             **kwargs
@@ -170,8 +176,9 @@ def tern_proto_library(
       name: makes <name>_proto, <name>_cc_proto, <name>_client, <name>_server, <name>, and with
         generate_mocks <name>_mock.
       srcs: .proto files.
-      deps: the proto_library targets that srcs import: ":other_proto", and for
-        google/protobuf/timestamp.proto "@com_google_protobuf//:timestamp_proto".
+      deps: the proto_library targets that srcs import: ":other_proto", for
+        google/protobuf/timestamp.proto "@com_google_protobuf//:timestamp_proto", and for
+        tern/method.proto "@tern//proto:method_proto".
       strip_import_prefix: as in proto_library.
       import_prefix: as in proto_library.
       generate_mocks: as in tern_cc_library.

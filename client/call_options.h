@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/strings/cord.h"
 #include "absl/time/time.h"
 #include "tern/lib/call/deadline.h"
 #include "tern/lib/call/metadata.h"
@@ -14,9 +15,13 @@ namespace tern {
 struct CallInfo {
   std::string
       peer;  // The server's address and port, empty when never connected.
-  std::string local;  // This end's.
-  Metadata response_metadata;
+  std::string local;           // This end's.
+  Metadata response_metadata;  // ServerContext::response_metadata().
   Metadata trailing_metadata;
+  // The bytes beside the reply, empty when there are none: see
+  // ServerContext::set_reply_attachment(). A long one lies in one piece where
+  // it was received, and holds the memory of the whole reply.
+  absl::Cord attachment;
   absl::Duration elapsed = absl::ZeroDuration();  // As seen here.
   // As told by the server; absent when it did not say.
   std::optional<absl::Duration> queue_time;
@@ -29,13 +34,22 @@ struct CallInfo {
 struct CallOptions {
   // Time that the call may take; the earliest of `timeout`, `deadline` and the
   // deadline of the call that is being handled (unless `detached`) holds.
-  // Without any, a unary call has ChannelOptions::default_timeout (30 s), and a
-  // streaming one none: it may go on for days. A deadline that has passed ends
-  // the call DEADLINE_EXCEEDED, NOT_STARTED, before anything is sent.
+  // Without any, the method's own (proto/tern/method.proto); without that, a
+  // unary call has ChannelOptions::default_timeout (30 s), and a streaming one
+  // none: it may go on for days. A deadline that has passed ends the call
+  // DEADLINE_EXCEEDED, NOT_STARTED, before anything is sent.
   std::optional<absl::Duration> timeout = std::nullopt;
   std::optional<Deadline> deadline = std::nullopt;
 
   Metadata metadata = {};
+
+  // Bytes to travel beside the request, as they are; together the two are
+  // within the server's limit for messages (ServerOptions::max_message_bytes),
+  // else the call ends RESOURCE_EXHAUSTED, NOT_STARTED. (INVALID_ARGUMENT where
+  // the client streams its requests.) Copied once, before the call that is
+  // given it returns. For bytes that lie somewhere already,
+  // absl::MakeCordFromExternal saves a copy into the Cord.
+  absl::Cord attachment = {};
 
   // Without a connection: false fails the call with the reason as soon as
   // connecting has failed once; true waits for a connection until the deadline.

@@ -13,9 +13,10 @@ namespace tern {
 class ChannelCore;
 
 struct ChannelOptions {
-  // Of a unary call that gives no timeout and inherits no deadline. Durations
-  // are from 1 ms to a year, here and below; what makes no sense fails every
-  // call, INVALID_ARGUMENT, and names the option.
+  // Of a unary call that gives no timeout and inherits no deadline, and whose
+  // method has none in its .proto. Durations are from 1 ms to a year, here and
+  // below; what makes no sense fails every call, INVALID_ARGUMENT, and names
+  // the option.
   absl::Duration default_timeout = absl::Seconds(30);
 
   // Connecting: each address of the target gets connect_timeout; when all have

@@ -9,6 +9,7 @@
 #include "tern/client/client_process.h"
 #include "tern/lib/base/string_view.h"
 #include "tern/lib/call/ambient_call.h"
+#include "tern/lib/call/attachment.h"
 
 namespace tern {
 namespace {
@@ -18,6 +19,13 @@ void CopyMetadata(const std::vector<wire::MetadataEntryView>& entries,
   for (const wire::MetadataEntryView& entry : entries) {
     metadata->Add(entry.key, entry.value);
   }
+}
+
+// What is kept of them: the attachment is in request_.
+CallOptions WithoutAttachment(const CallOptions& options) {
+  CallOptions kept = options;
+  kept.attachment.Clear();
+  return kept;
 }
 
 }  // namespace
@@ -30,11 +38,11 @@ ClientCall::ClientCall(
     std::unique_ptr<client_internal::UnaryCompletion> completion)
     : core_(std::move(core)),
       method_(method),
-      options_(options),
+      options_(WithoutAttachment(options)),
       deadline_(deadline),
       started_at_(now),
       waited_for_(completion == nullptr),
-      request_(request, request_size),
+      request_(request, request_size, options.attachment),
       reply_(reply),
       completion_(std::move(completion)) {
   request_id_ = {.client = ClientProcessId(), .sequence = NextCallSequence()};
@@ -68,11 +76,17 @@ void ClientCall::Streaming::RunDeferred() {
 
 // --- A call's end ------------------------------------------------------------
 
-void ClientCall::TakeReply(std::string_view bytes) {
+void ClientCall::TakeReply(wire::IncomingMessage& message) {
+  const std::string_view bytes = message.bytes;
   // Partial: else protobuf logs what a peer leaves out.
   reply_malformed_ = !reply_->ParsePartialFromArray(
                          bytes.data(), static_cast<int>(bytes.size())) ||
                      !reply_->IsInitialized();
+  if (message.attachment.empty() || options_.info == nullptr || ended()) return;
+  options_.info->attachment =
+      message.storage == nullptr
+          ? absl::Cord(ToAbsl(message.attachment))
+          : CordOf(std::move(*message.storage), bytes.size());
 }
 
 void ClientCall::OnResponseMetadata(const wire::ResponseHeader& header) {
@@ -118,16 +132,22 @@ bool ClientCall::EndWith(const wire::StatusHeader& header, CallPhase phase,
     return !ended_.exchange(true, std::memory_order_seq_cst);
   }
   absl::Status status(header.code, ToAbsl(header.message));
+  // An absl::Status holds one of each type: the first, of another's server.
+  bool truncated = header.truncated;
   for (const wire::DetailView& detail : header.details) {
-    status.SetPayload(ToAbsl(detail.type_url),
-                      absl::Cord(ToAbsl(detail.value)));
+    const absl::string_view type_url = ToAbsl(detail.type_url);
+    if (status.GetPayload(type_url).has_value()) {
+      truncated = true;
+    } else {
+      status.SetPayload(type_url, absl::Cord(ToAbsl(detail.value)));
+    }
   }
   CallError error = {.certainty = header.certainty,
                      .phase = phase,
                      .method = {},
                      .peer = connection.peer(),
                      .local = connection.local(),
-                     .retry_after = std::nullopt};
+                     .truncated = truncated};
   if (header.retry_after_ms) {
     error.retry_after = absl::Milliseconds(*header.retry_after_ms);
   }

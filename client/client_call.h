@@ -74,7 +74,7 @@ class ClientCall final : public net::Connection::Deferred,
   std::shared_ptr<ClientCall> self;  // The stream's share.
   uint32_t attempts = 0;
   bool began_before_hello = false;
-  void TakeReply(std::string_view bytes);
+  void TakeReply(wire::IncomingMessage& message);
   bool reply_malformed() const { return reply_malformed_; }
   // The connection asks that the call be started again, elsewhere.
   bool restart = false;

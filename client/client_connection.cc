@@ -174,6 +174,7 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
   header.request_id = call->request_id();
   header.request_id.attempt = call->attempts;
   header.trace = call->trace();
+  header.priority = call->method_info().settings.priority;
   for (const auto& [key, value] : call->metadata().entries()) {
     header.metadata.push_back({.key = key, .value = value});
   }
@@ -181,9 +182,11 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
   const auto write = [request](char* buffer) {
     std::memcpy(buffer, request.data(), request.size());
   };
-  const wire::OutgoingMessage message = {.size = request.size(),
-                                         .shared = call->request().shared(),
-                                         .write = write};
+  const wire::OutgoingMessage message = {
+      .size = request.size(),
+      .attachment_bytes = call->request().attachment_bytes(),
+      .shared = call->request().shared(),
+      .write = write};
   const MethodInfo& method = call->method_info();
   absl::Status status = session().Start(
       header,
@@ -359,7 +362,7 @@ void ClientConnection::OnMessage(wire::Stream& stream,
   role_.AssertHeld();
   ClientCall& call = CallOf(stream);
   if (!call.method_info().server_streaming) {
-    return call.TakeReply(message.bytes);
+    return call.TakeReply(message);
   }
   StreamPipe& pipe = call.streaming()->pipe;
   switch (pipe.Deliver(message.bytes, message.storage)) {

@@ -24,18 +24,20 @@ Deadline DeadlineOf(const ChannelCore& core, const MethodInfo& method,
   if (options.timeout) deadline = Deadline(now + *options.timeout);
   if (options.deadline) deadline = std::min(deadline, *options.deadline);
   if (ambient != nullptr) deadline = std::min(deadline, ambient->deadline);
-  const bool streaming = method.client_streaming || method.server_streaming;
-  if (deadline.is_infinite() && !streaming) {
-    deadline = Deadline(now + core.options().default_timeout);
+  if (!deadline.is_infinite()) return deadline;
+  if (method.settings.timeout_ms != 0) {
+    return Deadline(now + absl::Milliseconds(method.settings.timeout_ms));
   }
-  return deadline;
+  const bool streaming = method.client_streaming || method.server_streaming;
+  return streaming ? deadline : Deadline(now + core.options().default_timeout);
 }
 
 }  // namespace
 
 absl::Status CheckCall(const ChannelCore& core,
                        const google::protobuf::MessageLite* request,
-                       size_t request_size, bool blocking) {
+                       size_t request_size, const CallOptions& options,
+                       bool blocking) {
   if (core.forked()) {
     return absl::FailedPreconditionError(
         "the channel belongs to the parent of this process, which was forked "
@@ -54,10 +56,24 @@ absl::Status CheckCall(const ChannelCore& core,
         absl::StrCat("required fields are not set: ",
                      std::string(request->InitializationErrorString())));
   }
-  if (request_size > std::numeric_limits<int32_t>::max()) {
+  constexpr size_t kMaxBytes = std::numeric_limits<int32_t>::max();
+  if (request_size > kMaxBytes) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "request of ", request_size, " bytes exceeds protobuf's limit of ",
-        std::numeric_limits<int32_t>::max(), " bytes"));
+        kMaxBytes, " bytes"));
+  }
+  if (options.attachment.empty()) return absl::OkStatus();
+  if (request == nullptr) {
+    return absl::InvalidArgumentError(
+        "an attachment goes with one request, and this call streams them");
+  }
+  // Before it is copied.
+  if (options.attachment.size() > kMaxBytes - request_size) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("request of ", request_size + options.attachment.size(),
+                     " bytes with its attachment exceeds the protocol's limit "
+                     "of ",
+                     kMaxBytes, " bytes"));
   }
   return absl::OkStatus();
 }

@@ -18,7 +18,8 @@ namespace tern::client_internal {
 // Why a call cannot even be made. `request` may be null.
 absl::Status CheckCall(const ChannelCore& core,
                        const google::protobuf::MessageLite* request,
-                       size_t request_size, bool blocking);
+                       size_t request_size, const CallOptions& options,
+                       bool blocking);
 
 // See ClientCall's constructor. Inherits from the call that this thread
 // handles.

@@ -7,35 +7,44 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "google/protobuf/message_lite.h"
 #include "tern/lib/base/large_blocks.h"
+#include "tern/lib/call/attachment.h"
 
 namespace tern {
 
-// A serialised request, kept until its call has ended: it may have to be sent
-// once more, over another connection. A short one needs no memory of its own.
+// A serialised request, with its attachment, kept until its call has ended: it
+// may have to be sent once more, over another connection. A short one needs no
+// memory of its own.
 class RequestBytes {
  public:
   static constexpr size_t kInlineBytes = 256;
 
   // None, when `message` is null. REQUIRES: else that size is what
-  // message->ByteSizeLong() has just said, and at most INT32_MAX.
-  RequestBytes(const google::protobuf::MessageLite* message, size_t size)
-      : size_(size) {
+  // message->ByteSizeLong() has just said, and at most INT32_MAX with the
+  // attachment.
+  RequestBytes(const google::protobuf::MessageLite* message, size_t size,
+               const absl::Cord& attachment)
+      : size_(size + attachment.size()), attachment_bytes_(attachment.size()) {
     if (message == nullptr) return;
-    if (size > kInlineBytes) {
-      std::shared_ptr<char[]> bytes = MakeSharedBytes(size);
-      Serialise(*message, bytes.get());
+    if (size_ > kInlineBytes) {
+      std::shared_ptr<char[]> bytes = MakeSharedBytes(size_);
+      Write(*message, attachment, bytes.get());
       heap_ = std::move(bytes);
     } else {
-      Serialise(*message, inline_);
+      Write(*message, attachment, inline_);
     }
   }
   RequestBytes(const RequestBytes&) = delete;
   RequestBytes& operator=(const RequestBytes&) = delete;
 
+  // The message, and behind it the attachment.
   std::string_view view() const {
     return {heap_ != nullptr ? heap_.get() : inline_, size_};
+  }
+  uint32_t attachment_bytes() const {
+    return static_cast<uint32_t>(attachment_bytes_);
   }
   // Memory that holds the same and that others may keep, too; nullptr for a
   // short one.
@@ -44,12 +53,16 @@ class RequestBytes {
   }
 
  private:
-  static void Serialise(const google::protobuf::MessageLite& message,
-                        char* out) {
+  void Write(const google::protobuf::MessageLite& message,
+             const absl::Cord& attachment, char* out) {
     message.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(out));
+    if (attachment_bytes_ != 0) {
+      CopyAttachment(attachment, out + size_ - attachment_bytes_);
+    }
   }
 
   const size_t size_;
+  const size_t attachment_bytes_;
   std::shared_ptr<const char[]> heap_;
   char inline_[kInlineBytes];  // Uninitialised beyond size_.
 };

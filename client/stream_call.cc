@@ -85,7 +85,8 @@ StreamCall::StreamCall(Channel& channel, const MethodInfo& method,
   };
   const std::shared_ptr<ChannelCore>& core = channel.core();
   const size_t size = request == nullptr ? 0 : request->ByteSizeLong();
-  absl::Status status = CheckCall(*core, request, size, /*blocking=*/false);
+  absl::Status status =
+      CheckCall(*core, request, size, options, /*blocking=*/false);
   if (status.ok() && core->loop() == nullptr) status = core->error();
   const bool fit = status.ok();
   call_ = MakeCall(core, method, fit ? request : nullptr, fit ? size : 0,

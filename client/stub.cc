@@ -24,7 +24,8 @@ absl::Status CallUnary(Channel& channel, const MethodInfo& method,
                        const CallOptions& options) {
   const std::shared_ptr<ChannelCore>& core = channel.core();
   const size_t size = request.ByteSizeLong();
-  if (absl::Status status = CheckCall(*core, &request, size, /*blocking=*/true);
+  if (absl::Status status =
+          CheckCall(*core, &request, size, options, /*blocking=*/true);
       !status.ok()) {
     return WithError(std::move(status), *core, method);
   }
@@ -40,7 +41,8 @@ CallHandle StartUnary(Channel& channel, const MethodInfo& method,
                       std::unique_ptr<UnaryCompletion> completion) {
   const std::shared_ptr<ChannelCore>& core = channel.core();
   const size_t size = request.ByteSizeLong();
-  absl::Status status = CheckCall(*core, &request, size, /*blocking=*/false);
+  absl::Status status =
+      CheckCall(*core, &request, size, options, /*blocking=*/false);
   if (status.ok() && core->loop() == nullptr) status = core->error();
   if (!status.ok()) {
     status = WithError(std::move(status), *core, method);

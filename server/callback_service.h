@@ -23,10 +23,11 @@ struct CallbackTraits<void (S::*)(ServerContext&, const Q&, R*, Responder)> {
 
 // CallbackMethod<&CallbackService::Get>("kv.v1.KeyValue/Get")
 template <auto method>
-constexpr MethodHandler CallbackMethod(std::string_view full_name) {
+constexpr MethodHandler CallbackMethod(std::string_view full_name,
+                                       MethodSettings settings = {}) {
   using Traits = CallbackTraits<decltype(method)>;
   return {
-      .info = {.full_name = full_name},
+      .info = {.full_name = full_name, .settings = settings},
       .new_request = NewMessage<typename Traits::Request>,
       .new_reply = NewMessage<typename Traits::Reply>,
       .start =

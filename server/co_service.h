@@ -45,10 +45,11 @@ struct CoTraits<Task<absl::Status> (S::*)(ServerContext&, const Q&, R*)> {
 
 // CoMethod<&CoService::Get>("kv.v1.KeyValue/Get")
 template <auto method>
-constexpr MethodHandler CoMethod(std::string_view full_name) {
+constexpr MethodHandler CoMethod(std::string_view full_name,
+                                 MethodSettings settings = {}) {
   using Traits = CoTraits<decltype(method)>;
   return {
-      .info = {.full_name = full_name},
+      .info = {.full_name = full_name, .settings = settings},
       .new_request = NewMessage<typename Traits::Request>,
       .new_reply = NewMessage<typename Traits::Reply>,
       .start =

@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "tern/server/call_messages.h"
+#include "tern/server/concurrency.h"
 #include "tern/server/run_times.h"
 #include "tern/server/service.h"
 
@@ -22,6 +23,7 @@ class MethodRegistry {
     Service* service;
     const MethodHandler* handler;
     RunTimes run_times;
+    Concurrency concurrency;  // Counted where the method has a limit.
     CallMessagesCache messages;
   };
 

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/string_view.h"
+#include "tern/lib/call/attachment.h"
 #include "tern/server/server_connection.h"
 
 namespace tern {
@@ -73,6 +74,7 @@ ServerCall::ServerCall(std::shared_ptr<ServerConnection> connection,
   if (!streams_requests() && !streams_replies()) return;
   streaming_ =
       std::make_unique<Streaming>(this, connection_->environment().options);
+  MutableExtras();  // Is looked at while the handler runs.
   if (!streams_requests()) return;
   messages_ = entry_->messages.Take(*entry_->handler);
   parsed_ = true;
@@ -102,11 +104,31 @@ std::shared_ptr<Cancellation> ServerCall::ShareCancellation() {
 }
 
 absl::Status ServerCall::TakeRequest(wire::IncomingMessage& message) {
-  if (message.storage == nullptr) return ParseRequest(message.bytes);
+  if (message.storage == nullptr) {
+    if (!message.attachment.empty()) {
+      MutableExtras().attachment = absl::Cord(ToAbsl(message.attachment));
+    }
+    return ParseRequest(message.bytes);
+  }
   unparsed_request_ = std::move(*message.storage);
-  unparsed_request_.Truncate(
-      message.bytes.size());  // The attachment is behind.
+  unparsed_bytes_ = message.bytes.size();
   return absl::OkStatus();
+}
+
+absl::Status ServerCall::ParseUnparsedRequest() {
+  absl::Status status =
+      ParseRequest(unparsed_request_.view().substr(0, unparsed_bytes_));
+  if (unparsed_request_.size() > unparsed_bytes_) {
+    MutableExtras().attachment =
+        CordOf(std::move(unparsed_request_), unparsed_bytes_);
+  }
+  unparsed_request_.Reset();
+  return status;
+}
+
+const absl::Cord& ServerCall::attachment() const {
+  static const absl::Cord& none = *new absl::Cord;
+  return extras_ == nullptr ? none : extras_->attachment;
 }
 
 absl::Status ServerCall::ParseRequest(std::string_view bytes) {
@@ -125,7 +147,8 @@ absl::Status ServerCall::ParseRequest(std::string_view bytes) {
 }
 
 RunTimes::Place ServerCall::ChoosePlace(MonotonicTime now) const {
-  switch (connection_->environment().options.handler_threads) {
+  switch (entry_->handler->info.settings.handler_threads.value_or(
+      connection_->environment().options.handler_threads)) {
     case HandlerThreads::kWorkers:
       return RunTimes::Place::kWorker;
     case HandlerThreads::kLoops:
@@ -243,8 +266,7 @@ bool ServerCall::Execute(MonotonicTime started_at) {
     return false;
   }
   if (!parsed_) {
-    absl::Status parsed = ParseRequest(unparsed_request_.view());
-    unparsed_request_.Reset();
+    absl::Status parsed = ParseUnparsedRequest();
     if (!parsed.ok()) {
       SetOutcome(std::move(parsed), Certainty::kNotStarted);
       return false;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "google/protobuf/message_lite.h"
@@ -23,6 +24,8 @@
 #include "tern/lib/net/event_loop.h"
 #include "tern/lib/wire/byte_buffer.h"
 #include "tern/lib/wire/session.h"
+#include "tern/server/call_extras.h"
+#include "tern/server/concurrency.h"
 #include "tern/server/method_registry.h"
 #include "tern/server/responder.h"
 #include "tern/server/server_context.h"
@@ -78,6 +81,14 @@ class ServerCall final : public ServerContext,
   // Takes the request: a short one is parsed at once, a long one by the worker.
   // Not OK: INVALID_ARGUMENT; it can't be parsed.
   absl::Status TakeRequest(wire::IncomingMessage& message);
+  // Takes one of the places that the method has for calls at once. False when
+  // all are taken: the call is to be refused.
+  bool TakePlace() {
+    const uint32_t limit = entry_->handler->info.settings.max_concurrency;
+    if (limit == 0) return true;
+    concurrency_ = entry_->concurrency.TryTake(limit);
+    return static_cast<bool>(concurrency_);
+  }
   // The request is complete: it is to be run. On the loop's thread, that is as
   // an errand; else RunDeferred() will queue the call.
   void SetReady(MonotonicTime now) {
@@ -106,6 +117,9 @@ class ServerCall final : public ServerContext,
   }
   size_t reply_bytes() const { return reply_bytes_; }
   const Metadata& sent_trailing_metadata() const { return trailing_metadata_; }
+  // nullptr when nothing was ever put there.
+  CallExtras* extras() const { return extras_.get(); }
+  const MethodInfo& info() const { return entry_->handler->info; }
 
   // --- Deferred: ready -> queued ---------------------------------------------
   void RunDeferred() override;
@@ -133,6 +147,13 @@ class ServerCall final : public ServerContext,
   bool cancelled() const override { return cancel_requested_.load(); }
   Cancellation& cancellation() override { return *ShareCancellation(); }
   const Metadata& metadata() const override { return metadata_; }
+  const absl::Cord& attachment() const override;
+  void set_reply_attachment(absl::Cord attachment) override {
+    MutableExtras().reply_attachment = std::move(attachment);
+  }
+  Metadata& response_metadata() override {
+    return MutableExtras().response_metadata;
+  }
   Metadata& trailing_metadata() override { return trailing_metadata_; }
   const wire::TraceContext& trace() const override { return ambient_.trace; }
   const AmbientCall& ambient() const override { return ambient_; }
@@ -144,8 +165,13 @@ class ServerCall final : public ServerContext,
   friend class CancelLater;
   enum class State { kReceiving, kReady, kQueued, kRunning, kWithdrawn };
 
+  CallExtras& MutableExtras() {
+    if (extras_ == nullptr) extras_ = std::make_unique<CallExtras>();
+    return *extras_;
+  }
   std::shared_ptr<Cancellation> ShareCancellation() override;
   absl::Status ParseRequest(std::string_view bytes);
+  absl::Status ParseUnparsedRequest();
   absl::Status Invoke(google::protobuf::MessageLite* reply);
   // Each sets how the call ends. Execute is false when there was nothing to
   // run.
@@ -161,6 +187,8 @@ class ServerCall final : public ServerContext,
 
   const std::shared_ptr<ServerConnection> connection_;
   MethodRegistry::Entry* const entry_;
+  // Until nobody has the call any more: its handler has ended by then.
+  Concurrency::Place concurrency_;
   AmbientCall ambient_;
   Metadata metadata_;
 
@@ -185,7 +213,9 @@ class ServerCall final : public ServerContext,
   bool parsed_ = false;
   size_t request_bytes_ = 0;
   wire::ByteBuffer unparsed_request_;
+  size_t unparsed_bytes_ = 0;  // Of it; the attachment is behind.
   Metadata trailing_metadata_;
+  std::unique_ptr<CallExtras> extras_;
   absl::Status status_;
   Certainty certainty_ = Certainty::kMaybeStarted;
   std::optional<uint32_t> retry_after_ms_;

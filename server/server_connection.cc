@@ -4,58 +4,23 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/recycling_allocator.h"
 #include "tern/lib/base/string_view.h"
-#include "tern/lib/call/call_error.h"
+#include "tern/lib/call/attachment.h"
 #include "tern/server/server_options.h"
+#include "tern/server/wire_status.h"
 
 namespace tern {
 namespace {
 
 constexpr uint32_t kMemoryRetryAfterMs = 100;
-constexpr size_t kMaxLoggedMessageBytes = 1024;
+constexpr uint32_t kConcurrencyRetryAfterMs = 100;
 
 ServerCall& CallOf(wire::Stream& stream) {
   return *static_cast<ServerCall*>(stream.user);
 }
-
-// An absl::Status as it travels. Holds what the header's views point at.
-class WireStatus {
- public:
-  explicit WireStatus(const ServerCall& call) {
-    absl::Status status = call.status();
-    CallError::RemoveFrom(&status);  // What it says is of an inner call.
-    message_ = std::string(status.message());
-    if (!wire::IsUtf8(message_)) {
-      message_ = EscapeForLog(message_, kMaxLoggedMessageBytes);
-    }
-    status.ForEachPayload(
-        [this](absl::string_view type_url, const absl::Cord& payload) {
-          details_.emplace_back(std::string(type_url), std::string(payload));
-        });
-    header.code = status.code();
-    header.message = message_;
-    for (const auto& [type_url, value] : details_) {
-      header.details.push_back({.type_url = type_url, .value = value});
-    }
-    header.certainty = call.certainty();
-    header.retry_after_ms = call.retry_after_ms();
-    if (call.queue_us() != 0) header.queue_us = call.queue_us();
-    if (call.handler_us() != 0) header.handler_us = call.handler_us();
-    for (const auto& [key, value] : call.sent_trailing_metadata().entries()) {
-      header.trailing_metadata.push_back({.key = key, .value = value});
-    }
-  }
-
-  wire::StatusHeader header;
-
- private:
-  std::string message_;
-  std::vector<std::pair<std::string, std::string>> details_;
-};
 
 }  // namespace
 
@@ -131,7 +96,8 @@ void ServerConnection::OnMessage(wire::Stream& stream,
   ServerCall& call = CallOf(stream);
   if (call.streams_requests()) return DeliverRequest(call, message);
   if (message.storage == nullptr) {
-    const auto bytes = static_cast<int64_t>(message.bytes.size());
+    const auto bytes =
+        static_cast<int64_t>(message.bytes.size() + message.attachment.size());
     if (!memory_.Reserve(bytes)) {
       return Refuse(call, absl::StatusCode::kResourceExhausted,
                     "the server has no memory left for requests",
@@ -152,6 +118,13 @@ void ServerConnection::OnHalfClose(wire::Stream& stream) {
 }
 
 void ServerConnection::MakeReady(ServerCall& call) {
+  if (!call.TakePlace()) {
+    return Refuse(
+        call, absl::StatusCode::kResourceExhausted,
+        absl::StrCat("the server serves ", call.info().settings.max_concurrency,
+                     " calls of this method at once, its max_concurrency"),
+        kConcurrencyRetryAfterMs);
+  }
   call.SetReady(session().now());
   if (held_back_.empty() &&
       session().unsent_bytes() <= environment_->options.max_unsent_bytes) {
@@ -221,6 +194,7 @@ bool ServerConnection::MovePipe(ServerCall& call) {
   ServerCall::Streaming& streaming = *call.streaming();
   const StreamPipe::Work work = streaming.pipe.TakeWork();
   absl::Status sent;
+  if (!work.messages->empty()) sent = SendResponseMetadata(call);
   while (!work.messages->empty() && sent.ok()) {
     const MessageBatch::Message message = work.messages->Next();
     const auto write = [&message](char* buffer) {
@@ -341,26 +315,79 @@ void ServerConnection::Answer(ServerCall& call) {
                                          .write = write};
   const wire::OutgoingMessage* const reply =
       call.streams_replies() ? nullptr : &message;
-  if (call.status().ok() && call.sent_trailing_metadata().empty()) {
+  if (call.status().ok() && call.sent_trailing_metadata().empty() &&
+      (call.extras() == nullptr || !call.extras()->any_to_send())) {
     wire::StatusHeader header;
     if (call.queue_us() != 0) header.queue_us = call.queue_us();
     if (call.handler_us() != 0) header.handler_us = call.handler_us();
     return Finish(call, header, reply);
   }
-  if (!call.status().ok())
-    return Finish(call, WireStatus(call).header, nullptr);
-  for (const auto& [key, value] : call.sent_trailing_metadata().entries()) {
-    const absl::Status valid = wire::CheckMetadataEntry(key, value);
-    if (valid.ok()) continue;
-    const std::string why =
-        absl::StrCat("the handler's trailing metadata: ", valid.message());
+  AnswerInFull(call, reply);
+}
+
+void ServerConnection::AnswerInFull(ServerCall& call,
+                                    const wire::OutgoingMessage* message) {
+  const bool ok = call.status().ok();
+  const CallExtras* const extras = call.extras();
+  WireStatus status(call.status(), call.sent_trailing_metadata());
+  status.header.certainty = call.certainty();
+  status.header.retry_after_ms = call.retry_after_ms();
+  if (call.queue_us() != 0) status.header.queue_us = call.queue_us();
+  if (call.handler_us() != 0) status.header.handler_us = call.handler_us();
+
+  absl::Status fault;
+  if (ok) {
+    fault = CheckHandlersMetadata("trailing", call.sent_trailing_metadata());
+  }
+  if (message == nullptr && extras != nullptr &&
+      !extras->reply_attachment.empty()) {
+    fault.Update(absl::InternalError(
+        "the handler's attachment goes with one reply, and it streams them"));
+  }
+  fault.Update(SendResponseMetadata(call));
+  if (!fault.ok() && ok) {
+    const std::string why(fault.message());
     return Finish(call,
-                  {.code = absl::StatusCode::kInternal,
+                  {.code = fault.code(),
                    .message = why,
                    .certainty = Certainty::kFinished},
                   nullptr);
   }
-  Finish(call, WireStatus(call).header, reply);
+  // An error stays what it is, and loses such metadata.
+  if (!fault.ok()) status.header.truncated = true;
+  if (!ok) return Finish(call, status.header, nullptr);
+  if (extras == nullptr || extras->reply_attachment.empty()) {
+    return Finish(call, status.header, message);
+  }
+  FinishWithAttachment(call, status.header, *message, extras->reply_attachment);
+}
+
+void ServerConnection::FinishWithAttachment(
+    ServerCall& call, const wire::StatusHeader& status,
+    const wire::OutgoingMessage& message, const absl::Cord& attachment) {
+  const auto write = [&](char* buffer) {
+    message.write(buffer);
+    CopyAttachment(attachment, buffer + message.size);
+  };
+  const wire::OutgoingMessage both = {
+      .size = message.size + attachment.size(),
+      .attachment_bytes = static_cast<uint32_t>(attachment.size()),
+      .write = write};
+  Finish(call, status, &both);
+}
+
+absl::Status ServerConnection::SendResponseMetadata(ServerCall& call) {
+  // Nothing but the response metadata: the handler may be running.
+  CallExtras* const extras = call.extras();
+  if (extras == nullptr || extras->response_metadata.empty() ||
+      std::exchange(extras->response_metadata_sent, true)) {
+    return absl::OkStatus();
+  }
+  const Metadata& metadata = extras->response_metadata;
+  absl::Status status = CheckHandlersMetadata("response", metadata);
+  if (!status.ok()) return status;
+  return session().SendResponseHeader(call.stream,
+                                      {.metadata = ViewsOf(metadata)});
 }
 
 void ServerConnection::Finish(ServerCall& call,

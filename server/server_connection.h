@@ -8,6 +8,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/strings/cord.h"
 #include "tern/lib/base/submission_queue.h"
 #include "tern/lib/net/connection.h"
 #include "tern/server/memory_budget.h"
@@ -85,6 +86,16 @@ class ServerConnection final : public net::Connection {
               std::optional<uint32_t> retry_after_ms = std::nullopt)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void Answer(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // The same for one that failed, or that has more than a message and an OK.
+  void AnswerInFull(ServerCall& call, const wire::OutgoingMessage* message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void FinishWithAttachment(ServerCall& call, const wire::StatusHeader& status,
+                            const wire::OutgoingMessage& message,
+                            const absl::Cord& attachment)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // Once, before the first message. Not OK: nothing was sent of it.
+  absl::Status SendResponseMetadata(ServerCall& call)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // Gives the stream's answer; the call is done for this connection.
   void Finish(ServerCall& call, const wire::StatusHeader& status,
               const wire::OutgoingMessage* message)

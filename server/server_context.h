@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/strings/cord.h"
 #include "absl/time/time.h"
 #include "tern/lib/call/ambient_call.h"
 #include "tern/lib/call/cancellation.h"
@@ -40,9 +41,25 @@ class ServerContext {
   virtual Cancellation& cancellation() = 0;
 
   virtual const Metadata& metadata() const = 0;
-  // Sent with the status, whatever it is. What breaks Metadata's rules turns OK
-  // into INTERNAL, what is more than the client takes into RESOURCE_EXHAUSTED;
-  // an error stays as it is and loses its metadata.
+
+  // The bytes beside the request, empty when there are none. A long one lies in
+  // one piece where it was received, and may be kept after the call: it holds
+  // the memory of the whole request, which max_request_memory_bytes then counts
+  // no longer.
+  virtual const absl::Cord& attachment() const = 0;
+  // Sends bytes beside the one reply (INTERNAL where the server streams them),
+  // if the call ends OK; together they are within the client's limit for
+  // messages, else it ends RESOURCE_EXHAUSTED. They are copied once, into what
+  // is sent.
+  virtual void set_reply_attachment(absl::Cord attachment) = 0;
+
+  // Sent before the (first) message: of a method that streams its replies, what
+  // is there when the first one is written, and not to be touched later. What
+  // breaks Metadata's rules turns OK into INTERNAL, what is more than the
+  // client takes into RESOURCE_EXHAUSTED; an error stays as it is and loses its
+  // metadata.
+  virtual Metadata& response_metadata() = 0;
+  // Sent with the status, whatever it is; the same holds.
   virtual Metadata& trailing_metadata() = 0;
 
   // W3C trace context of the caller, all zero when it sent none.

@@ -8,20 +8,10 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "tern/lib/call/method_info.h"
 #include "tern/lib/net/connection.h"
 
 namespace tern {
-
-// Where handlers run.
-enum class HandlerThreads {
-  // Where their times say: the short ones on the thread that has read the
-  // request, without a hand-off, the others on workers. See ARCHITECTURE.md.
-  kAdaptive,
-  kWorkers,  // All on workers.
-  // All where the request was read, however long they take; on workers only
-  // while more than worker_threads of them stall there.
-  kLoops,
-};
 
 // Every limit has a default and a unit; 0 never means "unlimited" (Start()
 // refuses it).
@@ -35,6 +25,7 @@ struct ServerOptions {
   // Threads that run handlers, which may block; -1: the larger of 8 and 4 per
   // core.
   int worker_threads = -1;
+  // Of methods whose .proto does not say (proto/tern/method.proto, runs).
   HandlerThreads handler_threads = HandlerThreads::kAdaptive;
   // Calls that wait for a worker. When full, the call with the latest deadline
   // is refused RESOURCE_EXHAUSTED, NOT_STARTED, with retry-after.

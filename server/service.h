@@ -72,10 +72,11 @@ struct UnaryTraits<absl::Status (S::*)(ServerContext&, const Q&, R*)> {
 
 // UnaryMethod<&Service::Get>("kv.v1.KeyValue/Get")
 template <auto method>
-constexpr MethodHandler UnaryMethod(std::string_view full_name) {
+constexpr MethodHandler UnaryMethod(std::string_view full_name,
+                                    MethodSettings settings = {}) {
   using Traits = UnaryTraits<decltype(method)>;
   return {
-      .info = {.full_name = full_name},
+      .info = {.full_name = full_name, .settings = settings},
       .new_request = NewMessage<typename Traits::Request>,
       .new_reply = NewMessage<typename Traits::Reply>,
       .invoke =
@@ -120,12 +121,14 @@ struct StreamTraits<absl::Status (S::*)(ServerContext&, ServerStream<Q, R>&)> {
 
 // StreamMethod<&Service::Watch>("kv.v1.KeyValue/Watch")
 template <auto method>
-constexpr MethodHandler StreamMethod(std::string_view full_name) {
+constexpr MethodHandler StreamMethod(std::string_view full_name,
+                                     MethodSettings settings = {}) {
   using Traits = StreamTraits<decltype(method)>;
   return {
       .info = {.full_name = full_name,
                .client_streaming = Traits::kClientStreams,
-               .server_streaming = Traits::kServerStreams},
+               .server_streaming = Traits::kServerStreams,
+               .settings = settings},
       .new_request = NewMessage<typename Traits::Request>,
       .new_reply = NewMessage<typename Traits::Reply>,
       .stream =

@@ -27,6 +27,7 @@ std::vector<Block> Blocks(const std::string& language) {
   std::vector<Block> blocks;
   for (const auto& entry : std::filesystem::directory_iterator("docs")) {
     if (entry.path().extension() != ".md") continue;
+    if (entry.path().filename() == "coroutines.md") continue;  // Has its own.
     std::istringstream page(ReadWhole(entry.path()));
     bool inside = false;
     for (std::string line; std::getline(page, line);) {

@@ -16,6 +16,7 @@ namespace {
 // Not a message type: the payload is text, so that absl::Status::ToString shows
 // it as it is.
 constexpr std::string_view kTypeUrl = "tern.call";
+constexpr std::string_view kTruncated = "truncated";
 
 constexpr std::array kPhases = {CallPhase::kResolve, CallPhase::kConnect,
                                 CallPhase::kSend,    CallPhase::kQueue,
@@ -55,6 +56,8 @@ void ParsePart(std::string_view part, CallError* error) {
     if (absl::ParseDuration(ToAbsl(part), &duration)) {
       error->retry_after = duration;
     }
+  } else if (part == kTruncated) {
+    error->truncated = true;
   } else {
     for (Certainty certainty : kCertainties) {
       if (part == ToString(certainty)) error->certainty = certainty;
@@ -93,6 +96,7 @@ std::string CallError::ToString() const {
     absl::StrAppend(&text, "; retry after ",
                     absl::FormatDuration(*retry_after));
   }
+  if (truncated) absl::StrAppend(&text, "; ", ToAbsl(kTruncated));
   return text;
 }
 

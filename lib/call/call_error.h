@@ -43,7 +43,10 @@ struct CallError {
   std::string local;   // This end's address, empty when never connected.
   absl::Duration elapsed = absl::ZeroDuration();  // Since the call was made.
   // The server asks not to be tried again sooner; absent when it did not say.
-  std::optional<absl::Duration> retry_after;
+  std::optional<absl::Duration> retry_after = std::nullopt;
+  // The server's status was too long to be sent whole: its details are left
+  // out, or also its trailing metadata and the end of its message.
+  bool truncated = false;
 
   // nullopt when `status` is OK or does not come from a call.
   static std::optional<CallError> From(const absl::Status& status);

@@ -5,6 +5,7 @@
 
 #include "tern/lib/codegen/co_generator.h"
 #include "tern/lib/codegen/layout.h"
+#include "tern/lib/codegen/method_options.h"
 #include "tern/lib/codegen/source_text.h"
 
 namespace tern::codegen {
@@ -110,16 +111,23 @@ std::string Stub(const Service& service) {
   return text + "::tern::Channel& channel_;\n};\n";
 }
 
+std::vector<std::string> MethodInfoFields(const Method& method) {
+  std::vector<std::string> fields = {".full_name = \"" + method.full_name +
+                                     "\""};
+  if (method.client_streaming) fields.push_back(".client_streaming = true");
+  if (method.server_streaming) fields.push_back(".server_streaming = true");
+  std::vector<std::string> settings = InBraces(method.settings);
+  if (!settings.empty()) settings.front().insert(0, ".settings = ");
+  fields.insert(fields.end(), settings.begin(), settings.end());
+  return fields;
+}
+
 std::string Constants(const std::vector<Method>& methods) {
   std::string text = "namespace {\n\n";
   for (const Method& method : methods) {
-    std::vector<std::string> fields = {".full_name = \"" + method.full_name +
-                                       "\""};
-    if (method.client_streaming) fields.push_back(".client_streaming = true");
-    if (method.server_streaming) fields.push_back(".server_streaming = true");
     text +=
         Layout(0, "constexpr ::tern::MethodInfo " + method.constant + " = {",
-               fields, "};");
+               MethodInfoFields(method), "};");
   }
   return text + "\n}  // namespace\n";
 }

@@ -1,10 +1,12 @@
 #include "tern/lib/codegen/model.h"
 
 #include <map>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "google/protobuf/descriptor.pb.h"
 #include "tern/lib/codegen/comments.h"
+#include "tern/lib/codegen/method_options.h"
 #include "tern/lib/codegen/names.h"
 
 namespace tern::codegen {
@@ -36,7 +38,19 @@ Method ReadMethod(const MethodDescriptor& method,
       .server_streaming = method.server_streaming(),
       .is_deprecated = method.options().deprecated(),
       .comment = CommentOf(method),
+      .settings = {},
   };
+}
+
+absl::Status ReadSettings(const FileDescriptor& file, File* result) {
+  for (int i = 0; i < file.service_count(); ++i) {
+    for (int j = 0; j < file.service(i)->method_count(); ++j) {
+      auto settings = ReadMethodSettings(*file.service(i)->method(j));
+      if (!settings.ok()) return settings.status();
+      result->services[i].methods[j].settings = *std::move(settings);
+    }
+  }
+  return absl::OkStatus();
 }
 
 Service ReadService(const ServiceDescriptor& service) {
@@ -120,6 +134,7 @@ absl::StatusOr<File> ReadFile(const FileDescriptor& file) {
         "names of the services: remove it");
   }
   absl::Status status = Check(result);
+  status.Update(ReadSettings(file, &result));
   if (!status.ok()) return status;
   return result;
 }

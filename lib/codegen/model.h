@@ -20,7 +20,8 @@ struct Method {
   bool client_streaming = false;
   bool server_streaming = false;
   bool is_deprecated = false;
-  std::vector<std::string> comment;  // See CommentLines.
+  std::vector<std::string> comment;   // See CommentLines.
+  std::vector<std::string> settings;  // See ReadMethodSettings.
 
   bool is_streaming() const { return client_streaming || server_streaming; }
 };
@@ -41,7 +42,7 @@ struct File {
 };
 
 // INVALID_ARGUMENT, naming the culprits, when two things would get the same
-// name in C++.
+// name in C++, or an option of a method makes no sense.
 absl::StatusOr<File> ReadFile(const google::protobuf::FileDescriptor& file);
 
 }  // namespace tern::codegen

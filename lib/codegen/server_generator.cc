@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tern/lib/codegen/layout.h"
+#include "tern/lib/codegen/method_options.h"
 #include "tern/lib/codegen/source_text.h"
 
 namespace tern::codegen {
@@ -156,6 +157,11 @@ std::string HandlerEntry(const Flavour& flavour, const Method& method) {
       method.is_streaming() ? "StreamMethod" : flavour.unary;
   std::string text = Layout(4, "::tern::server_internal::" + kind + "<",
                             {"&" + flavour.name + "::" + method.name}, ">(");
+  std::vector<std::string> settings = InBraces(method.settings);
+  if (!settings.empty()) {
+    settings.insert(settings.begin(), "\"" + method.full_name + "\"");
+    return text + Layout(8, "", settings, "),");
+  }
   std::string name = "\"" + method.full_name + "\"),\n";
   std::string same_line = text.substr(0, text.size() - 1) + name;
   return KeepsToColumns(same_line) ? same_line : text + "        " + name;

@@ -79,7 +79,8 @@ absl::Status CheckMetadataEntry(std::string_view key, std::string_view value) {
     return BadKey(key, "is not 1 to 64 characters of [a-z0-9_.-]");
   }
   if (key.substr(0, kReservedPrefix.size()) == kReservedPrefix) {
-    return BadKey(key, "is reserved");
+    return BadKey(
+        key, "is reserved: those that begin with \"tern-\" are the protocol's");
   }
   const bool binary =
       key.size() >= kBinarySuffix.size() &&

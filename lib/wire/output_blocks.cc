@@ -8,10 +8,10 @@ constinit thread_local OutputBlocks::Kept OutputBlocks::kept_ = {};
 
 void OutputBlocks::GiveToHeap(char* block) {
 #ifndef ABSL_HAVE_ADDRESS_SANITIZER
-  if (kept_.max_count == 0 && !kept_.over) {
-    // Its destructor could not be told of with each Give(): that would cost.
+  if (kept_.phase == Phase::kUnused) {
+    // Give() itself does not ask for this object each time: that would cost.
     thread_local const AtThreadEnd at_thread_end;
-    kept_.max_count = kMaxKept;
+    kept_ = {.first = nullptr, .room = kMaxKept, .phase = Phase::kUsed};
     return Give(block);
   }
 #endif
@@ -19,8 +19,8 @@ void OutputBlocks::GiveToHeap(char* block) {
 }
 
 OutputBlocks::AtThreadEnd::~AtThreadEnd() {
-  while (kept_.count != 0) delete[] Take();
-  kept_ = {.first = nullptr, .count = 0, .max_count = 0, .over = true};
+  while (kept_.first != nullptr) delete[] TakeKept();
+  kept_ = {.first = nullptr, .room = 0, .phase = Phase::kOver};
 }
 
 }  // namespace tern::wire

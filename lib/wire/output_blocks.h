@@ -19,25 +19,30 @@ class OutputBlocks {
   static constexpr size_t kMaxKept = 64;  // By a thread.
 
   static char* Take() {
+    if (kept_.first != nullptr) return TakeKept();
+    return new char[kBytes];
+  }
+  // nullptr: the thread has none.
+  static char* TakeKept() {
     char* const block = kept_.first;
-    if (block == nullptr) return new char[kBytes];
+    if (block == nullptr) return nullptr;
     std::memcpy(&kept_.first, block, sizeof(kept_.first));
-    --kept_.count;
+    ++kept_.room;
     return block;
   }
   static void Give(char* block) {
-    if (kept_.count >= kept_.max_count) return GiveToHeap(block);
+    if (kept_.room == 0) return GiveToHeap(block);
     std::memcpy(block, &kept_.first, sizeof(kept_.first));
     kept_.first = block;
-    ++kept_.count;
+    --kept_.room;
   }
 
  private:
+  enum class Phase { kUnused, kUsed, kOver };
   struct Kept {
     char* first;  // Each block begins with the address of the next.
-    size_t count;
-    size_t max_count;  // 0 until something is given, and when `over`.
-    bool over;         // The thread ends: other destructors may still come.
+    size_t room;  // For so many more; none before the first and when kOver.
+    Phase phase;  // kOver: the thread ends; other destructors may still come.
   };
   struct AtThreadEnd {
     ~AtThreadEnd();

@@ -160,10 +160,11 @@ absl::Status Session::CheckMetadata(
 // --- Messages ---------------------------------------------------------------
 
 absl::Status Session::MessageTooLong(const OutgoingMessage& message) const {
-  return absl::ResourceExhaustedError(
-      absl::StrCat(is_client() ? "request of " : "response of ", message.size,
-                   " bytes exceeds the ", is_client() ? "server" : "client",
-                   "'s limit of ", peer_.max_message_bytes, " bytes"));
+  return absl::ResourceExhaustedError(absl::StrCat(
+      is_client() ? "request of " : "response of ", message.size, " bytes",
+      message.attachment_bytes != 0 ? " with its attachment" : "",
+      " exceeds the ", is_client() ? "server" : "client", "'s limit of ",
+      peer_.max_message_bytes, " bytes"));
 }
 
 bool Session::FitsOneFrame(const Stream& stream, size_t block_bytes,

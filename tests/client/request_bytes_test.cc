@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/cord.h"
 #include "gtest/gtest.h"
 #include "tests/testing/tester.pb.h"
 
@@ -26,28 +27,43 @@ TEST(RequestBytes, AreTheMessageSerialised) {
   for (const size_t size : {size_t{3}, size_t{100}, RequestBytes::kInlineBytes,
                             RequestBytes::kInlineBytes + 1, size_t{100'000}}) {
     const testing::Message message = MessageOfSize(size);
-    const RequestBytes bytes(&message, message.ByteSizeLong());
+    const RequestBytes bytes(&message, message.ByteSizeLong(), {});
     EXPECT_EQ(std::string(bytes.view()), message.SerializeAsString());
   }
 }
 
 TEST(RequestBytes, OfAnEmptyMessageAreNone) {
   const testing::Message message;
-  const RequestBytes bytes(&message, message.ByteSizeLong());
+  const RequestBytes bytes(&message, message.ByteSizeLong(), {});
   EXPECT_TRUE(bytes.view().empty());
 }
 
 TEST(RequestBytes, OfNoMessageAreNone) {
-  const RequestBytes bytes(nullptr, 0);
+  const RequestBytes bytes(nullptr, 0, {});
   EXPECT_TRUE(bytes.view().empty());
   EXPECT_EQ(bytes.shared(), nullptr);
 }
 
 TEST(RequestBytes, UpToALimitNeedNoMemoryOfTheirOwn) {
   testing::Message message = MessageOfSize(RequestBytes::kInlineBytes);
-  EXPECT_TRUE(IsInside(RequestBytes(&message, message.ByteSizeLong())));
+  EXPECT_TRUE(IsInside(RequestBytes(&message, message.ByteSizeLong(), {})));
   message = MessageOfSize(RequestBytes::kInlineBytes + 1);
-  EXPECT_FALSE(IsInside(RequestBytes(&message, message.ByteSizeLong())));
+  EXPECT_FALSE(IsInside(RequestBytes(&message, message.ByteSizeLong(), {})));
+}
+
+TEST(RequestBytes, HaveTheAttachmentBehindTheMessage) {
+  constexpr size_t kMessage = 100;
+  const testing::Message message = MessageOfSize(kMessage);
+  for (const size_t size : {size_t{1}, RequestBytes::kInlineBytes - kMessage,
+                            RequestBytes::kInlineBytes - kMessage + 1}) {
+    absl::Cord attachment(std::string(size / 2, 'a'));
+    attachment.Append(std::string(size - size / 2, 'b'));
+    const RequestBytes bytes(&message, message.ByteSizeLong(), attachment);
+    EXPECT_EQ(bytes.attachment_bytes(), size);
+    EXPECT_EQ(std::string(bytes.view()),
+              message.SerializeAsString() + std::string(attachment));
+    EXPECT_EQ(IsInside(bytes), size + kMessage <= RequestBytes::kInlineBytes);
+  }
 }
 
 }  // namespace

@@ -187,6 +187,7 @@ void EndToEnd::StartServerOf(Service* service, ServerOptions options) {
   }
   server_ = std::make_unique<Server>(std::move(options));
   server_->Register(service);
+  for (Service* more : more_services_) server_->Register(more);
   const absl::Status status = server_->Start();
   ASSERT_TRUE(status.ok()) << status;
 }

@@ -79,6 +79,10 @@ class Holdup {
 
   // Waits until `count` handlers have been in here, in all.
   [[nodiscard]] bool WaitForEntered(int count = 1);
+  // What the handlers above do, for one of the test's own.
+  void WaitUntilLetGo() {
+    WaitUntilLetGo([] { return false; });
+  }
   void LetGo();
 
  private:
@@ -160,6 +164,7 @@ class EndToEnd : public ::testing::Test {
   // Handlers use them: they outlive the server.
   Holdup holdup_;
   TestService service_;
+  std::vector<Service*> more_services_;  // For StartServer.
   std::unique_ptr<Server> server_;
 };
 

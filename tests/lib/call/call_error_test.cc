@@ -13,7 +13,8 @@ CallError Full() {
           .peer = "10.0.0.7:7117",
           .local = "10.0.0.9:51234",
           .elapsed = absl::Microseconds(1200),
-          .retry_after = absl::Milliseconds(100)};
+          .retry_after = absl::Milliseconds(100),
+          .truncated = true};
 }
 
 // What comes back out of a status that carries `error`.
@@ -31,6 +32,7 @@ void ExpectEqual(const CallError& a, const CallError& b) {
   EXPECT_EQ(a.local, b.local);
   EXPECT_EQ(a.elapsed, b.elapsed);
   EXPECT_EQ(a.retry_after, b.retry_after);
+  EXPECT_EQ(a.truncated, b.truncated);
 }
 
 TEST(CallError, IsReadableInTheStatus) {
@@ -39,7 +41,7 @@ TEST(CallError, IsReadableInTheStatus) {
   EXPECT_EQ(status.ToString(),
             "UNAVAILABLE: no [tern.call='finished; in handler; method "
             "kv.v1.KeyValue/Get; to 10.0.0.7:7117; from 10.0.0.9:51234; after "
-            "1.2ms; retry after 100ms']");
+            "1.2ms; retry after 100ms; truncated']");
 }
 
 TEST(CallError, ComesBackAsItWas) {

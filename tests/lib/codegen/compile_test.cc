@@ -1,6 +1,7 @@
 // All golden files in one program: they compile, and nothing in them collides.
 
 #include <concepts>
+#include <optional>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -27,6 +28,9 @@
 #include "tests/lib/codegen/nopackage.tern.client.h"
 #include "tests/lib/codegen/nopackage.tern.mock.h"
 #include "tests/lib/codegen/nopackage.tern.server.h"
+#include "tests/lib/codegen/options.tern.client.h"
+#include "tests/lib/codegen/options.tern.mock.h"
+#include "tests/lib/codegen/options.tern.server.h"
 #include "tests/lib/codegen/proto2.tern.client.h"
 #include "tests/lib/codegen/proto2.tern.mock.h"
 #include "tests/lib/codegen/proto2.tern.server.h"
@@ -95,6 +99,28 @@ TEST(GeneratedNames, StayThoseOfTheProtoOnTheWire) {
             "tern.codegen.test.absl.template/delete");
   EXPECT_EQ(::NoPackage::Service().TernMethods()[0].info.full_name,
             "NoPackage/Call");
+}
+
+TEST(GeneratedService, KnowsWhatTheOptionsOfItsMethodsSay) {
+  options::v1::Options::Service service;
+  const auto settings = [&](int i) -> const tern::MethodSettings& {
+    return service.TernMethods()[i].info.settings;
+  };
+  EXPECT_EQ(settings(0).timeout_ms, 0);
+  EXPECT_EQ(settings(0).max_concurrency, 0u);
+  EXPECT_EQ(settings(0).priority, 0);
+  EXPECT_EQ(settings(0).idempotency, tern::Idempotency::kUnknown);
+  EXPECT_EQ(settings(0).handler_threads, std::nullopt);
+
+  EXPECT_EQ(settings(1).timeout_ms, 1500);
+  EXPECT_EQ(settings(1).max_concurrency, 8u);
+  EXPECT_EQ(settings(1).priority, 7);
+  EXPECT_EQ(settings(1).idempotency, tern::Idempotency::kNoSideEffects);
+  EXPECT_EQ(settings(1).handler_threads, tern::HandlerThreads::kWorkers);
+
+  EXPECT_EQ(settings(2).idempotency, tern::Idempotency::kIdempotent);
+  EXPECT_EQ(settings(3).handler_threads, tern::HandlerThreads::kLoops);
+  EXPECT_EQ(settings(4).handler_threads, tern::HandlerThreads::kAdaptive);
 }
 
 TEST(GeneratedService, MayBeDeprecated) {

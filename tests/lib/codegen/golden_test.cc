@@ -25,9 +25,19 @@ namespace {
 const std::string kFolder = "tests/lib/codegen/";
 
 constexpr const char* kProtos[] = {
-    "basic",     "comments",        "deprecated",     "empty",
-    "imports",   "imported/public", "imported/types", "long-names_and.v1",
-    "nopackage", "proto2",          "reserved",       "reserved_package",
+    "basic",
+    "comments",
+    "deprecated",
+    "empty",
+    "imports",
+    "imported/public",
+    "imported/types",
+    "long-names_and.v1",
+    "nopackage",
+    "options",
+    "proto2",
+    "reserved",
+    "reserved_package",
     "streaming",
 };
 

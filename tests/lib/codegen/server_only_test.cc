@@ -31,6 +31,9 @@ class EmptyContext final : public tern::ServerContext {
   bool cancelled() const override { return false; }
   tern::Cancellation& cancellation() override { return cancellation_; }
   const tern::Metadata& metadata() const override { return metadata_; }
+  const absl::Cord& attachment() const override { return attachment_; }
+  void set_reply_attachment(absl::Cord) override {}
+  tern::Metadata& response_metadata() override { return metadata_; }
   tern::Metadata& trailing_metadata() override { return metadata_; }
   const tern::wire::TraceContext& trace() const override { return trace_; }
   const tern::AmbientCall& ambient() const override { return ambient_; }
@@ -39,6 +42,7 @@ class EmptyContext final : public tern::ServerContext {
   const std::string address_;
   tern::Cancellation cancellation_;
   tern::Metadata metadata_;
+  const absl::Cord attachment_;
   const tern::wire::TraceContext trace_ = {};
   const tern::AmbientCall ambient_ = {};
 };

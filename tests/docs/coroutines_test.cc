@@ -1,7 +1,11 @@
-// The code of docs/coroutines.md, compiled and run. docs_test compares them.
+// What docs/coroutines.md shows, and that it shows this.
 
+#include <algorithm>
+#include <fstream>
 #include <memory>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -25,31 +29,26 @@ namespace {
 using tern::testing::Event;
 namespace Greeter = hello::v1::Greeter;
 
-tern::Task<absl::StatusOr<std::string>> Greet(Greeter::StubInterface& stub,
-                                              std::string name) {
+tern::Task<absl::StatusOr<std::string>> Greet(Greeter::StubInterface& stub, std::string name) {
   hello::v1::HelloRequest request;
   request.set_name(name);
-  auto reply =
-      co_await stub.Co().SayHello(request, {.timeout = absl::Seconds(1)});
+  auto reply = co_await stub.Co().SayHello(request, {.timeout = absl::Seconds(1)});
   if (!reply.ok()) co_return std::move(reply).status();
   co_return reply->text();
 }
 
 tern::Task<std::string> GreetMany(Greeter::StubInterface& stub) {
   std::vector<tern::Task<absl::StatusOr<std::string>>> calls;
-  for (const char* name : {"Ada", "Grace", "Edsger"})
-    calls.push_back(Greet(stub, name));
+  for (const char* name : {"Ada", "Grace", "Edsger"}) calls.push_back(Greet(stub, name));
   std::string all;
-  for (auto& text : co_await tern::WhenAll(std::move(calls)))
-    all += text.value_or("") + "\n";
+  for (auto& text : co_await tern::WhenAll(std::move(calls))) all += text.value_or("") + "\n";
   co_return all;
 }
 
 // The first to answer; the other one is cancelled.
 tern::Task<absl::StatusOr<std::string>> Either(Greeter::StubInterface& one,
                                                Greeter::StubInterface& other) {
-  auto first =
-      co_await tern::WhenAny(Greet(one, "world"), Greet(other, "world"));
+  auto first = co_await tern::WhenAny(Greet(one, "world"), Greet(other, "world"));
   if (first.index() == 0) co_return std::get<0>(std::move(first));
   co_return std::get<1>(std::move(first));
 }
@@ -58,8 +57,7 @@ class CoGreeter final : public Greeter::CoService {
  public:
   explicit CoGreeter(Greeter::StubInterface& next) : next_(next) {}
 
-  tern::Task<absl::Status> SayHello(tern::ServerContext&,
-                                    const hello::v1::HelloRequest& request,
+  tern::Task<absl::Status> SayHello(tern::ServerContext&, const hello::v1::HelloRequest& request,
                                     hello::v1::HelloReply* reply) override {
     auto slept = co_await tern::SleepFor(absl::Milliseconds(10));
     if (!slept.ok()) co_return slept;  // Nobody waits for the answer any more.
@@ -75,18 +73,14 @@ class CoGreeter final : public Greeter::CoService {
 
 // A library that calls back.
 void LookUp(std::string name, absl::AnyInvocable<void(std::string)> done) {
-  std::thread([name, done = std::move(done)]() mutable {
-    done("Hello, " + name + "!");
-  }).detach();
+  std::thread([name, done = std::move(done)]() mutable { done("Hello, " + name + "!"); }).detach();
 }
 
 class CallbackGreeter final : public Greeter::CallbackService {
  public:
   void SayHello(tern::ServerContext&, const hello::v1::HelloRequest& request,
-                hello::v1::HelloReply* reply,
-                tern::Responder responder) override {
-    LookUp(request.name(), [reply, responder = std::move(responder)](
-                               std::string found) mutable {
+                hello::v1::HelloReply* reply, tern::Responder responder) override {
+    LookUp(request.name(), [reply, responder = std::move(responder)](std::string found) mutable {
       reply->set_text(found);
       responder.Answer(absl::OkStatus());
     });
@@ -131,19 +125,55 @@ class CoroutinesDoc : public ::testing::Test {
 
 TEST_F(CoroutinesDoc, GreetsThroughBothKindsOfService) {
   Greeter::StubInterface& stub = *stub_;
-  // In main(), in tests: waits for it.
-  absl::StatusOr<std::string> text = tern::BlockOn(Greet(stub, "world"));
-  // Calls Show(absl::StatusOr<std::string>) when it has ended.
-  tern::Spawn(Greet(stub, "world"), Show);
+  absl::StatusOr<std::string> text = tern::BlockOn(Greet(stub, "world"));  // main(), tests
   EXPECT_EQ(text.value_or(text.status().ToString()), "Hello, world!");
+  tern::Spawn(Greet(stub, "world"), Show);  // Show(absl::StatusOr<std::string>), when it has ended
   ASSERT_TRUE(shown.Wait());
   EXPECT_EQ(what_was_shown, "Hello, world!");
 }
 
 TEST_F(CoroutinesDoc, GreetsSeveralAtATime) {
-  EXPECT_EQ(tern::BlockOn(GreetMany(*stub_)),
-            "Hello, Ada!\nHello, Grace!\nHello, Edsger!\n");
+  EXPECT_EQ(tern::BlockOn(GreetMany(*stub_)), "Hello, Ada!\nHello, Grace!\nHello, Edsger!\n");
   EXPECT_TRUE(tern::BlockOn(Either(*stub_, *back_stub_)).ok());
+}
+
+// Line by line, without the indentation.
+std::vector<std::string> Lines(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) {
+    line.erase(0, line.find_first_not_of(' '));
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+std::string Read(const std::string& path) {
+  std::ifstream file(path);
+  EXPECT_TRUE(file.is_open()) << path;
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+TEST(CoroutinesDocText, ShowsWhatIsCompiledHere) {
+  const std::vector<std::string> doc = Lines(Read("docs/coroutines.md"));
+  const std::vector<std::string> here = Lines(Read("tests/docs/coroutines_test.cc"));
+  int blocks = 0;
+  for (auto start = std::find(doc.begin(), doc.end(), "```cpp"); start != doc.end();
+       start = std::find(start, doc.end(), "```cpp")) {
+    const auto end = std::find(++start, doc.end(), "```");
+    EXPECT_NE(start, end);
+    // A block may leave out what stands between its parts.
+    auto place = here.begin();
+    for (; start != end; ++start) {
+      place = std::find(place, here.end(), *start);
+      ASSERT_NE(place, here.end()) << *start;
+      ++place;
+    }
+    ++blocks;
+  }
+  EXPECT_EQ(blocks, 5);
 }
 
 }  // namespace

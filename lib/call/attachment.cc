@@ -1,0 +1,23 @@
+#include "tern/lib/call/attachment.h"
+
+#include <cstring>
+#include <utility>
+
+#include "tern/lib/base/string_view.h"
+
+namespace tern {
+
+absl::Cord CordOf(wire::ByteBuffer buffer, size_t offset) {
+  const absl::string_view bytes = ToAbsl(buffer.view().substr(offset));
+  return absl::MakeCordFromExternal(
+      bytes, [held = std::move(buffer)](absl::string_view) {});
+}
+
+void CopyAttachment(const absl::Cord& attachment, char* out) {
+  for (const absl::string_view chunk : attachment.Chunks()) {
+    std::memcpy(out, chunk.data(), chunk.size());
+    out += chunk.size();
+  }
+}
+
+}  // namespace tern

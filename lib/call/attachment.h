@@ -1,0 +1,21 @@
+#ifndef TERN_LIB_CALL_ATTACHMENT_H_
+#define TERN_LIB_CALL_ATTACHMENT_H_
+
+#include <cstddef>
+
+#include "absl/strings/cord.h"
+#include "tern/lib/wire/byte_buffer.h"
+
+// Bytes that travel beside a message, as they are: no protobuf parses or copies
+// them. On the wire they follow the message and count towards its length.
+namespace tern {
+
+// What stands in `buffer` from `offset` on, where it lies: nothing is copied.
+absl::Cord CordOf(wire::ByteBuffer buffer, size_t offset);
+
+// Writes all of `attachment` to `out`, which has room for it.
+void CopyAttachment(const absl::Cord& attachment, char* out);
+
+}  // namespace tern
+
+#endif  // TERN_LIB_CALL_ATTACHMENT_H_

@@ -1,0 +1,23 @@
+#ifndef TERN_SERVER_CALL_EXTRAS_H_
+#define TERN_SERVER_CALL_EXTRAS_H_
+
+#include "absl/strings/cord.h"
+#include "tern/lib/call/metadata.h"
+
+namespace tern {
+
+// What travels with few calls. A call has one when something is in it.
+struct CallExtras {
+  absl::Cord attachment;  // The request's.
+  absl::Cord reply_attachment;
+  Metadata response_metadata;
+  bool response_metadata_sent = false;
+
+  bool any_to_send() const {
+    return !response_metadata.empty() || !reply_attachment.empty();
+  }
+};
+
+}  // namespace tern
+
+#endif  // TERN_SERVER_CALL_EXTRAS_H_
