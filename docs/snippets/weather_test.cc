@@ -20,7 +20,7 @@ constexpr int kReports = 3;
 
 class WeatherService final : public Weather::Service {
  public:
-  absl::Status Now(tern::ServerContext& context, const Place& place,
+  absl::Status Now(tern::ServerContext&, const Place& place,
                    Report* report) override {
     if (place.name().empty()) return absl::InvalidArgumentError("no place");
     report->set_place(place.name());
@@ -28,7 +28,7 @@ class WeatherService final : public Weather::Service {
     return absl::OkStatus();
   }
 
-  absl::Status Follow(tern::ServerContext& context, const Place& place,
+  absl::Status Follow(tern::ServerContext&, const Place& place,
                       tern::ServerWriter<Report>& writer) override {
     Report report;
     report.set_place(place.name());
@@ -40,8 +40,7 @@ class WeatherService final : public Weather::Service {
     return absl::OkStatus();
   }
 
-  absl::Status Record(tern::ServerContext& context,
-                      tern::ServerReader<Report>& reader,
+  absl::Status Record(tern::ServerContext&, tern::ServerReader<Report>& reader,
                       Summary* summary) override {
     Report report;
     double sum = 0;
@@ -55,7 +54,7 @@ class WeatherService final : public Weather::Service {
     return absl::OkStatus();
   }
 
-  absl::Status Ask(tern::ServerContext& context,
+  absl::Status Ask(tern::ServerContext&,
                    tern::ServerStream<Place, Report>& stream) override {
     Place place;
     while (stream.Read(&place)) {
@@ -70,7 +69,7 @@ class WeatherService final : public Weather::Service {
 class Docs : public ::testing::Test {
  protected:
   WeatherService service_;
-  tern::testing::LocalServer local_{{&service_}};
+  tern::testing::LocalServer local_{&service_};
   Weather::Stub weather_{local_.channel()};
 };
 

@@ -42,7 +42,10 @@ TEST_F(CoCallTest, GoesOnOnTheIoThreadWhereABlockingCallIsRefused) {
   const auto task = [&]() -> Task<absl::Status> {
     Tester::Stub stub(*channel);
     EXPECT_FALSE(net::EventLoop::OnAnyLoopThread());
-    EXPECT_TRUE((co_await stub.Co().Call(MessageWith("x"))).ok());
+    // One whose reply is there before it waits goes on where it is.
+    for (int i = 0; i < 10'000 && !net::EventLoop::OnAnyLoopThread(); ++i) {
+      EXPECT_TRUE((co_await stub.Co().Call(MessageWith("x"))).ok());
+    }
     EXPECT_TRUE(net::EventLoop::OnAnyLoopThread());
     co_return stub.Call(MessageWith("blocks")).status();
   };

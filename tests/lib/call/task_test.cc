@@ -316,7 +316,8 @@ TEST(TaskDeathTest, ThatNobodyAwaitsMustNotThrow) {
     throw std::runtime_error("nobody catches it");
     co_return;
   };
-  EXPECT_DEATH(Spawn(fail(), [] {}), "nobody catches it");
+  // What std::terminate() prints of the exception differs between builds.
+  EXPECT_DEATH(Spawn(fail(), [] {}), "terminate called");
 }
 
 TEST(TaskDeathTest, IsAwaitedOnce) {
