@@ -29,7 +29,7 @@ class CameraService final : public Camera::Service {
       nearest.set_name("Oslo");
       return tern::WithDetails(absl::NotFoundError("no such place"), nearest);
     }
-    report->set_place(*context.metadata().Get("user"));
+    report->set_place(std::string(*context.metadata().Get("user")));
     const absl::Cord& photo = context.attachment();
     context.response_metadata().Add("camera", "3");
     context.trailing_metadata().Add("hash-bin", Hash(photo));
@@ -41,7 +41,7 @@ class CameraService final : public Camera::Service {
 class Extras : public ::testing::Test {
  protected:
   CameraService service_;
-  tern::testing::LocalServer local_{{&service_}};
+  tern::testing::LocalServer local_{&service_};
   Camera::Stub weather_{local_.channel()};
 };
 
