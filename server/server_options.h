@@ -52,7 +52,7 @@ struct ServerOptions {
   // What a client sends of a request before it needs leave for more. A longer
   // message is given that as soon as its length has been accepted, and so does
   // not come to a stop, if a window takes longer than the way there and back.
-  uint32_t stream_window_bytes = 1 << 20;
+  uint32_t stream_window_bytes = (1 << 20) + (64 << 10);
   uint32_t connection_window_bytes = 4 << 20;
   absl::Duration min_ping_interval = absl::Seconds(10);
   // Of a call's request. (For trailing metadata the client's limits hold.)
