@@ -104,6 +104,41 @@ TEST_F(Docs, ServerStreaming) {
   EXPECT_EQ(count, kReports);
 }
 
+class Station final : public Weather::Service {
+ public:
+  absl::Status Follow(tern::ServerContext& context, const Place& place,
+                      tern::ServerWriter<Report>& writer) override {
+    Report report;
+    report.set_place(place.name());
+    while (!context.draining()) {
+      report.set_celsius(Measure());
+      if (!writer.Write(report)) break;
+    }
+    return absl::OkStatus();  // The client follows on, elsewhere.
+  }
+
+ private:
+  static double Measure() { return 19.5; }
+};
+
+TEST(DocsRestart, StreamsEndEarly) {
+  Station station;
+  tern::Server server({.listen = {"127.0.0.1:0"}});
+  server.Register(&station);
+  ASSERT_TRUE(server.Start().ok());
+  const auto channel = tern::Channel::Create(server.addresses().at(0));
+  auto reader = Weather::Stub(*channel).Follow(Place());
+  Report report;
+  ASSERT_TRUE(reader.Read(&report));
+  absl::Status drained;
+  std::thread drain([&] { drained = server.Drain(absl::Minutes(10)); });
+  while (reader.Read(&report)) {
+  }
+  EXPECT_TRUE(reader.Finish().ok());
+  drain.join();
+  EXPECT_TRUE(drained.ok()) << drained;
+}
+
 TEST_F(Docs, ClientStreaming) {
   Weather::Stub& weather = weather_;
   tern::ClientWriter<Report, Summary> writer = weather.Record();
