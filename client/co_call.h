@@ -18,7 +18,8 @@ namespace tern {
 //   absl::StatusOr<GetReply> reply = co_await stub.Co().Get(request);
 //
 // It begins when it is awaited, on that thread, and the task goes on on the
-// channel's I/O thread, where it must not block. It is the stub's call with a
+// channel's I/O thread, where it must not block, or where it is, when the reply
+// is there before it could wait. It is the stub's call with a
 // callback: what that says of deadline, cancellation and inheritance holds
 // here, and whoever mocks or wraps that has this, too. It is cancelled with the
 // call that the task belongs to; for less than that there is WhenAny().

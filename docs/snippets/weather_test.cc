@@ -69,7 +69,7 @@ class WeatherService final : public Weather::Service {
 class Docs : public ::testing::Test {
  protected:
   WeatherService service_;
-  tern::testing::LocalServer local_{{&service_}};
+  tern::testing::LocalServer local_{&service_};
   Weather::Stub weather_{local_.channel()};
 };
 

@@ -21,8 +21,10 @@ namespace tern {
 // It does nothing until it is awaited, from another task or by Spawn() and
 // BlockOn() (lib/call/spawn.h), once. It then runs on that thread until it has
 // to wait, and goes on wherever what it waits for happens: a call's reply on an
-// I/O thread of the client, a sleep's end on the timer thread. Those serve
-// others, too: between two awaits, do not block, and do not compute for long.
+// I/O thread of the client, a sleep's end on the timer thread. (When that has
+// happened before the task could wait, it goes on where it is.) Those threads
+// serve others, too: between two awaits, do not block, and do not compute for
+// long.
 //
 // An exception that leaves the coroutine comes out of the co_await.
 //
