@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
@@ -29,8 +30,8 @@ class Recorder final : public Tester::Service {
     return absl::OkStatus();
   }
 
-  // The request's number and those behind it, until the server drains: the
-  // client goes on elsewhere then.
+  // The request's number and those behind it, until the server drains (the
+  // client goes on elsewhere then) or all streams are to end.
   absl::Status Watch(ServerContext& context, const Message& request,
                      ServerWriter<Message>& writer) override {
     Event over;
@@ -42,7 +43,12 @@ class Recorder final : public Tester::Service {
     do {
       message.set_text(std::to_string(number++));
       if (!writer.Write(message)) break;
-    } while (!over.Wait(1, /*patience=*/absl::Milliseconds(1)));
+    } while (!enough_ && !over.Wait(1, /*patience=*/absl::Milliseconds(1)));
+    return absl::OkStatus();
+  }
+  // Ends all streams.
+  absl::Status Other(ServerContext&, const Message&, Message*) override {
+    enough_ = true;
     return absl::OkStatus();
   }
 
@@ -53,6 +59,7 @@ class Recorder final : public Tester::Service {
   }
 
  private:
+  std::atomic<bool> enough_{false};
   Mutex mutex_;
   std::vector<std::string> ran_ ABSL_GUARDED_BY(mutex_);
 };
