@@ -134,7 +134,9 @@ class RestartTest : public ::testing::Test {
     ++calls_.begun;
     absl::StatusOr<Message> reply =
         Call(kept ? *kept : *own, text, {.timeout = kPatience});
-    if (reply.ok()) EXPECT_EQ(reply->text(), text);
+    if (reply.ok()) {
+      EXPECT_EQ(reply->text(), text);
+    }
     calls_.End(reply.status(), text);
     done.Notify();
   }
