@@ -45,9 +45,8 @@ absl::StatusOr<net::FileDescriptor> Inherited(std::string_view text) {
   const auto [stop, error] =
       std::from_chars(text.data() + kInheritedPrefix.size(), end, number);
   if (error == std::errc() && stop == end) return net::ShareListening(number);
-  return absl::InvalidArgumentError(
-      absl::StrCat("address \"", EscapeForLog(text),
-                   "\": not the number of a descriptor"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "address \"", EscapeForLog(text), "\": not the number of a descriptor"));
 }
 
 void LogCancelled(const AbortedCalls& calls) {

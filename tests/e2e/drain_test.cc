@@ -151,12 +151,11 @@ TEST_F(DrainTest, ListsTheCallsThatItCancels) {
   ASSERT_TRUE(holdup_.WaitForEntered());
   EXPECT_FALSE(server_->Drain(absl::Milliseconds(20)).ok());
   EXPECT_FALSE(call->WaitForStatus().ok());
-  EXPECT_THAT(
-      warnings.lines(),
-      ElementsAre("the drain's grace is over; calls cancelled: 1",
-                  AllOf(StartsWith("tern.testing.Tester/Call for " +
-                                   info.local + ", "),
-                        EndsWith(" old"))));
+  EXPECT_THAT(warnings.lines(),
+              ElementsAre("the drain's grace is over; calls cancelled: 1",
+                          AllOf(StartsWith("tern.testing.Tester/Call for " +
+                                           info.local + ", "),
+                                EndsWith(" old"))));
 }
 
 TEST_F(DrainTest, ListsSomeOfManyCallsThatItCancels) {

@@ -144,8 +144,8 @@ class RestartTest : public ::testing::Test {
   // A stream that is resumed where the last server has ended it.
   void Watch(Channel& channel, Event& done) {
     ++streams_.begun;
-    auto reader = Tester::Stub(channel).Watch(
-        MessageWith(std::to_string(done.count())));
+    auto reader =
+        Tester::Stub(channel).Watch(MessageWith(std::to_string(done.count())));
     Message message;
     while (reader.Read(&message)) {
       EXPECT_EQ(message.text(), std::to_string(done.count()));

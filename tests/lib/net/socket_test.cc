@@ -262,8 +262,7 @@ TEST(ShareListening, GivesOneMoreDescriptorOfTheSocket) {
 
 TEST(ShareListening, RefusesWhatDoesNotListen) {
   const FileDescriptor stream(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const FileDescriptor datagrams(
-      socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const FileDescriptor datagrams(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const FileDescriptor file(open("/dev/null", O_RDONLY | O_CLOEXEC));
   for (const int fd : {stream.get(), datagrams.get(), file.get(), -1}) {
     const absl::Status status = ShareListening(fd).status();

@@ -145,8 +145,7 @@ TEST(SessionDrain, WaitsASecondForHelloAndSaysThatNothingWasStarted) {
   pair.client.Call(kUnary, "q");
   pair.MoveToServer(8);
   pair.server.session().Drain("restart", pair.now);
-  EXPECT_EQ(pair.server.session().NextTimeout(),
-            pair.now + absl::Seconds(1));
+  EXPECT_EQ(pair.server.session().NextTimeout(), pair.now + absl::Seconds(1));
   pair.now = pair.now + absl::Seconds(1);
   pair.server.session().OnTime(pair.now);
   EXPECT_THAT(pair.server.TakeEvents(), ElementsAre("closed NO_ERROR"));
