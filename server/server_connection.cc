@@ -152,11 +152,12 @@ void ServerConnection::MakeReady(ServerCall& call) {
         kConcurrencyRetryAfterMs);
   }
   call.SetReady(session().now());
-  if (held_back_.empty() &&
+  if (held_back_ == nullptr &&
       session().unsent_bytes() <= environment_->options.max_unsent_bytes) {
     Dispatch(call);
   } else {
-    held_back_.push_back(call.self);
+    if (held_back_ == nullptr) held_back_ = std::make_unique<HeldBack>();
+    held_back_->push_back(call.self);
   }
 }
 
@@ -306,12 +307,12 @@ void ServerConnection::TakeSubmissions() {
 
 void ServerConnection::OnTurnEnd() {
   role_.AssertHeld();
-  if (held_back_.empty() ||
+  if (held_back_ == nullptr ||
       session().unsent_bytes() > environment_->options.max_unsent_bytes / 2) {
     return;
   }
-  for (const auto& call : held_back_) Dispatch(*call);
-  held_back_.clear();
+  const std::unique_ptr<HeldBack> ready = std::move(held_back_);
+  for (const auto& call : *ready) Dispatch(*call);
 }
 
 void ServerConnection::OnIdle() {
@@ -430,7 +431,10 @@ void ServerConnection::Finish(ServerCall& call,
     }
   }
   ClosePipe(call);
-  if (!held_back_.empty()) std::erase(held_back_, call.self);
+  if (held_back_ != nullptr && std::erase(*held_back_, call.self) > 0 &&
+      held_back_->empty()) {
+    held_back_.reset();
+  }
   memory_.Release(std::exchange(call.reserved_bytes, 0));
   // Last: it may be the call's only share.
   const std::shared_ptr<ServerCall> self = std::move(call.self);

@@ -134,7 +134,9 @@ class ServerConnection final : public net::Connection {
   MethodRegistry::Entry* last_method_ ABSL_GUARDED_BY(role_) = nullptr;
   MemoryAccount memory_ ABSL_GUARDED_BY(role_);
   // Ready, but not to be run before the client has taken more of the answers.
-  std::vector<std::shared_ptr<ServerCall>> held_back_ ABSL_GUARDED_BY(role_);
+  // Never empty: most connections have no such call, and no list.
+  using HeldBack = std::vector<std::shared_ptr<ServerCall>>;
+  std::unique_ptr<HeldBack> held_back_ ABSL_GUARDED_BY(role_);
 };
 
 }  // namespace tern
