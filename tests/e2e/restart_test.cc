@@ -56,10 +56,8 @@ class RestartTest : public ::testing::Test {
   }
   ~RestartTest() override { EndLoad(); }
 
-  // It waits in the queue for as long as no server is there.
   std::unique_ptr<Channel> Connect() const {
-    return Channel::Create(net::LocalAddress(listening_.get()).ToString(),
-                           {.connect_timeout = kPatience});
+    return Channel::Create(net::LocalAddress(listening_.get()).ToString());
   }
 
   // --- Server processes
