@@ -1,5 +1,6 @@
 #include "tern/server/server_connection.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -17,6 +18,11 @@ namespace {
 
 constexpr uint32_t kMemoryRetryAfterMs = 100;
 constexpr uint32_t kConcurrencyRetryAfterMs = 100;
+
+uint32_t ToWireMs(absl::Duration duration) {
+  return static_cast<uint32_t>(std::clamp<int64_t>(
+      absl::ToInt64Milliseconds(duration), 0, UINT32_MAX));
+}
 
 ServerCall& CallOf(wire::Stream& stream) {
   return *static_cast<ServerCall*>(stream.user);
@@ -332,6 +338,13 @@ void ServerConnection::AnswerInFull(ServerCall& call,
   WireStatus status(call.status(), call.sent_trailing_metadata());
   status.header.certainty = call.certainty();
   status.header.retry_after_ms = call.retry_after_ms();
+  if (!ok && extras != nullptr && extras->certainty.has_value() &&
+      call.certainty() == Certainty::kFinished) {
+    status.header.certainty = *extras->certainty;
+    if (extras->retry_after.has_value()) {
+      status.header.retry_after_ms = ToWireMs(*extras->retry_after);
+    }
+  }
   if (call.queue_us() != 0) status.header.queue_us = call.queue_us();
   if (call.handler_us() != 0) status.header.handler_us = call.handler_us();
 
