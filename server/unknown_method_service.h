@@ -35,7 +35,7 @@ class UnknownMethodService : public Service {
                               ServerStream<RawMessage, RawMessage>& stream) = 0;
 
  private:
-  std::string_view TernServiceName() const final { return ""; }
+  std::string_view TernServiceName() const final { return "*"; }
   std::span<const MethodHandler> TernMethods() const final;
 };
 
