@@ -15,7 +15,7 @@ namespace tern {
 struct CallInfo {
   std::string
       peer;  // The server's address and port, empty when never connected.
-  std::string local;           // This end's.
+  std::string local;  // This end's.
   // ServerContext::response_metadata(). Of a stream it may be read once a
   // message has been.
   Metadata response_metadata;

@@ -133,9 +133,9 @@ void ClientCall::TakeRawReply(wire::IncomingMessage& message) {
     // One owner of both.
     const auto owner =
         std::make_shared<wire::ByteBuffer>(std::move(*message.storage));
-    *extras_->reply = RawMessage(
-        std::shared_ptr<const char[]>(owner, owner->view().data()),
-        message.bytes.size());
+    *extras_->reply =
+        RawMessage(std::shared_ptr<const char[]>(owner, owner->view().data()),
+                   message.bytes.size());
     if (!message.attachment.empty()) {
       attachment = absl::MakeCordFromExternal(
           ToAbsl(owner->view().substr(message.bytes.size())), [owner] {});

@@ -76,7 +76,7 @@ Task<absl::StatusOr<RawMessage>> GenericStub::CoCall(std::string method,
     co_return co_await tern::CoCall<BoundMethod, RawMessage, RawMessage>(
         bound, &BoundMethod::Call, request, options);
   }(BoundMethod{.stub = *this, .name = std::move(method)}, std::move(request),
-         std::move(options));
+                                 std::move(options));
 }
 
 ClientStream<RawMessage, RawMessage> GenericStub::Stream(

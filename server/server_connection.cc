@@ -20,8 +20,8 @@ constexpr uint32_t kMemoryRetryAfterMs = 100;
 constexpr uint32_t kConcurrencyRetryAfterMs = 100;
 
 uint32_t ToWireMs(absl::Duration duration) {
-  return static_cast<uint32_t>(std::clamp<int64_t>(
-      absl::ToInt64Milliseconds(duration), 0, UINT32_MAX));
+  return static_cast<uint32_t>(
+      std::clamp<int64_t>(absl::ToInt64Milliseconds(duration), 0, UINT32_MAX));
 }
 
 ServerCall& CallOf(wire::Stream& stream) {

@@ -16,8 +16,8 @@ namespace tern {
 class RawMessage;
 
 // Protobuf messages over a StreamPipe, or such as nobody has looked at: the
-// untyped half of the readers and writers of both ends. As of the pipe, one thread at a time reads, one at a
-// time writes; they may be two.
+// untyped half of the readers and writers of both ends. As of the pipe, one
+// thread at a time reads, one at a time writes; they may be two.
 class MessageStream {
  public:
   using Wake = StreamPipe::Wake;

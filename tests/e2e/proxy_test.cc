@@ -25,8 +25,9 @@ class Proxy final : public UnknownMethodService {
                       ServerStream<RawMessage, RawMessage>& client) override {
     CallInfo info;
     // Deadline and cancellation are inherited.
-    auto server = GenericStub(*upstream_).Stream(
-        context.method(), {.metadata = context.metadata(), .info = &info});
+    auto server = GenericStub(*upstream_)
+                      .Stream(context.method(),
+                              {.metadata = context.metadata(), .info = &info});
     std::thread requests([&] {
       RawMessage message;
       while (client.Read(&message) && server.Write(message)) {
@@ -131,17 +132,16 @@ TEST_F(ProxyTest, CarriesTheServersMessages) {
 }
 
 TEST_F(ProxyTest, CarriesTheClientsMessages) {
-  service_.OnUpload(
-      [](ServerContext&, ServerReader<Message>& reader, Message* reply) {
-        Message message;
-        int count = 0;
-        for (; reader.Read(&message); ++count) {
-          EXPECT_EQ(message.SerializeAsString(),
-                    Varied(count).SerializeAsString());
-        }
-        reply->set_text(std::to_string(count));
-        return absl::OkStatus();
-      });
+  service_.OnUpload([](ServerContext&, ServerReader<Message>& reader,
+                       Message* reply) {
+    Message message;
+    int count = 0;
+    for (; reader.Read(&message); ++count) {
+      EXPECT_EQ(message.SerializeAsString(), Varied(count).SerializeAsString());
+    }
+    reply->set_text(std::to_string(count));
+    return absl::OkStatus();
+  });
   const auto channel = Start();
   auto writer = Tester::Stub(*channel).Upload();
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(writer.Write(Varied(i)));
@@ -206,11 +206,10 @@ TEST_F(ProxyTest, CarriesMetadata) {
     writer.Write(MessageWith("one"));
     return absl::OkStatus();
   });
-  service_.OnChat(
-      [&](ServerContext& context, ServerStream<Message, Message>&) {
-        answer(context);
-        return absl::NotFoundError("nothing to say");
-      });
+  service_.OnChat([&](ServerContext& context, ServerStream<Message, Message>&) {
+    answer(context);
+    return absl::NotFoundError("nothing to say");
+  });
   const auto channel = Start();
   Tester::Stub stub(*channel);
   CallInfo info;
@@ -266,14 +265,14 @@ TEST_F(ProxyTest, CarriesTheDeadline) {
     return absl::OkStatus();
   });
   Event cancelled;
-  service_.OnChat([&](ServerContext& context,
-                      ServerStream<Message, Message>& stream) {
-    Message message;
-    EXPECT_FALSE(stream.Read(&message));
-    EXPECT_TRUE(context.cancelled());
-    cancelled.Notify();
-    return absl::OkStatus();
-  });
+  service_.OnChat(
+      [&](ServerContext& context, ServerStream<Message, Message>& stream) {
+        Message message;
+        EXPECT_FALSE(stream.Read(&message));
+        EXPECT_TRUE(context.cancelled());
+        cancelled.Notify();
+        return absl::OkStatus();
+      });
   const auto channel = Start();
   ASSERT_TRUE(CallStatus(*channel, "x", {.timeout = absl::Hours(1)}).ok());
   EXPECT_LE(left, absl::Hours(1));
@@ -290,16 +289,16 @@ TEST_F(ProxyTest, CarriesTheDeadline) {
 TEST_F(ProxyTest, CarriesCancellation) {
   Event read;
   Event ended;
-  service_.OnUpload([&](ServerContext& context, ServerReader<Message>& reader,
-                        Message*) {
-    Message message;
-    EXPECT_TRUE(reader.Read(&message));
-    read.Notify();
-    EXPECT_FALSE(reader.Read(&message));
-    EXPECT_TRUE(context.cancelled());
-    ended.Notify();
-    return absl::OkStatus();
-  });
+  service_.OnUpload(
+      [&](ServerContext& context, ServerReader<Message>& reader, Message*) {
+        Message message;
+        EXPECT_TRUE(reader.Read(&message));
+        read.Notify();
+        EXPECT_FALSE(reader.Read(&message));
+        EXPECT_TRUE(context.cancelled());
+        ended.Notify();
+        return absl::OkStatus();
+      });
   const auto channel = Start();
   for (int i = 1; i <= 20; ++i) {
     auto upload = Tester::Stub(*channel).Upload();
@@ -314,13 +313,13 @@ TEST_F(ProxyTest, CarriesCancellation) {
 // Of a client that reads nothing, the proxy holds no more than the windows.
 TEST_F(ProxyTest, StopsForASlowReader) {
   std::atomic<int> written{0};
-  service_.OnWatch([&](ServerContext&, const Message&,
-                       ServerWriter<Message>& writer) {
-    Message message;
-    message.set_payload(std::string(100'000, 'x'));
-    while (written < 1'000 && writer.Write(message)) ++written;
-    return absl::OkStatus();
-  });
+  service_.OnWatch(
+      [&](ServerContext&, const Message&, ServerWriter<Message>& writer) {
+        Message message;
+        message.set_payload(std::string(100'000, 'x'));
+        while (written < 1'000 && writer.Write(message)) ++written;
+        return absl::OkStatus();
+      });
   const auto channel = Start();
   auto watch = Tester::Stub(*channel).Watch(Message());
   Message message;

@@ -18,8 +18,8 @@ TEST(RawMessage, HoldsItsBytes) {
   EXPECT_EQ(RawMessage().view(), "");
   EXPECT_EQ(RawMessage(std::string("\0a", 2)).view(), std::string("\0a", 2));
   RawMessage message;
-  for (const size_t size : {size_t{0}, kLong - 1, kLong, size_t{100'000},
-                            size_t{3}}) {
+  for (const size_t size :
+       {size_t{0}, kLong - 1, kLong, size_t{100'000}, size_t{3}}) {
     const std::string bytes(size, 'x');
     EXPECT_EQ(RawMessage(bytes).view(), bytes);
     message.CopyFrom(bytes);
