@@ -1,6 +1,7 @@
 #ifndef TERN_SERVER_CALL_EXTRAS_H_
 #define TERN_SERVER_CALL_EXTRAS_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -21,6 +22,7 @@ struct CallExtras {
   // ServerContext::PassOn().
   std::optional<Certainty> certainty;
   std::optional<absl::Duration> retry_after;
+  std::optional<uint32_t> load_permille;
 
   bool any_to_send() const {
     return !response_metadata.empty() || !reply_attachment.empty();

@@ -65,9 +65,9 @@ class ServerContext {
 
   // For a handler that has handed the call on, as a proxy does, and returns
   // that call's error: `inner` is what CallError::From(status) says. The client
-  // is told its certainty and retry-after, where it would else be told that
-  // this handler has run (FINISHED), and may retry what was not started behind
-  // it.
+  // is told its certainty, retry-after and load, where it would else be told
+  // that this handler has run (FINISHED), and may retry what was not started
+  // behind it.
   virtual void PassOn(const CallError& inner) = 0;
 
   // W3C trace context of the caller, all zero when it sent none.

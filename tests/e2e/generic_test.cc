@@ -411,7 +411,8 @@ TEST_F(GenericTest, UnknownMethodIsCancelled) {
 TEST_F(GenericTest, PassesOnWhatAnInnerCallSaysOfItself) {
   const auto channel = StartUnknown([](ServerContext& context, RawStream&) {
     CallError inner = {.certainty = Certainty::kNotStarted,
-                       .retry_after = absl::Milliseconds(1'500)};
+                       .retry_after = absl::Milliseconds(1'500),
+                       .load_permille = 1'200};
     context.PassOn(inner);
     return context.method() == "a.B/Fails" ? absl::AbortedError("no")
                                            : absl::OkStatus();
@@ -420,6 +421,7 @@ TEST_F(GenericTest, PassesOnWhatAnInnerCallSaysOfItself) {
   const absl::Status status = stub.Call("a.B/Fails", Raw("x")).status();
   EXPECT_TRUE(Failed(status, StatusCode::kAborted, Certainty::kNotStarted));
   EXPECT_EQ(CallError::From(status)->retry_after, absl::Milliseconds(1'500));
+  EXPECT_EQ(CallError::From(status)->load_permille, 1'200u);
   auto good = stub.Stream("a.B/Succeeds");
   EXPECT_TRUE(good.Finish().ok());
 }
