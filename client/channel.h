@@ -49,6 +49,9 @@ struct ChannelOptions {
   // ServerOptions.
   uint32_t stream_window_bytes = (1 << 20) + (64 << 10);
   uint32_t connection_window_bytes = 4 << 20;
+  // How far the window of a stream grows when the network holds more: see
+  // ServerOptions.
+  uint32_t max_stream_window_bytes = 16 << 20;
 };
 
 // A target and the one connection to it, shared by all callers and stubs; made

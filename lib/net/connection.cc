@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/string_view.h"
+#include "tern/lib/net/round_trip.h"
 
 namespace tern::net {
 namespace {
@@ -550,6 +551,11 @@ void Connection::PostUpdate() {
     self->update_posted_ = false;
     self->DriveAndRelease();
   });
+}
+
+wire::PathFacts Connection::GetPathFacts() {
+  role_.AssertHeld();
+  return {.round_trip = MinRoundTrip(socket_.get())};
 }
 
 void Connection::OnClosed(wire::ErrorCode code, std::string_view reason) {

@@ -139,7 +139,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
     return session_;
   }
 
-  // SessionVisitor. A subclass that overrides it calls this one, too.
+  // SessionVisitor. A subclass that overrides one calls this one, too.
+  wire::PathFacts GetPathFacts() override;
   void OnClosed(wire::ErrorCode code, std::string_view reason) override;
 
   DriverRole role_;

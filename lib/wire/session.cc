@@ -39,7 +39,7 @@ Stream* Session::Open(StreamId id, MonotonicTime deadline) {
   if (streams_.empty() && last_receive_ >= busy_since_) busy_since_ = now_;
   Stream* const stream = streams_.Add(id);
   stream->deadline_ = deadline;
-  stream->opened_at_ = now_;
+  stream->opened_at_ = last_opened_ = now_;
   stream->send_window_ = peer_.stream_window_bytes;
   stream->receive_window_ = options_.hello.stream_window_bytes;
   earliest_deadline_ = std::min(earliest_deadline_, deadline);
@@ -120,6 +120,9 @@ MonotonicTime Session::NextTimeout() const {
   MonotonicTime next = std::min(earliest_deadline_, KeepaliveTime());
   if (oddities_ != nullptr) next = std::min(next, oddities_->pings.due());
   if (draining()) next = std::min(next, drain_->final_at);
+  if (bulk_ != nullptr && !bulk_->held.empty()) {
+    next = std::min(next, bulk_->held_until);
+  }
   if (!has_peer_hello_) {
     next = std::min(next, started_at_ + options_.hello_timeout);
   }
@@ -168,6 +171,7 @@ void Session::OnTime(MonotonicTime now) {
   if (oddities_ != nullptr && now >= oddities_->pings.due()) {
     AppendPing(oddities_->pings.TakePending(), /*ack=*/true);
   }
+  if (bulk_ != nullptr && now >= bulk_->held_until) EndGivingWay();
   if (draining() && now >= drain_->final_at) EndFirstPhase();
   if (closed_ || now < KeepaliveTime()) return;
   if (ping_sent_at_.is_infinite()) {
