@@ -8,6 +8,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "google/protobuf/message_lite.h"
+#include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/base/mutex.h"
 #include "tern/lib/call/stream_pipe.h"
 
@@ -29,8 +30,8 @@ class MessageStream {
 
   // The next message; kOver when there are no more, or the call is over.
   Poll TryRead(google::protobuf::MessageLite* message);
-  // Blocks until there is one. False: kOver.
-  bool Read(google::protobuf::MessageLite* message);
+  // Blocks until there is one, or `until`: then kNotYet.
+  Poll ReadUntil(google::protobuf::MessageLite* message, MonotonicTime until);
   // False when TryRead would not say kNotYet. Else calls `wake` once when it
   // would not any more, on an I/O thread, which it must not block.
   bool WakeForRead(Wake wake) {
@@ -39,8 +40,9 @@ class MessageStream {
 
   // kReady: the message is on its way; kOver: the call is over.
   Poll TryWrite(const google::protobuf::MessageLite& message);
-  // Blocks while too much waits to be sent. False: kOver.
-  bool Write(const google::protobuf::MessageLite& message);
+  // Blocks while too much waits to be sent, or until `until`: then kNotYet.
+  Poll WriteUntil(const google::protobuf::MessageLite& message,
+                  MonotonicTime until);
   bool WakeForWrite(Wake wake) {
     return !failed() && pipe_.WakeForWrite(std::move(wake));
   }

@@ -65,11 +65,12 @@ void StreamPipe::DiscardReads() {
   host_->OnPipeWork();
 }
 
-void StreamPipe::WaitForRead() {
+void StreamPipe::WaitForRead(MonotonicTime until) {
   if (!reading_.empty()) return;
   MutexLock lock(mutex_);
   reader_waits_ = true;
-  while (!ReadableLocked()) readable_.Wait(mutex_);
+  while (!ReadableLocked() && readable_.WaitUntil(mutex_, until)) {
+  }
   reader_waits_ = false;
 }
 
@@ -162,10 +163,11 @@ Poll StreamPipe::Write(size_t size, absl::FunctionRef<void(char*)> write) {
   return Poll::kReady;
 }
 
-void StreamPipe::WaitForWrite() {
+void StreamPipe::WaitForWrite(MonotonicTime until) {
   MutexLock lock(mutex_);
   writer_waits_ = true;
-  while (!WritableLocked()) writable_.Wait(mutex_);
+  while (!WritableLocked() && writable_.WaitUntil(mutex_, until)) {
+  }
   writer_waits_ = false;
 }
 

@@ -10,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
+#include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/base/mutex.h"
 #include "tern/lib/call/message_batch.h"
 #include "tern/lib/wire/byte_buffer.h"
@@ -63,8 +64,8 @@ class StreamPipe {
 
   // kReady: `take` has been called with the next message.
   Poll Read(absl::FunctionRef<void(std::string_view)> take);
-  // Blocks until Read() would not say kNotYet.
-  void WaitForRead();
+  // Blocks until Read() would not say kNotYet, or `until`.
+  void WaitForRead(MonotonicTime until = MonotonicTime::InfiniteFuture());
   // False when Read() would not say kNotYet. Else `wake` is called when it
   // would not any more: once, in RunWakes().
   bool WakeForRead(Wake wake);
@@ -73,7 +74,7 @@ class StreamPipe {
 
   // kReady: `write` has been called with room for `size` bytes.
   Poll Write(size_t size, absl::FunctionRef<void(char*)> write);
-  void WaitForWrite();
+  void WaitForWrite(MonotonicTime until = MonotonicTime::InfiniteFuture());
   bool WakeForWrite(Wake wake);
   // No more messages: half-closes the stream behind the last one.
   void EndWrites();
