@@ -154,7 +154,7 @@ class Lines {
           too_long_ = true;
           pending_.clear();
         }
-        if (!ended_ || pending_.empty()) return false;
+        if (!ended_ || (pending_.empty() && !too_long_)) return false;
         end = pending_.size();
       }
       *line = pending_.substr(0, end);

@@ -9,6 +9,7 @@
 #include "examples/kv/checks.h"
 #include "examples/kv/limits.h"
 #include "tern/lib/base/status_macros.h"
+#include "tern/lib/call/status_details.h"
 
 namespace kv {
 namespace {
@@ -20,6 +21,8 @@ class Loading {
   absl::Status Add(v1::Entry entry);
   // Stores what was added.
   absl::Status Flush();
+  // `why`, with what is stored: in words for people, and as a LoadReply.
+  absl::Status CutShort(const absl::Status& why) const;
 
  private:
   Store& store_;
@@ -32,11 +35,9 @@ absl::Status Loading::Add(v1::Entry entry) {
   if (absl::Status invalid = CheckEntry(entry.key(), entry.value());
       !invalid.ok()) {
     TERN_RETURN_IF_ERROR(Flush());
-    return absl::Status(
+    return CutShort(absl::Status(
         invalid.code(),
-        absl::StrCat("entries[", reply_.entries(), "]: ", invalid.message(),
-                     "; the ", reply_.entries(),
-                     " entries before it are stored"));
+        absl::StrCat("entries[", reply_.entries(), "]: ", invalid.message())));
   }
   const size_t bytes = entry.key().size() + entry.value().size();
   if (batch_.size() == kMaxBatchEntries ||
@@ -55,17 +56,24 @@ absl::Status Loading::Flush() {
   for (const v1::Entry& entry : batch_) {
     entries.push_back({entry.key(), entry.value()});
   }
-  if (absl::Status failed = store_.Put(entries); !failed.ok()) {
-    return absl::Status(failed.code(),
-                        absl::StrCat(failed.message(), "; ", reply_.entries(),
-                                     " entries are stored, and maybe the next ",
-                                     batch_.size()));
+  // A disk that fails may have got it all the same: entries() is at least what
+  // is stored.
+  if (const absl::Status failed = store_.Put(entries); !failed.ok()) {
+    return CutShort(failed);
   }
   reply_.set_entries(reply_.entries() + batch_.size());
   reply_.set_bytes(reply_.bytes() + batch_bytes_);
   batch_.clear();
   batch_bytes_ = 0;
   return absl::OkStatus();
+}
+
+absl::Status Loading::CutShort(const absl::Status& why) const {
+  return tern::WithDetails(
+      absl::Status(why.code(),
+                   absl::StrCat(why.message(), "; the first ", reply_.entries(),
+                                " entries are stored")),
+      reply_);
 }
 
 }  // namespace
@@ -80,7 +88,8 @@ absl::Status Load(Store& store, tern::ServerContext& context,
     }
   }
   if (context.cancelled()) {
-    return absl::CancelledError("the client has gone before the last entry");
+    return loading.CutShort(
+        absl::CancelledError("the client has gone before the last entry"));
   }
   return loading.Flush();
 }

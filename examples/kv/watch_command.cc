@@ -37,7 +37,10 @@ ExitCode WatchCommand(v1::KeyValue::StubInterface& store,
       if (!std::cout.flush()) return FinishOutput();
     }
     const absl::Status status = reader.Finish();
-    if (!begun || !absl::IsUnavailable(status)) return FailCall(status);
+    // Nobody here cancels: a server does, at its end.
+    if (!begun || !(absl::IsUnavailable(status) || absl::IsCancelled(status))) {
+      return FailCall(status);
+    }
     std::cerr << "client: the server has gone (" << status.message()
               << "); waiting for it" << std::endl;
     options.wait_for_ready = true;

@@ -1,11 +1,15 @@
 // KeyValue.Load.
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include <string>
 #include <utility>
 
 #include "examples/kv/limits.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tern/lib/call/status_details.h"
 #include "tests/examples/kv/store_fixture.h"
 
 namespace kv {
@@ -14,6 +18,24 @@ namespace {
 using testing::HasSubstr;
 
 using Writer = tern::ClientWriter<v1::LoadRequest, v1::LoadReply>;
+
+// No file of this process may be longer meanwhile.
+class LimitedFiles {
+ public:
+  explicit LimitedFiles(rlim_t bytes) {
+    signal(SIGXFSZ, SIG_IGN);  // An error, please, of write().
+    EXPECT_EQ(getrlimit(RLIMIT_FSIZE, &before_), 0);
+    rlimit limited = before_;
+    limited.rlim_cur = bytes;
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &limited), 0);
+  }
+  ~LimitedFiles() { EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &before_), 0); }
+  LimitedFiles(const LimitedFiles&) = delete;
+  LimitedFiles& operator=(const LimitedFiles&) = delete;
+
+ private:
+  rlimit before_ = {};
+};
 
 class LoadTest : public StoreFixture {
  protected:
@@ -105,12 +127,40 @@ TEST_F(LoadTest, AnInvalidEntryIsNamedAndThoseBeforeItAreStored) {
   Entries entries = Numbered(0, 1'500);
   entries.emplace_back("", "no key");
   entries.emplace_back("behind", "");
-  ExpectRefused(Load(entries).status(),
-                "entries[1500]: the key is empty; the 1500 entries before it "
-                "are stored");
+  const absl::Status refused = Load(entries).status();
+  ExpectRefused(refused,
+                "entries[1500]: the key is empty; the first 1500 entries are "
+                "stored");
+  const auto stored = tern::GetDetail<v1::LoadReply>(refused);
+  ASSERT_TRUE(stored.has_value());
+  EXPECT_EQ(stored->entries(), 1'500u);
+  EXPECT_EQ(stored->bytes(), 10 * 3u + 90 * 4u + 900 * 5u + 500 * 6u);
   EXPECT_EQ(Changes(), 1'500u);
   EXPECT_EQ(*Get("k1499"), "v");
   EXPECT_TRUE(absl::IsNotFound(Get("behind").status()));
+}
+
+TEST_F(LoadTest, ADiskThatFailsCutsItShort) {
+  Start();
+  Entries entries;
+  const std::string value(1'000, 'v');
+  for (size_t i = 0; i < 3 * kMaxBatchEntries; ++i) {
+    entries.emplace_back(Key(i), value);
+  }
+  absl::Status failed;
+  {
+    // Room for the first two batches, of a MB each.
+    const LimitedFiles limited(2'500'000);
+    failed = Load(entries).status();
+  }
+  EXPECT_EQ(failed.code(), absl::StatusCode::kInternal) << failed;
+  EXPECT_THAT(std::string(failed.message()),
+              HasSubstr("the first 2048 entries are stored"));
+  const auto stored = tern::GetDetail<v1::LoadReply>(failed);
+  ASSERT_TRUE(stored.has_value());
+  EXPECT_EQ(stored->entries(), 2 * kMaxBatchEntries);
+  EXPECT_EQ(Changes(), 2 * kMaxBatchEntries);
+  EXPECT_EQ(*Get(Key(2 * kMaxBatchEntries - 1)), value);
 }
 
 TEST_F(LoadTest, LimitsKeysAndValues) {

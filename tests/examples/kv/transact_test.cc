@@ -47,7 +47,9 @@ v1::TransactRequest AbortOf() {
 // A transaction, in the client's hands.
 class Client {
  public:
-  explicit Client(v1::KeyValue::Stub& stub) : stream_(stub.Transact()) {}
+  explicit Client(v1::KeyValue::Stub& stub,
+                  const tern::CallOptions& options = {})
+      : stream_(stub.Transact(options)) {}
 
   // nullopt: the call has ended.
   std::optional<v1::TransactReply> Do(const v1::TransactRequest& request) {
@@ -165,6 +167,32 @@ TEST_F(TransactTest, WithoutACommitWritesNothing) {
   EXPECT_EQ(Last(), 1u);
 }
 
+TEST_F(TransactTest, WhoseConnectionIsLostWritesNothing) {
+  Start({}, {.max_stream_threads = 1});
+  auto channel = tern::Channel::Create(served_->server().addresses().front());
+  std::optional<v1::KeyValue::Stub> other(*channel);
+  std::optional<Client> lost(*other);
+  EXPECT_TRUE(lost->Put("k", "v"));
+  lost.reset();
+  other.reset();
+  channel.reset();
+  EXPECT_TRUE(Eventually([this] { return Begin().Put("other", ""); }));
+  EXPECT_TRUE(absl::IsNotFound(Get("k").status()));
+  EXPECT_EQ(Last(), 1u);
+}
+
+TEST_F(TransactTest, WhoseDeadlineHasPassedWritesNothing) {
+  Start({}, {.max_stream_threads = 1});
+  Client late(stub(), {.timeout = absl::Milliseconds(200)});
+  (void)late.Put("k", "v");
+  v1::TransactReply reply;
+  EXPECT_FALSE(late.stream().Read(&reply));
+  ExpectEnd(late, absl::StatusCode::kDeadlineExceeded, "");
+  EXPECT_TRUE(Eventually([this] { return Begin().Put("other", ""); }));
+  EXPECT_TRUE(absl::IsNotFound(Get("k").status()));
+  EXPECT_EQ(Last(), 1u);
+}
+
 TEST_F(TransactTest, ThatHasReadWhatHasChangedIsAborted) {
   Start();
   ASSERT_TRUE(Put("k", "old").ok());
@@ -187,6 +215,25 @@ TEST_F(TransactTest, ThatHasFoundNothingIsAbortedWhenThereIsSomething) {
   EXPECT_EQ(client.Commit(), 0u);
   ExpectEnd(client, absl::StatusCode::kAborted, "the key \"k\" has changed");
   EXPECT_EQ(*Get("k"), "");
+}
+
+// Two that read what the other writes: in whatever order they had happened, one
+// would have read the other's.
+TEST_F(TransactTest, OfTwoThatReadWhatTheOtherWritesOneIsAborted) {
+  Start();
+  Client first = Begin();
+  Client second = Begin();
+  for (Client* const client : {&first, &second}) {
+    EXPECT_EQ(client->Get("a"), "none");
+    EXPECT_EQ(client->Get("b"), "none");
+  }
+  EXPECT_TRUE(first.Put("a", "first"));
+  EXPECT_TRUE(second.Put("b", "second"));
+  EXPECT_EQ(second.Commit(), 2u);
+  EXPECT_EQ(first.Commit(), 0u);
+  ExpectEnd(first, absl::StatusCode::kAborted, "the key \"b\" has changed");
+  EXPECT_TRUE(absl::IsNotFound(Get("a").status()));
+  EXPECT_EQ(*Get("b"), "second");
 }
 
 TEST_F(TransactTest, ConflictsOnlyInWhatItHasRead) {

@@ -158,6 +158,40 @@ TEST_F(WatchTest, AfterAScanMissesNothing) {
   EXPECT_EQ(copy, now);
 }
 
+TEST_F(WatchTest, OfWhichManyCallsGoOnAfterEachOtherTellsOfEachChangeOnce) {
+  Start();
+  constexpr int kThreads = 2;
+  constexpr int kWrites = 500;
+  const uint64_t begin = Last();
+  const uint64_t end = begin + kThreads * kWrites;
+  std::vector<std::thread> writers;
+  for (int t = 0; t < kThreads; ++t) {
+    writers.emplace_back([this] {
+      for (int i = 0; i < kWrites; ++i) EXPECT_TRUE(Put("k", "").ok());
+    });
+  }
+  uint64_t told = begin;      // Up to the last reply.
+  uint64_t expected = begin;  // Of the last change.
+  int calls = 0;
+  while (told < end) {
+    Reader reader = Watch("", told);
+    v1::WatchReply reply;
+    // It is dropped after the third reply, with whatever is on its way.
+    for (int replies = 0; replies < 3 && told < end; ++replies) {
+      ASSERT_TRUE(reader.Read(&reply)) << reader.Finish();
+      for (const v1::Change& change : reply.changes()) {
+        EXPECT_EQ(change.revision(), ++expected);
+      }
+      told = reply.revision();
+      EXPECT_EQ(told, expected);
+    }
+    ++calls;
+  }
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_EQ(told, end);
+  EXPECT_GT(calls, 1);
+}
+
 TEST_F(WatchTest, EndsWhenItIsNotWantedAnyMore) {
   Start({}, {.max_stream_threads = 1});
   { Reader reader = Watching(""); }
