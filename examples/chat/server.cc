@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "absl/strings/str_join.h"
+#include "absl/time/time.h"
 #include "examples/chat/service.h"
 
 namespace {
@@ -34,6 +35,8 @@ constexpr int kWrongUsage = 2;
 constexpr int kMaxMembers = 1000;
 // A slow one is to be noticed before it has much of the server's memory.
 constexpr size_t kMaxUnsentBytes = 64 << 10;
+// Nobody leaves just because the server is about to end.
+constexpr absl::Duration kDrainGrace = absl::Seconds(1);
 
 [[noreturn]] void ExitWithUsageError(std::string_view message) {
   std::cerr << "chat-server: " << message << "\nTry: chat-server --help\n";
@@ -49,6 +52,7 @@ tern::ServerOptions ParseFlags(int argc, char** argv) {
   tern::ServerOptions options;
   options.max_stream_threads = kMaxMembers;
   options.max_stream_unsent_bytes = kMaxUnsentBytes;
+  options.drain_grace = kDrainGrace;
   while (true) {
     switch (getopt_long(argc, argv, "h", kOptions, nullptr)) {
       case 'l':

@@ -117,9 +117,10 @@ TEST_F(ChatTest, ALineThatIsTooLongIsNotSaid) {
   ann.Line();
   bob.Type(std::string(4096, 'a'));
   EXPECT_EQ(ann.Line(), "bob: " + std::string(4096, 'a'));
+  const std::string refused = "chat: a line has at most 4096 bytes; not said";
   for (const size_t length : {4097, 20'000}) {
     bob.Type(std::string(length, 'b'));
-    EXPECT_EQ(bob.Line(), "chat: a line has at most 4096 bytes; not said");
+    EXPECT_EQ(bob.Line(), refused);
   }
   bob.Type("short");
   EXPECT_EQ(ann.Line(), "bob: short");
@@ -161,7 +162,7 @@ TEST_F(ChatTest, TheServersEndIsTheirs) {
   Program ann = Chat("ann");
   ann.Line();
   server_->Signal(SIGTERM);
-  EXPECT_THAT(ann.LineAfter("chat: UNAVAILABLE: "), HasSubstr("ending"));
+  EXPECT_THAT(ann.LineAfter("chat: CANCELLED: "), HasSubstr("the server"));
   EXPECT_EQ(ann.Wait(), 1);
   EXPECT_EQ(server_.Wait(), 0);
   EXPECT_THAT(server_->output(), EndsWith("drained\n"));

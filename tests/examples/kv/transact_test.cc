@@ -245,7 +245,7 @@ TEST_F(TransactTest, ConflictsOnlyInWhatItHasRead) {
   ASSERT_TRUE(Put("written", "theirs").ok());
   ASSERT_TRUE(Put("read", "2").ok());
   ASSERT_TRUE(Put("read", "1").ok());  // As it was read.
-  EXPECT_EQ(client.Commit(), Last());
+  EXPECT_EQ(client.Commit(), 6u);
   EXPECT_EQ(*Get("written"), "mine");
 }
 
@@ -301,7 +301,7 @@ TEST_F(TransactTest, LimitsKeysAndValues) {
            {DeleteOf(key + "k"), "a key of 1025 bytes"},
            {PutOf(key + "k", ""), "a key of 1025 bytes"},
            {PutOf("k", value + "v"), "a value of 1048577 bytes"},
-           {{}, "no operation"}}) {
+           {{}, "it has no operation"}}) {
     Client refused = Begin();
     EXPECT_TRUE(refused.Put("k", ""));
     EXPECT_FALSE(refused.Do(request).has_value());
@@ -371,12 +371,18 @@ TEST_F(TransactTest, ThatDoesNotReadEndsAfterItsTimeToo) {
   Start();
   ASSERT_TRUE(Put("k", std::string(100'000, 'v')).ok());
   KeyValueService hasty(store_.get(), absl::Milliseconds(200));
-  Served served(&hasty, {.max_stream_unsent_bytes = 1'000});
+  Served served(&hasty,
+                {.max_stream_threads = 1, .max_stream_unsent_bytes = 1'000});
   Client client(served.stub());
-  // More than the stream's window.
-  for (int i = 0; i < 10; ++i) (void)client.stream().Write(GetOf("k"));
-  // The server ends it while nobody reads, so that this ends.
-  while (client.stream().Write(GetOf("k"))) {
+  // More is read than fits the stream's window and what may be unsent.
+  for (int i = 0; i < 15; ++i) {
+    ASSERT_TRUE(client.stream().Write(GetOf("k")));
+  }
+  // Its thread is free, though nobody has read.
+  EXPECT_TRUE(
+      Eventually([&served] { return Client(served.stub()).Put("other", ""); }));
+  v1::TransactReply reply;
+  while (client.stream().Read(&reply)) {
   }
   ExpectEnd(client, absl::StatusCode::kAborted, "open for more than 200ms");
 }
