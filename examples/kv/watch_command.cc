@@ -3,10 +3,16 @@
 #include <iostream>
 
 #include "absl/status/status.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "examples/kv/entry_text.h"
 
 namespace kv {
 namespace {
+
+// Before another try, at a server that takes a connection and then goes, as one
+// does that is being killed.
+constexpr absl::Duration kPause = absl::Milliseconds(100);
 
 void Print(const v1::Change& change) {
   std::cout << change.revision() << "\t"
@@ -23,6 +29,7 @@ ExitCode WatchCommand(v1::KeyValue::StubInterface& store,
   request.set_prefix(prefix);
   request.set_after_revision(after_revision);
   tern::CallOptions options;
+  bool ever_begun = false;
   while (true) {
     auto reader = store.Watch(request, options);
     bool begun = false;
@@ -37,12 +44,17 @@ ExitCode WatchCommand(v1::KeyValue::StubInterface& store,
       if (!std::cout.flush()) return FinishOutput();
     }
     const absl::Status status = reader.Finish();
+    ever_begun |= begun;
     // Nobody here cancels: a server does, at its end.
-    if (!begun || !(absl::IsUnavailable(status) || absl::IsCancelled(status))) {
-      return FailCall(status);
+    const bool has_gone =
+        absl::IsUnavailable(status) || absl::IsCancelled(status);
+    if (!ever_begun || !has_gone) return FailCall(status);
+    if (begun) {
+      std::cerr << "client: the server has gone (" << status.message()
+                << "); waiting for it" << std::endl;
+    } else {
+      absl::SleepFor(kPause);
     }
-    std::cerr << "client: the server has gone (" << status.message()
-              << "); waiting for it" << std::endl;
     options.wait_for_ready = true;
   }
 }

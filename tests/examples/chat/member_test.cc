@@ -1,12 +1,13 @@
 #include "examples/chat/member.h"
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "gtest/gtest.h"
+#include "tern/lib/base/mutex.h"
 #include "tern/lib/call/message_stream.h"
 #include "tern/lib/call/stream_pipe.h"
 
@@ -24,7 +25,17 @@ SharedReply Reply(int number) {
 // A connection that takes what is written only when it is told to.
 class Connection final : public tern::StreamPipe::Host {
  public:
-  void OnPipeWork() override {}
+  void OnPipeWork() override {
+    tern::MutexLock lock(mutex_);
+    has_work_ = true;
+    changed_.NotifyAll();
+  }
+  // Waits until something was written since it was asked last.
+  void AwaitWork() {
+    tern::MutexLock lock(mutex_);
+    while (!has_work_) changed_.Wait(mutex_);
+    has_work_ = false;
+  }
 
   // The texts that were written and not taken yet.
   std::vector<std::string> Take() {
@@ -53,6 +64,32 @@ class Connection final : public tern::StreamPipe::Host {
 
   // Has room for one message at a time.
   tern::StreamPipe pipe{this, /*max_unsent_bytes=*/1, /*credit_bytes=*/1000};
+
+ private:
+  tern::Mutex mutex_;
+  tern::CondVar changed_;
+  bool has_work_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// So many may be on their way at once.
+class Window {
+ public:
+  explicit Window(size_t size) : free_(size) {}
+  void Take() {
+    tern::MutexLock lock(mutex_);
+    while (free_ == 0) changed_.Wait(mutex_);
+    --free_;
+  }
+  void GiveBack(size_t count) {
+    tern::MutexLock lock(mutex_);
+    free_ += count;
+    changed_.NotifyAll();
+  }
+
+ private:
+  tern::Mutex mutex_;
+  tern::CondVar changed_;
+  size_t free_ ABSL_GUARDED_BY(mutex_);
 };
 
 class MemberTest : public testing::Test {
@@ -135,23 +172,23 @@ TEST_F(MemberTest, IsLeftAloneOnceItIsDetached) {
 TEST_F(MemberTest, IsToldByManyThreadsWhileItsConnectionTakes) {
   constexpr int kThreads = 4;
   constexpr int kReplies = 1000;
-  std::atomic<int> told{0};
-  std::atomic<int> taken{0};
+  // The connection is to keep up. One less than the limit, as a reply that it
+  // has taken may be in the queue for a moment still.
+  Window window(kMaxQueued - 1);
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < kReplies; ++i) {
-        // Never more than can wait: the connection is to keep up.
-        int number = told;
-        do {
-          while (number - taken >= static_cast<int>(kMaxQueued)) number = told;
-        } while (!told.compare_exchange_weak(number, number + 1));
-        Tell(number);
+        window.Take();
+        Tell(i);
       }
     });
   }
-  while (taken < kThreads * kReplies) {
-    taken += static_cast<int>(connection_.Take().size());
+  for (size_t taken = 0; taken < size_t{kThreads * kReplies};) {
+    connection_.AwaitWork();
+    const size_t count = connection_.TakeAll().size();
+    taken += count;
+    window.GiveBack(count);
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_TRUE(member_->TakeEnd().ok());
