@@ -374,6 +374,7 @@ TEST_F(TransactTest, ThatDoesNotReadEndsAfterItsTimeToo) {
   Served served(&hasty,
                 {.max_stream_threads = 1, .max_stream_unsent_bytes = 1'000});
   Client client(served.stub());
+  EXPECT_EQ(client.Get("k").size(), 100'000u);  // It has the thread.
   // More is read than fits the stream's window and what may be unsent.
   for (int i = 0; i < 15; ++i) {
     ASSERT_TRUE(client.stream().Write(GetOf("k")));
