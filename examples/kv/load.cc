@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "examples/kv/call_end.h"
 #include "examples/kv/checks.h"
 #include "examples/kv/limits.h"
 #include "tern/lib/base/status_macros.h"
@@ -88,8 +89,7 @@ absl::Status Load(Store& store, tern::ServerContext& context,
     }
   }
   if (context.cancelled()) {
-    return loading.CutShort(
-        absl::CancelledError("the client has gone before the last entry"));
+    return loading.CutShort(EndedBefore("the last entry", context));
   }
   return loading.Flush();
 }

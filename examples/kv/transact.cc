@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "examples/kv/call_end.h"
 #include "examples/kv/checks.h"
 #include "examples/kv/limits.h"
 #include "examples/kv/transaction.h"
@@ -63,7 +64,7 @@ absl::Status Transacting::Run() {
         return TooLong();
       case tern::Poll::kOver:
         if (!context_.cancelled()) return absl::OkStatus();
-        return absl::CancelledError("the client has gone before the commit");
+        return EndedBefore("the commit", context_);
     }
     if (deadline_.HasPassed()) return TooLong();
     if (transaction_ == nullptr) transaction_ = store_.Begin();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "examples/kv/call_end.h"
 #include "examples/kv/checks.h"
 #include "examples/kv/limits.h"
 #include "tern/lib/base/status_macros.h"
@@ -28,11 +29,9 @@ class Watching {
   absl::Status TellNext();
   absl::Status Send(const v1::WatchReply& reply);
   bool IsOver() const { return context_.cancelled(); }
-  static absl::Status Over() {
-    return absl::CancelledError("nobody watches any more");
-  }
-  // Whether only a quarter of the history is left for a client that would go on
-  // after what it was told.
+  absl::Status Over() const { return EndedBefore("the next change", context_); }
+  // Whether a quarter of the history has gone by since the last reply: a client
+  // that goes on after that one is to find the rest.
   bool IsTellingDue() const {
     return skipped_changes_ >= log_.limits().max_changes / 4 ||
            skipped_bytes_ >= log_.limits().max_bytes / 4;
