@@ -139,7 +139,8 @@ class ServerCall final : public ServerContext,
 
   // --- ServerContext ---------------------------------------------------------
   std::string_view method() const override {
-    return entry_->handler->info.full_name;
+    const MethodInfo& info = entry_->handler->info;
+    return info.generic ? std::string_view(extras_->method) : info.full_name;
   }
   const std::string& peer() const override;
   const std::string& local() const override;
@@ -155,6 +156,7 @@ class ServerCall final : public ServerContext,
     return MutableExtras().response_metadata;
   }
   Metadata& trailing_metadata() override { return trailing_metadata_; }
+  void PassOn(const CallError& inner) override;
   const wire::TraceContext& trace() const override { return ambient_.trace; }
   const AmbientCall& ambient() const override { return ambient_; }
 

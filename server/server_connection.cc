@@ -1,5 +1,6 @@
 #include "tern/server/server_connection.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -18,6 +19,11 @@ namespace {
 
 constexpr std::string_view kNoMemory =
     "the server has no memory left for requests";
+
+uint32_t ToWireMs(absl::Duration duration) {
+  return static_cast<uint32_t>(
+      std::clamp<int64_t>(absl::ToInt64Milliseconds(duration), 0, UINT32_MAX));
+}
 
 ServerCall& CallOf(wire::Stream& stream) {
   return *static_cast<ServerCall*>(stream.user);
@@ -347,6 +353,14 @@ void ServerConnection::AnswerInFull(ServerCall& call,
   WireStatus status(call.status(), call.sent_trailing_metadata());
   status.header.certainty = call.certainty();
   if (call.refused_for_load()) AddLoad(&status.header);
+  if (!ok && extras != nullptr && extras->certainty.has_value() &&
+      call.certainty() == Certainty::kFinished) {
+    status.header.certainty = *extras->certainty;
+    status.header.load_permille = extras->load_permille;
+    if (extras->retry_after.has_value()) {
+      status.header.retry_after_ms = ToWireMs(*extras->retry_after);
+    }
+  }
   if (call.queue_us() != 0) status.header.queue_us = call.queue_us();
   if (call.handler_us() != 0) status.header.handler_us = call.handler_us();
 

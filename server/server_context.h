@@ -8,6 +8,7 @@
 #include "absl/strings/cord.h"
 #include "absl/time/time.h"
 #include "tern/lib/call/ambient_call.h"
+#include "tern/lib/call/call_error.h"
 #include "tern/lib/call/cancellation.h"
 #include "tern/lib/call/deadline.h"
 #include "tern/lib/call/metadata.h"
@@ -61,6 +62,13 @@ class ServerContext {
   virtual Metadata& response_metadata() = 0;
   // Sent with the status, whatever it is; the same holds.
   virtual Metadata& trailing_metadata() = 0;
+
+  // For a handler that has handed the call on, as a proxy does, and returns
+  // that call's error: `inner` is what CallError::From(status) says. The client
+  // is told its certainty, retry-after and load, where it would else be told
+  // that this handler has run (FINISHED), and may retry what was not started
+  // behind it.
+  virtual void PassOn(const CallError& inner) = 0;
 
   // W3C trace context of the caller, all zero when it sent none.
   virtual const wire::TraceContext& trace() const = 0;

@@ -14,9 +14,11 @@
 
 namespace tern {
 
-// Protobuf messages over a StreamPipe: the untyped half of the readers and
-// writers of both ends. As of the pipe, one thread at a time reads, one at a
-// time writes; they may be two.
+class RawMessage;
+
+// Protobuf messages over a StreamPipe, or such as nobody has looked at: the
+// untyped half of the readers and writers of both ends. As of the pipe, one
+// thread at a time reads, one at a time writes; they may be two.
 class MessageStream {
  public:
   using Wake = StreamPipe::Wake;
@@ -32,6 +34,8 @@ class MessageStream {
   Poll TryRead(google::protobuf::MessageLite* message);
   // Blocks until there is one, or `until`: then kNotYet.
   Poll ReadUntil(google::protobuf::MessageLite* message, MonotonicTime until);
+  Poll TryRead(RawMessage* message);
+  Poll ReadUntil(RawMessage* message, MonotonicTime until);
   // False when TryRead would not say kNotYet. Else calls `wake` once when it
   // would not any more, on an I/O thread, which it must not block.
   bool WakeForRead(Wake wake) {
@@ -43,11 +47,14 @@ class MessageStream {
   // Blocks while too much waits to be sent, or until `until`: then kNotYet.
   Poll WriteUntil(const google::protobuf::MessageLite& message,
                   MonotonicTime until);
+  Poll TryWrite(const RawMessage& message);
+  Poll WriteUntil(const RawMessage& message, MonotonicTime until);
   bool WakeForWrite(Wake wake) {
     return !failed() && pipe_.WakeForWrite(std::move(wake));
   }
   void EndWrites() { pipe_.EndWrites(); }
   void DiscardReads() { pipe_.DiscardReads(); }
+  void StopReads() { pipe_.StopReads(); }
 
   // What went wrong here, once, or OK: a message could not be parsed (the other
   // end's fault: a server's INVALID_ARGUMENT, a client's INTERNAL), or was not
