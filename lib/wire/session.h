@@ -324,25 +324,23 @@ class Session {
     bool acknowledged = false;  // The client knows of it.
   };
   bool draining_finally() const { return draining() && drain_->final; }
-  // What most peers never make us need.
-  struct Oddities {
-    FaultBudget faults;
-    PingThrottle pings;
-  };
-  Oddities& oddities() {
-    if (oddities_ == nullptr) oddities_ = std::make_unique<Oddities>();
-    return *oddities_;
-  }
   // What streams that carry much need.
   struct BulkFlow {
     int64_t connection_window = 0;  // What the peer is granted.
     std::vector<StreamId> held;     // Those that give way ...
     MonotonicTime held_until;       // ... and for how long.
   };
-  BulkFlow& bulk() {
-    if (bulk_ == nullptr) bulk_ = std::make_unique<BulkFlow>();
-    return *bulk_;
+  // What most peers never make us need.
+  struct Oddities {
+    FaultBudget faults;
+    PingThrottle pings;
+    BulkFlow bulk;
+  };
+  Oddities& oddities() {
+    if (oddities_ == nullptr) oddities_ = std::make_unique<Oddities>();
+    return *oddities_;
   }
+  BulkFlow& bulk() { return oddities().bulk; }
   // What a session that ends still sends.
   enum class Farewell {
     kGoAway,   // What is in out_, and why it ends.
@@ -476,10 +474,16 @@ class Session {
   bool SendChunk(Stream& stream);
   // Whether it is to send nothing now, so that other calls are not delayed.
   bool GivesWay(Stream& stream) {
-    return now_.nanoseconds() - last_opened_.nanoseconds() < kBesideCallsNs &&
+    return CoarseTime(now_) - last_opened_ <= kBesideCallsNs >> kCoarseShift &&
            GivesWayToCalls(stream);
   }
   bool GivesWayToCalls(Stream& stream);
+  // Milliseconds, nearly, modulo 50 days.
+  static constexpr int kCoarseShift = 20;
+  static uint32_t CoarseTime(MonotonicTime time) {
+    return static_cast<uint32_t>(time.nanoseconds() >> kCoarseShift);
+  }
+  Stream::Flow& FlowOf(Stream& stream);
   void EndGivingWay();
   void TuneWindow(Stream& stream, int64_t consumed);
   void GrowConnectionWindow(int64_t stream_window);
@@ -576,14 +580,13 @@ class Session {
   int64_t send_window_ = Hello::kMinConnectionWindowBytes;
   size_t queued_bytes_ = 0;
   std::vector<StreamId> ready_;  // Streams with something to send, in turn.
-  std::unique_ptr<BulkFlow> bulk_;
 
   // Streams.
   StreamTable streams_;
-  int entries_ = 0;            // On the stack.
-  StreamId highest_id_ = 0;    // Of those that the client has opened.
-  StreamId next_id_ = 1;       // Client.
-  MonotonicTime last_opened_;  // A stream.
+  int entries_ = 0;           // On the stack.
+  StreamId highest_id_ = 0;   // Of those that the client has opened.
+  StreamId next_id_ = 1;      // Client.
+  uint32_t last_opened_ = 0;  // When a stream was, in CoarseTime.
   // No stream's deadline is earlier.
   MonotonicTime earliest_deadline_ = MonotonicTime::InfiniteFuture();
 

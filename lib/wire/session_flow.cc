@@ -25,6 +25,14 @@ void Session::Consume(Stream* stream, size_t bytes) {
   TuneWindow(*stream, grant);
 }
 
+Stream::Flow& Session::FlowOf(Stream& stream) {
+  if (stream.flow_ == nullptr) {
+    stream.flow_ = std::make_unique<Stream::Flow>();
+    stream.flow_->since = stream.flow_->credited_at = now_;
+  }
+  return *stream.flow_;
+}
+
 // The window is to be twice what comes in on the way there and back. Where it
 // is smaller than that product, what comes in is itself one window for each way
 // there and back, and so the window doubles each time, until the network, the
@@ -36,12 +44,7 @@ void Session::TuneWindow(Stream& stream, int64_t consumed) {
   constexpr int64_t kIntervalNs = 10'000'000;
   // Of what the host can spare, for one stream and at one time.
   constexpr int64_t kSparePart = 8;
-  if (stream.flow_ == nullptr) {
-    stream.flow_ = std::make_unique<Stream::Flow>();
-    stream.flow_->since = now_;
-    return;
-  }
-  Stream::Flow& flow = *stream.flow_;
+  Stream::Flow& flow = FlowOf(stream);
   flow.bytes += consumed;
   const int64_t elapsed_ns = now_.nanoseconds() - flow.since.nanoseconds();
   if (elapsed_ns < kIntervalNs) return;
@@ -56,9 +59,9 @@ void Session::TuneWindow(Stream& stream, int64_t consumed) {
   flow.since = now_;
   const int64_t before =
       std::max<int64_t>(options_.hello.stream_window_bytes, flow.window);
-  const int64_t most =
-      std::min(options_.max_stream_window_bytes,
-               before + std::max<int64_t>(path.spare_bytes, 0) / kSparePart);
+  const int64_t most = std::min(
+      {options_.max_stream_window_bytes, int64_t{Hello::kMaxWindowBytes},
+       before + std::max<int64_t>(path.spare_bytes, 0) / kSparePart});
   const auto wanted =
       static_cast<int64_t>(std::min(2 * product, static_cast<double>(most)));
   if (wanted <= before) return;
@@ -79,27 +82,23 @@ void Session::GrowConnectionWindow(int64_t stream_window) {
   AppendWindow(0, static_cast<uint32_t>(wanted - before));
 }
 
-// What a stream has on the way is what it has been granted and has not left;
-// and what is on the way arrives, and is read, before a reply that comes now.
-// So while calls are made beside it, it keeps that small. A peer that gives no
-// credit meanwhile (it may do so by larger steps) is not waited for.
+// What a stream has on the way is what it was granted at its beginning and has
+// not left now; and what is on the way arrives, and is read, before a reply
+// that comes now. So while calls are made beside it, it keeps that small.
+// (Where its window has grown, it has more; but there the way is long itself.)
+// A peer that gives no credit meanwhile is not waited for: it may do so by
+// larger steps.
 bool Session::GivesWayToCalls(Stream& stream) {
   const StreamId newest = is_client() ? next_id_ - 2 : highest_id_;
   const bool sends_stream = is_client() ? stream.shape_.client_streaming
                                         : stream.shape_.server_streaming;
   if (!sends_stream || stream.id_ == newest) return false;
-  if (stream.flow_ == nullptr) {
-    stream.flow_ = std::make_unique<Stream::Flow>();
-    stream.flow_->since = now_;
+  if (int64_t{peer_.stream_window_bytes} - stream.send_window_ <
+      kBesideCallsBytes) {
+    return false;
   }
-  Stream::Flow& flow = *stream.flow_;
-  if (flow.most == 0) {
-    flow.most = peer_.stream_window_bytes;
-    flow.credited_at = now_;
-  }
-  flow.most = std::max(flow.most, stream.send_window_);
-  if (flow.most - stream.send_window_ < kBesideCallsBytes ||
-      now_.nanoseconds() - flow.credited_at.nanoseconds() >= kBesideCallsNs) {
+  Stream::Flow& flow = FlowOf(stream);
+  if (now_.nanoseconds() - flow.credited_at.nanoseconds() >= kBesideCallsNs) {
     return false;
   }
   if (std::exchange(flow.held, true)) return true;

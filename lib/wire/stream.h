@@ -73,8 +73,7 @@ class Stream {
     int64_t bytes = 0;    // Consumed ...
     MonotonicTime since;  // ... from then on.
     // Sending: see Session::GivesWay.
-    int64_t most = 0;           // That send_window_ has been.
-    MonotonicTime credited_at;  // The last WINDOW.
+    MonotonicTime credited_at;  // The last WINDOW, or when this was made.
     bool held = false;          // In the session's list.
   };
 
