@@ -54,11 +54,12 @@ class WriteAwaiter {
 
 }  // namespace call_internal
 
-// The messages of a streaming call that come in, at either end. In three forms,
-// of which each wait may use another:
+// The messages of a streaming call that come in, at either end. In several
+// forms, of which each wait may use another:
 //
-//   while (stream.Read(&message)) ...            // Blocks.
-//   while (co_await stream.CoRead(&message)) ... // In a coroutine.
+//   while (stream.Read(&message)) ...             // Blocks.
+//   while (co_await stream.CoRead(&message)) ...  // In a coroutine.
+//   stream.Read(&message, [...](bool ok) {...});  // Calls back.
 //   stream.TryRead(&message), stream.WakeForRead(callback)
 //
 // One thread at a time reads; another may write meanwhile.
@@ -66,6 +67,7 @@ template <typename Message>
 class StreamReader {
  public:
   using Wake = MessageStream::Wake;
+  using Done = MessageStream::Done;
 
   // False when there are no more: the other side has ended its messages, or the
   // call is over. Not on an I/O thread.
@@ -75,6 +77,15 @@ class StreamReader {
   // lives until then.
   [[nodiscard]] call_internal::ReadAwaiter CoRead(Message* message) {
     return {*messages_, message};
+  }
+
+  // Calls `done` once: with true when `message`, which lives until then, is the
+  // next one; with false when there are no more. On this thread, before this
+  // returns (or, in a callback of this stream's, right behind that), when it is
+  // known already; else on an I/O thread. It must not block there, and may read
+  // on, or write. One read at a time is outstanding.
+  void Read(Message* message, Done done) {
+    messages_->Read(message, std::move(done));
   }
 
   // Never waits. kReady: `message` is the next one.
@@ -103,6 +114,7 @@ template <typename Message>
 class StreamWriter {
  public:
   using Wake = MessageStream::Wake;
+  using Done = MessageStream::Done;
 
   // False when the call is over. Not on an I/O thread.
   bool Write(const Message& message) { return messages_->Write(message); }
@@ -113,6 +125,14 @@ class StreamWriter {
     return {*messages_, message};
   }
   call_internal::WriteAwaiter CoWrite(const Message&& message) = delete;
+
+  // Calls `done` once: with true when `message`, which lives until then, is on
+  // its way and the next one may be written, with false when the call is over.
+  // Where, as for StreamReader::Read. One write at a time is outstanding.
+  void Write(const Message& message, Done done) {
+    messages_->Write(message, std::move(done));
+  }
+  void Write(const Message&& message, Done done) = delete;
 
   // Never waits. kReady: `message` is on its way.
   Poll TryWrite(const Message& message) { return messages_->TryWrite(message); }
