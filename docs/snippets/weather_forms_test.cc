@@ -2,6 +2,7 @@
 // and run. docs_test compares them.
 
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "tern/lib/call/spawn.h"
 #include "tern/lib/call/task.h"
 #include "tern/server/server.h"
+#include "tern/testing/fake_clock.h"
 #include "tern/testing/local_server.h"
 #include "tests/testing/event.h"
 
@@ -55,6 +57,17 @@ class CoWeatherService final : public Weather::CoService {
       if (!co_await stream.CoWrite(report)) break;
     }
     co_return absl::OkStatus();
+  }
+};
+
+class EveningService final : public Weather::CoService {
+ public:
+  // Waits until the evening.
+  tern::Task<absl::Status> Now(tern::ServerContext&, const Place& place,
+                               Report* report) override {
+    absl::Status slept = co_await tern::SleepFor(absl::Hours(8));
+    report->set_place(place.name());
+    co_return slept;
   }
 };
 
@@ -173,6 +186,21 @@ TEST(Docs, WithCallbacks) {
                  }))
       ->Next();
   EXPECT_TRUE(done.Wait());
+}
+
+TEST(Docs, SkippingTime) {
+  tern::testing::FakeClock clock;  // Before what it is to advance.
+  EveningService service;
+  tern::testing::LocalServer local({&service});
+  Weather::Stub weather(local.channel());
+  std::thread evening([&clock] {
+    EXPECT_TRUE(clock.WaitForSleepers(1));
+    clock.Advance(absl::Hours(8));
+  });
+  absl::StatusOr<Report> report =
+      weather.Now(Place(), {.timeout = absl::Hours(9)});
+  evening.join();
+  EXPECT_TRUE(report.ok()) << report.status();
 }
 
 }  // namespace
