@@ -1,23 +1,36 @@
 #include "tern/testing/fake_clock.h"
 
+#include <cstdint>
+
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/call/timer_queue.h"
 
-namespace tern::testing {
+namespace tern {
+
+class ClockJumps {
+ public:
+  // False: somebody else has them.
+  static bool Take() { return !MonotonicTime::may_jump_.exchange(true); }
+  static void GiveBack() { MonotonicTime::may_jump_ = false; }
+  static void Jump(int64_t nanoseconds) {
+    MonotonicTime::ahead_ns_ += nanoseconds;
+  }
+};
+
+namespace testing {
 
 FakeClock::FakeClock() {
-  TERN_CHECK(!MonotonicTime::may_jump_.exchange(true))
-      << "there is a FakeClock already";
+  TERN_CHECK(ClockJumps::Take()) << "there is a FakeClock already";
 }
 
-FakeClock::~FakeClock() { MonotonicTime::may_jump_ = false; }
+FakeClock::~FakeClock() { ClockJumps::GiveBack(); }
 
 void FakeClock::Advance(absl::Duration duration) {
   TERN_CHECK(duration >= absl::ZeroDuration() &&
              duration < absl::Hours(24 * 365 * 100))
       << "Advance(" << duration << ")";
-  MonotonicTime::ahead_ns_ += absl::ToInt64Nanoseconds(duration);
+  ClockJumps::Jump(absl::ToInt64Nanoseconds(duration));
 }
 
 bool FakeClock::WaitForSleepers(int count, absl::Duration patience) {
@@ -27,4 +40,5 @@ bool FakeClock::WaitForSleepers(int count, absl::Duration patience) {
                                    MonotonicTime::Now() + patience);
 }
 
-}  // namespace tern::testing
+}  // namespace testing
+}  // namespace tern

@@ -10,9 +10,6 @@
 #include "absl/time/time.h"
 
 namespace tern {
-namespace testing {
-class FakeClock;
-}  // namespace testing
 
 // A point on the monotonic clock (CLOCK_MONOTONIC), in nanoseconds. (In tests,
 // so much ahead of that as a testing::FakeClock has been advanced.)
@@ -68,7 +65,7 @@ class MonotonicTime {
   explicit constexpr MonotonicTime(int64_t nanoseconds)
       : nanoseconds_(nanoseconds) {}
 
-  friend class testing::FakeClock;
+  friend class ClockJumps;  // Of testing::FakeClock.
   static std::atomic<int64_t> ahead_ns_;  // Of the kernel's clock. Grows.
   static std::atomic<bool> may_jump_;
 
