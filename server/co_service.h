@@ -86,15 +86,13 @@ template <auto method>
 constexpr MethodHandler CoStreamMethod(std::string_view full_name,
                                        MethodSettings settings = {}) {
   MethodHandler handler = StreamHandler<method>(full_name, settings);
-  handler.start_stream =
-      [](Service& service, ServerContext& context,
-         const google::protobuf::MessageLite& request,
-         google::protobuf::MessageLite* reply, HandlerStream* stream,
-         Responder responder) {
-        RunTask(CallStreamMethod<method>(service, context, request, reply,
-                                         stream),
-                std::move(responder));
-      };
+  handler.start_stream = [](Service& service, ServerContext& context,
+                            const google::protobuf::MessageLite& request,
+                            google::protobuf::MessageLite* reply,
+                            HandlerStream* stream, Responder responder) {
+    RunTask(CallStreamMethod<method>(service, context, request, reply, stream),
+            std::move(responder));
+  };
   return handler;
 }
 

@@ -41,7 +41,8 @@ class CoroutineRun;
 //
 // A streaming method has its stream beside it, to read and write by callbacks:
 //
-//   void Record(tern::ServerContext& context, tern::ServerReader<Report>& reader,
+//   void Record(tern::ServerContext& context, tern::ServerReader<Report>&
+//   reader,
 //               Summary* summary, tern::Responder responder) override;
 //
 // Context, request, reply and stream live until the call has been answered and

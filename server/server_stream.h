@@ -11,10 +11,10 @@
 namespace tern {
 
 // What handlers of streaming methods are given beside their ServerContext:
-// valid until the handler has ended. (That is: has returned; as a coroutine, has
-// co_returned; of a CallbackService, has answered. In a callback of the stream's
-// own it is valid, too: an outstanding read or write is told false when the call
-// ends.) See StreamReader and StreamWriter.
+// valid until the handler has ended. (That is: has returned; as a coroutine,
+// has co_returned; of a CallbackService, has answered. In a callback of the
+// stream's own it is valid, too: an outstanding read or write is told false
+// when the call ends.) See StreamReader and StreamWriter.
 //
 // Reads and writes say false, too, when the call is cancelled
 // (ServerContext::cancelled()): the handler should return then.

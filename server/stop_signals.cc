@@ -75,8 +75,8 @@ bool StopSignals::Wait(MonotonicTime until) {
       if (left <= absl::ZeroDuration()) return false;
       // Rounded up, and at most a minute: the loop goes on.
       constexpr int64_t kMillisecond = 1'000'000;
-      const int64_t wait_ns = MonotonicTime::WaitNanoseconds(std::min(
-          60'000 * kMillisecond, absl::ToInt64Nanoseconds(left)));
+      const int64_t wait_ns = MonotonicTime::WaitNanoseconds(
+          std::min(60'000 * kMillisecond, absl::ToInt64Nanoseconds(left)));
       timeout_ms =
           static_cast<int>((wait_ns + kMillisecond - 1) / kMillisecond);
     }

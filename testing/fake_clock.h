@@ -14,15 +14,16 @@ namespace tern::testing {
 //   clock.Advance(absl::Hours(1));   // It goes on.
 //
 // Whatever Tern does by the time is due as if the time had passed: deadlines
-// and timeouts of calls, tern::SleepFor and SleepUntil, pings, the waits between
-// attempts to connect, the grace of a drain. All of it, in this whole process,
-// servers and channels alike; within some milliseconds. What has a time limit
-// and is under way at that moment, such as a connection that is being made,
-// misses it as it would miss any other: advance when such things are done.
+// and timeouts of calls, tern::SleepFor and SleepUntil, pings, the waits
+// between attempts to connect, the grace of a drain. All of it, in this whole
+// process, servers and channels alike; within some milliseconds. What has a
+// time limit and is under way at that moment, such as a connection that is
+// being made, misses it as it would miss any other: advance when such things
+// are done.
 //
 // In between the clock goes on at its pace: choose times that are far longer
-// than a test (hours cost nothing). Other clocks (absl::Now, absl::SleepFor, the
-// kernel's) know nothing of this.
+// than a test (hours cost nothing). Other clocks (absl::Now, absl::SleepFor,
+// the kernel's) know nothing of this.
 //
 // One at a time. Made before servers, channels and sleeps whose times it is to
 // advance, and destroyed behind them. (Afterwards the clock stays as far ahead
@@ -41,8 +42,8 @@ class FakeClock {
   // Waits until `count` tasks are in tern::SleepFor or SleepUntil, in the whole
   // process: what they were told is then measured from a time before the next
   // Advance(). False when that has not come within `patience` (of real time).
-  [[nodiscard]] bool WaitForSleepers(int count,
-                                     absl::Duration patience = absl::Seconds(30));
+  [[nodiscard]] bool WaitForSleepers(
+      int count, absl::Duration patience = absl::Seconds(30));
 };
 
 }  // namespace tern::testing

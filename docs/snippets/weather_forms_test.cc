@@ -1,6 +1,7 @@
 // The streams of the pages in docs/ in coroutines and with callbacks, compiled
 // and run. docs_test compares them.
 
+#include <future>
 #include <string>
 #include <thread>
 #include <utility>
@@ -16,7 +17,6 @@
 #include "tern/server/server.h"
 #include "tern/testing/fake_clock.h"
 #include "tern/testing/local_server.h"
-#include "tests/testing/event.h"
 
 namespace weather::v1 {
 namespace {
@@ -175,17 +175,16 @@ TEST(Docs, WithCallbacks) {
   EXPECT_EQ(tern::BlockOn(AskAbout(weather, {"Oslo", "Rome"})), "Oslo Rome ");
 
   tern::testing::LocalServer other({&co_service});
-  tern::testing::Event done;
+  std::promise<int> counted;
   Place place;
   place.set_name("Oslo");
   (new Following(Weather::Stub(other.channel()).Follow(place),
-                 [&done](int count, absl::Status status) {
-                   EXPECT_EQ(count, kReports);
+                 [&counted](int count, absl::Status status) {
                    EXPECT_TRUE(status.ok()) << status;
-                   done.Notify();
+                   counted.set_value(count);
                  }))
       ->Next();
-  EXPECT_TRUE(done.Wait());
+  EXPECT_EQ(counted.get_future().get(), kReports);
 }
 
 TEST(Docs, SkippingTime) {

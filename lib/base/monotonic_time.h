@@ -65,7 +65,7 @@ class MonotonicTime {
   explicit constexpr MonotonicTime(int64_t nanoseconds)
       : nanoseconds_(nanoseconds) {}
 
-  friend class ClockJumps;  // Of testing::FakeClock.
+  friend class ClockJumps;                // Of testing::FakeClock.
   static std::atomic<int64_t> ahead_ns_;  // Of the kernel's clock. Grows.
   static std::atomic<bool> may_jump_;
 

@@ -27,8 +27,8 @@ bool CondVar::WaitUntil(Mutex& mutex, MonotonicTime deadline) {
   std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
   MonotonicTime until = deadline;
   if (MonotonicTime::MayJump()) {
-    until = std::min(
-        until, MonotonicTime::Now().After(MonotonicTime::kJumpCheckNs));
+    until = std::min(until,
+                     MonotonicTime::Now().After(MonotonicTime::kJumpCheckNs));
   }
   const std::cv_status status =
       condition_.wait_until(lock, ToSteadyClock(until));

@@ -110,17 +110,16 @@ TEST_F(CoStreamTest, IsRefusedToBlockWhereItGoesOn) {
 }
 
 TEST_F(CoStreamTest, AwaitsOtherThingsInBetween) {
-  const auto channel =
-      Start([](ServerContext& context, Stream& stream) -> Task<absl::Status> {
-        Message message;
-        while (co_await stream.CoRead(&message)) {
-          EXPECT_TRUE((co_await tern::SleepFor(absl::Microseconds(100))).ok());
-          message.set_text(message.text() + " " +
-                           std::string(context.method()));
-          EXPECT_TRUE(co_await stream.CoWrite(message));
-        }
-        co_return absl::OkStatus();
-      });
+  const auto channel = Start([](ServerContext& context,
+                                Stream& stream) -> Task<absl::Status> {
+    Message message;
+    while (co_await stream.CoRead(&message)) {
+      EXPECT_TRUE((co_await tern::SleepFor(absl::Microseconds(100))).ok());
+      message.set_text(message.text() + " " + std::string(context.method()));
+      EXPECT_TRUE(co_await stream.CoWrite(message));
+    }
+    co_return absl::OkStatus();
+  });
   auto stream = Tester::Stub(*channel).Chat();
   Message message;
   for (int i = 0; i < 50; ++i) {
@@ -223,10 +222,10 @@ class CallbackStreamTest : public EndToEnd {
 
 TEST_F(CallbackStreamTest, ThatDropsItsResponderEndsInternal) {
   const LoggedErrors errors;
-  const auto channel = Start([&](ServerContext&, Stream& stream,
-                                 Responder responder) {
-    stream.Read(&message_, [responder = std::move(responder)](bool) {});
-  });
+  const auto channel =
+      Start([&](ServerContext&, Stream& stream, Responder responder) {
+        stream.Read(&message_, [responder = std::move(responder)](bool) {});
+      });
   auto stream = Tester::Stub(*channel).Chat();
   ASSERT_TRUE(stream.Write(MessageWith("x")));
   EXPECT_TRUE(
@@ -291,8 +290,7 @@ TEST_F(CallbackStreamTest, ReadsAndWritesAtATime) {
   };
   const auto channel =
       Start([&](ServerContext&, Stream& stream, Responder responder) {
-        auto* const handler =
-            new Handler{stream, std::move(responder), {}, {}};
+        auto* const handler = new Handler{stream, std::move(responder), {}, {}};
         handler->Read();
         handler->Write();
       });
@@ -318,19 +316,20 @@ TEST_F(CallbackStreamTest, HandsItsCallDownInACallback) {
   std::optional<absl::Status> slept;
   const auto channel = Start([&](ServerContext&, Stream& stream,
                                  Responder responder) {
-    stream.Read(&message_, [&, responder = std::move(responder)](
-                               bool ok) mutable {
+    stream.Read(&message_, [&,
+                            responder = std::move(responder)](bool ok) mutable {
       EXPECT_TRUE(ok);
-      Spawn([](Stream& stream) -> Task<absl::Status> {
-        const Message message;
-        EXPECT_TRUE(co_await stream.CoWrite(message));
-        co_return co_await tern::SleepFor(absl::InfiniteDuration());
-      }(stream),
-            [&, responder = std::move(responder)](absl::Status status) mutable {
-              slept = std::move(status);
-              event_.Notify();
-              responder.Answer(absl::OkStatus());
-            });
+      Spawn(
+          [](Stream& stream) -> Task<absl::Status> {
+            const Message message;
+            EXPECT_TRUE(co_await stream.CoWrite(message));
+            co_return co_await tern::SleepFor(absl::InfiniteDuration());
+          }(stream),
+          [&, responder = std::move(responder)](absl::Status status) mutable {
+            slept = std::move(status);
+            event_.Notify();
+            responder.Answer(absl::OkStatus());
+          });
     });
   });
   auto stream = Tester::Stub(*channel).Chat();

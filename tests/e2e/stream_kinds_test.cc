@@ -306,8 +306,8 @@ TEST_P(StreamKindsTest, BringTheServersMessagesInOrder) {
   const auto channel = Start();
   for (const size_t size : {0, 100, 5'000, 100'000}) {
     const int messages = size < 1'000 ? 20'000 : 200;
-    auto reader = Tester::Stub(*channel).Watch(
-        Sized(std::to_string(messages), size));
+    auto reader =
+        Tester::Stub(*channel).Watch(Sized(std::to_string(messages), size));
     Message message;
     int count = 0;
     while (reader.Read(&message)) {
