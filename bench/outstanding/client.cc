@@ -16,6 +16,7 @@ namespace tern::bench {
 namespace {
 
 constexpr int kBlockMilliseconds = 600'000;
+constexpr int kBurst = 500;
 constexpr int64_t kPatienceNs = 60'000'000'000;
 
 // How many wait at the server.
@@ -23,6 +24,14 @@ int Waiting(Echo::Stub& stub) {
   const absl::StatusOr<Payload> reply = stub.Call(Payload());
   if (!reply.ok()) Die(reply.status().ToString());
   return std::stoi(reply->body());
+}
+
+void AwaitWaiting(Echo::Stub& stub, int count) {
+  const int64_t until = NowNanoseconds() + kPatienceNs;
+  while (Waiting(stub) < count) {
+    if (NowNanoseconds() > until) Die("not all calls have begun");
+    SleepUntil(NowNanoseconds() + 200'000);
+  }
 }
 
 void Run(const LoadOptions& options) {
@@ -33,6 +42,10 @@ void Run(const LoadOptions& options) {
   for (int i = 0; i < options.connections; ++i) {
     channels.push_back(Channel::Create(target));
     stubs.emplace_back(*channels.back());
+    // A short one, so that the threads for such calls are there.
+    BlockRequest at_once;
+    at_once.set_milliseconds(1);
+    if (!stubs.back().Block(at_once).ok()) Die("a call has failed");
     if (Waiting(stubs.back()) != 0) Die("somebody else's calls wait");
   }
   const int64_t before = ResidentBytes(options.server_pid);
@@ -48,12 +61,10 @@ void Run(const LoadOptions& options) {
         request, call_options, [&leaving](absl::StatusOr<Payload> reply) {
           if (!leaving) Die(reply.status().ToString());
         });
+    // No more at a time than the server's queue takes.
+    if (i % kBurst == kBurst - 1) AwaitWaiting(stubs.front(), i + 1);
   }
-  const int64_t until = NowNanoseconds() + kPatienceNs;
-  while (Waiting(stubs.front()) < options.outstanding) {
-    if (NowNanoseconds() > until) Die("not all calls have begun");
-    SleepUntil(NowNanoseconds() + 10'000'000);
-  }
+  AwaitWaiting(stubs.front(), options.outstanding);
   const int64_t after = ResidentBytes(options.server_pid);
   std::printf(
       "{\"outstanding\": %d, \"connections\": %d, \"bytes_per_call\": %.1f, "
