@@ -11,6 +11,7 @@
 #include "google/protobuf/message_lite.h"
 #include "tern/lib/base/large_blocks.h"
 #include "tern/lib/call/attachment.h"
+#include "tern/lib/call/raw_message.h"
 
 namespace tern {
 
@@ -21,14 +22,15 @@ class RequestBytes {
  public:
   static constexpr size_t kInlineBytes = 256;
 
-  // None, when `message` is null. REQUIRES: else that size is what
-  // message->ByteSizeLong() has just said, and at most INT32_MAX with the
+  // None, when both messages are null. REQUIRES: else `size` is that of the one
+  // (as message->ByteSizeLong() has just said), and at most INT32_MAX with the
   // attachment.
-  RequestBytes(const google::protobuf::MessageLite* message, size_t size,
-               const absl::Cord& attachment)
+  RequestBytes(const google::protobuf::MessageLite* message,
+               const RawMessage* raw, size_t size, const absl::Cord& attachment)
       : size_(size + attachment.size()), attachment_bytes_(attachment.size()) {
-    if (message == nullptr) return;
-    if (size_ > kInlineBytes) {
+    if (message == nullptr) {
+      if (raw != nullptr) TakeRaw(*raw, attachment);
+    } else if (size_ > kInlineBytes) {
       std::shared_ptr<char[]> bytes = MakeSharedBytes(size_);
       Write(*message, attachment, bytes.get());
       heap_ = std::move(bytes);
@@ -53,6 +55,7 @@ class RequestBytes {
   }
 
  private:
+  void TakeRaw(const RawMessage& raw, const absl::Cord& attachment);
   void Write(const google::protobuf::MessageLite& message,
              const absl::Cord& attachment, char* out) {
     message.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(out));

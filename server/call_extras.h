@@ -1,7 +1,12 @@
 #ifndef TERN_SERVER_CALL_EXTRAS_H_
 #define TERN_SERVER_CALL_EXTRAS_H_
 
+#include <cstdint>
+#include <optional>
+#include <string>
+
 #include "absl/strings/cord.h"
+#include "tern/lib/call/call_error.h"
 #include "tern/lib/call/metadata.h"
 
 namespace tern {
@@ -12,6 +17,12 @@ struct CallExtras {
   absl::Cord reply_attachment;
   Metadata response_metadata;
   bool response_metadata_sent = false;
+  std::string method;  // Of one that no service has.
+  // What is told of a failure in place of the handler's own: see
+  // ServerContext::PassOn().
+  std::optional<Certainty> certainty;
+  std::optional<absl::Duration> retry_after;
+  std::optional<uint32_t> load_permille;
 
   bool any_to_send() const {
     return !response_metadata.empty() || !reply_attachment.empty();

@@ -15,9 +15,11 @@
 
 namespace tern {
 
-// Protobuf messages over a StreamPipe: the untyped half of the readers and
-// writers of both ends. As of the pipe, one thread at a time reads, one at a
-// time writes; they may be two.
+class RawMessage;
+
+// Protobuf messages over a StreamPipe, or such as nobody has looked at: the
+// untyped half of the readers and writers of both ends. As of the pipe, one
+// thread at a time reads, one at a time writes; they may be two.
 class MessageStream {
  public:
   using Wake = StreamPipe::Wake;
@@ -34,6 +36,8 @@ class MessageStream {
   Poll TryRead(google::protobuf::MessageLite* message);
   // Blocks until there is one. False: kOver.
   bool Read(google::protobuf::MessageLite* message);
+  Poll TryRead(RawMessage* message);
+  bool Read(RawMessage* message);
   // False when TryRead would not say kNotYet. Else calls `wake` once when it
   // would not any more, on an I/O thread, which it must not block.
   bool WakeForRead(Wake wake) {
@@ -43,17 +47,22 @@ class MessageStream {
   // Calls `done` once, with whether `message` is the next one: see
   // StreamReader::Read.
   void Read(google::protobuf::MessageLite* message, Done done);
+  void Read(RawMessage* message, Done done);
 
   // kReady: the message is on its way; kOver: the call is over.
   Poll TryWrite(const google::protobuf::MessageLite& message);
   // Blocks while too much waits to be sent. False: kOver.
   bool Write(const google::protobuf::MessageLite& message);
+  Poll TryWrite(const RawMessage& message);
+  bool Write(const RawMessage& message);
   bool WakeForWrite(Wake wake) {
     return !failed() && pipe_.WakeForWrite(std::move(wake));
   }
   void Write(const google::protobuf::MessageLite& message, Done done);
+  void Write(const RawMessage& message, Done done);
   void EndWrites() { pipe_.EndWrites(); }
   void DiscardReads() { pipe_.DiscardReads(); }
+  void StopReads() { pipe_.StopReads(); }
 
   // What went wrong here, once, or OK: a message could not be parsed (the other
   // end's fault: a server's INVALID_ARGUMENT, a client's INTERNAL), or was not
@@ -66,6 +75,10 @@ class MessageStream {
 
  private:
   bool MayBlock(const char* what);
+  template <typename Message>
+  void ReadWith(Message* message, Done done);
+  template <typename Message>
+  void WriteWith(const Message& message, Done done);
 
   StreamPipe& pipe_;
   const bool is_server_;

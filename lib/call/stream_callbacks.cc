@@ -6,36 +6,54 @@
 
 namespace tern {
 
-void MessageStream::Read(google::protobuf::MessageLite* message, Done done) {
+using google::protobuf::MessageLite;
+
+template <typename Message>
+void MessageStream::ReadWith(Message* message, Done done) {
+  using Direction = StreamCallbacks::Direction;
   if (callback_reads_ == nullptr) {
-    callback_reads_ = std::make_shared<StreamCallbacks>();
+    callback_reads_ = std::make_shared<StreamCallbacks>(Direction::kRead);
   }
-  callback_reads_->Read(this, message, std::move(done));
+  callback_reads_->Begin(
+      this, message,
+      [](MessageStream& stream, void* message) {
+        return stream.TryRead(static_cast<Message*>(message));
+      },
+      std::move(done));
 }
 
-void MessageStream::Write(const google::protobuf::MessageLite& message,
-                          Done done) {
+template <typename Message>
+void MessageStream::WriteWith(const Message& message, Done done) {
+  using Direction = StreamCallbacks::Direction;
   if (callback_writes_ == nullptr) {
-    callback_writes_ = std::make_shared<StreamCallbacks>();
+    callback_writes_ = std::make_shared<StreamCallbacks>(Direction::kWrite);
   }
-  callback_writes_->Write(this, &message, std::move(done));
+  callback_writes_->Begin(
+      this, const_cast<Message*>(&message),
+      [](MessageStream& stream, void* message) {
+        return stream.TryWrite(*static_cast<const Message*>(message));
+      },
+      std::move(done));
 }
 
-void StreamCallbacks::Read(MessageStream* stream,
-                           google::protobuf::MessageLite* message, Done done) {
-  to_read_ = message;
-  Begin(stream, std::move(done));
+void MessageStream::Read(MessageLite* message, Done done) {
+  ReadWith(message, std::move(done));
+}
+void MessageStream::Read(RawMessage* message, Done done) {
+  ReadWith(message, std::move(done));
+}
+void MessageStream::Write(const MessageLite& message, Done done) {
+  WriteWith(message, std::move(done));
+}
+void MessageStream::Write(const RawMessage& message, Done done) {
+  WriteWith(message, std::move(done));
 }
 
-void StreamCallbacks::Write(MessageStream* stream,
-                            const google::protobuf::MessageLite* message,
+void StreamCallbacks::Begin(MessageStream* stream, void* message, Try attempt,
                             Done done) {
-  to_write_ = message;
-  Begin(stream, std::move(done));
-}
-
-void StreamCallbacks::Begin(MessageStream* stream, Done done) {
   stream_ = stream;
+  message_ = message;
+  attempt_ = attempt;
   done_ = std::move(done);
   if (state_.exchange(State::kAsked) == State::kIdle) Run();
 }
@@ -46,7 +64,7 @@ void StreamCallbacks::Run() {
   do {
     state_.store(State::kRunning);
     Poll poll;
-    while ((poll = Try()) == Poll::kNotYet) {
+    while ((poll = attempt_(*stream_, message_)) == Poll::kNotYet) {
       // From there on another thread may be in here.
       if (WakeLater()) return;
     }
@@ -57,15 +75,11 @@ void StreamCallbacks::Run() {
   } while (!state_.compare_exchange_strong(running, State::kIdle));
 }
 
-Poll StreamCallbacks::Try() {
-  return to_read_ != nullptr ? stream_->TryRead(to_read_)
-                             : stream_->TryWrite(*to_write_);
-}
-
 bool StreamCallbacks::WakeLater() {
   auto wake = [self = shared_from_this()] { self->Run(); };
-  return to_read_ != nullptr ? stream_->WakeForRead(std::move(wake))
-                             : stream_->WakeForWrite(std::move(wake));
+  return direction_ == Direction::kRead
+             ? stream_->WakeForRead(std::move(wake))
+             : stream_->WakeForWrite(std::move(wake));
 }
 
 }  // namespace tern

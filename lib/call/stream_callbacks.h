@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "absl/functional/any_invocable.h"
-#include "google/protobuf/message_lite.h"
 #include "tern/lib/call/stream_pipe.h"
 
 namespace tern {
@@ -26,12 +25,15 @@ class StreamCallbacks : public std::enable_shared_from_this<StreamCallbacks> {
  public:
   using Done = absl::AnyInvocable<void(bool) &&>;
 
+  // What is done, again and again until it is not kNotYet any more.
+  using Try = Poll (*)(MessageStream& stream, void* message);
+  enum class Direction { kRead, kWrite };
+
+  explicit StreamCallbacks(Direction direction) : direction_(direction) {}
+
   // `message` and `stream` live until `done` has been called. Not while another
   // one is outstanding.
-  void Read(MessageStream* stream, google::protobuf::MessageLite* message,
-            Done done);
-  void Write(MessageStream* stream,
-             const google::protobuf::MessageLite* message, Done done);
+  void Begin(MessageStream* stream, void* message, Try attempt, Done done);
 
  private:
   enum class State {
@@ -40,15 +42,14 @@ class StreamCallbacks : public std::enable_shared_from_this<StreamCallbacks> {
     kAsked,    // It is to go on with what has been set here meanwhile.
   };
 
-  void Begin(MessageStream* stream, Done done);
   void Run();
-  Poll Try();
   bool WakeLater();
 
+  const Direction direction_;
   std::atomic<State> state_{State::kIdle};
   MessageStream* stream_ = nullptr;
-  google::protobuf::MessageLite* to_read_ = nullptr;
-  const google::protobuf::MessageLite* to_write_ = nullptr;
+  void* message_ = nullptr;
+  Try attempt_ = nullptr;
   Done done_;
 };
 

@@ -10,10 +10,21 @@
 namespace tern {
 namespace call_internal {
 
+// What a MessageStream reads and writes of a type of messages.
+template <typename Message>
+struct Untyped {
+  using Type = google::protobuf::MessageLite;
+};
+template <>
+struct Untyped<RawMessage> {
+  using Type = RawMessage;
+};
+
 // What is awaited in a coroutine; see StreamReader::CoRead.
+template <typename Message>
 class ReadAwaiter {
  public:
-  ReadAwaiter(MessageStream& stream, google::protobuf::MessageLite* message)
+  ReadAwaiter(MessageStream& stream, Message* message)
       : stream_(stream), message_(message) {}
   bool await_ready() { return Try() != Poll::kNotYet; }
   bool await_suspend(std::coroutine_handle<> handle) {
@@ -27,14 +38,14 @@ class ReadAwaiter {
   Poll Try() { return poll_ = stream_.TryRead(message_); }
 
   MessageStream& stream_;
-  google::protobuf::MessageLite* const message_;
+  Message* const message_;
   Poll poll_ = Poll::kNotYet;
 };
 
+template <typename Message>
 class WriteAwaiter {
  public:
-  WriteAwaiter(MessageStream& stream,
-               const google::protobuf::MessageLite& message)
+  WriteAwaiter(MessageStream& stream, const Message& message)
       : stream_(stream), message_(message) {}
   bool await_ready() { return Try() != Poll::kNotYet; }
   bool await_suspend(std::coroutine_handle<> handle) {
@@ -48,7 +59,7 @@ class WriteAwaiter {
   Poll Try() { return poll_ = stream_.TryWrite(message_); }
 
   MessageStream& stream_;
-  const google::protobuf::MessageLite& message_;
+  const Message& message_;
   Poll poll_ = Poll::kNotYet;
 };
 
@@ -68,6 +79,8 @@ class StreamReader {
  public:
   using Wake = MessageStream::Wake;
   using Done = MessageStream::Done;
+  using Awaiter = call_internal::ReadAwaiter<
+      typename call_internal::Untyped<Message>::Type>;
 
   // False when there are no more: the other side has ended its messages, or the
   // call is over. Not on an I/O thread.
@@ -75,7 +88,7 @@ class StreamReader {
 
   // Resumes on an I/O thread, which the coroutine must not block. `message`
   // lives until then.
-  [[nodiscard]] call_internal::ReadAwaiter CoRead(Message* message) {
+  [[nodiscard]] Awaiter CoRead(Message* message) {
     return {*messages_, message};
   }
 
@@ -97,6 +110,10 @@ class StreamReader {
     return messages_->WakeForRead(std::move(wake));
   }
 
+  // Any thread: no more is to be read. What has come is dropped; a Read() that
+  // waits is false. The other side may come to a stop: the call is to end soon.
+  void StopReads() { messages_->StopReads(); }
+
  protected:
   explicit StreamReader(MessageStream* messages) : messages_(messages) {}
   ~StreamReader() = default;
@@ -115,16 +132,18 @@ class StreamWriter {
  public:
   using Wake = MessageStream::Wake;
   using Done = MessageStream::Done;
+  using Awaiter = call_internal::WriteAwaiter<
+      typename call_internal::Untyped<Message>::Type>;
 
   // False when the call is over. Not on an I/O thread.
   bool Write(const Message& message) { return messages_->Write(message); }
 
   // Resumes on an I/O thread. `message` lives until then: not a temporary, of
   // which some compilers lose track in a co_await.
-  [[nodiscard]] call_internal::WriteAwaiter CoWrite(const Message& message) {
+  [[nodiscard]] Awaiter CoWrite(const Message& message) {
     return {*messages_, message};
   }
-  call_internal::WriteAwaiter CoWrite(const Message&& message) = delete;
+  Awaiter CoWrite(const Message&& message) = delete;
 
   // Calls `done` once: with true when `message`, which lives until then, is on
   // its way and the next one may be written, with false when the call is over.

@@ -21,14 +21,20 @@ std::shared_ptr<const char[]> ShareBytes(wire::ByteBuffer buffer) {
 // --- Reading -----------------------------------------------------------------
 
 Poll StreamPipe::Read(absl::FunctionRef<void(std::string_view)> take) {
+  MessageBatch::Message message;
+  const Poll poll = Next(&message);
+  if (poll == Poll::kReady) take(message.bytes);
+  return poll;
+}
+
+Poll StreamPipe::Next(MessageBatch::Message* message) {
   if (reading_.empty()) {
     const Poll next = NextBatch();
     if (next != Poll::kReady) return next;
   }
   if (dropped_.load(std::memory_order_acquire)) return Poll::kOver;
-  const MessageBatch::Message message = reading_.Next();
-  read_bytes_ += message.bytes.size();
-  take(message.bytes);
+  *message = reading_.Next();
+  read_bytes_ += message->bytes.size();
   if (read_bytes_ >= credit_bytes_) ReturnCredit();
   return Poll::kReady;
 }
@@ -61,6 +67,20 @@ void StreamPipe::DiscardReads() {
         std::exchange(incoming_bytes_, 0) + std::exchange(read_bytes_, 0);
     while (!reading_.empty()) consumed_bytes_ += reading_.Next().bytes.size();
     if (consumed_bytes_ == 0 || !Announce()) return;
+  }
+  host_->OnPipeWork();
+}
+
+void StreamPipe::StopReads() {
+  dropped_.store(true, std::memory_order_release);
+  {
+    MutexLock lock(mutex_);
+    incoming_.Clear();
+    reads_over_ = true;
+    // Wakes are the connection's to run.
+    if (!TellReader()) return;
+    stop_due_ = true;
+    if (!Announce()) return;
   }
   host_->OnPipeWork();
 }
@@ -132,8 +152,6 @@ bool StreamPipe::EndReads() {
 // --- Writing -----------------------------------------------------------------
 
 Poll StreamPipe::Write(size_t size, absl::FunctionRef<void(char*)> write) {
-  std::shared_ptr<char[]> owner;
-  bool tell;
   if (size >= MessageBatch::kMinLongBytes) {
     {
       MutexLock lock(mutex_);
@@ -141,24 +159,34 @@ Poll StreamPipe::Write(size_t size, absl::FunctionRef<void(char*)> write) {
       if (!WritableLocked()) return Poll::kNotYet;
     }
     // Only this thread makes the room less.
-    owner = MakeSharedBytes(size);
+    std::shared_ptr<char[]> owner = MakeSharedBytes(size);
     write(owner.get());
+    const char* const bytes = owner.get();
+    return WriteShared(std::move(owner), {bytes, size});
   }
   {
     MutexLock lock(mutex_);
     if (writes_over_) return Poll::kOver;
-    if (owner != nullptr) {
-      const char* const bytes = owner.get();
-      outgoing_.AppendLong(std::move(owner), {bytes, size});
-    } else if (WritableLocked()) {
-      write(outgoing_.Append(size));
-    } else {
-      return Poll::kNotYet;
-    }
+    if (!WritableLocked()) return Poll::kNotYet;
+    write(outgoing_.Append(size));
     outgoing_bytes_ += size + kOverheadBytes;
-    tell = Announce();
+    if (!Announce()) return Poll::kReady;
   }
-  if (tell) host_->OnPipeWork();
+  host_->OnPipeWork();
+  return Poll::kReady;
+}
+
+Poll StreamPipe::WriteShared(std::shared_ptr<const char[]> owner,
+                             std::string_view bytes) {
+  {
+    MutexLock lock(mutex_);
+    if (writes_over_) return Poll::kOver;
+    if (!WritableLocked()) return Poll::kNotYet;
+    outgoing_.AppendLong(std::move(owner), bytes);
+    outgoing_bytes_ += bytes.size() + kOverheadBytes;
+    if (!Announce()) return Poll::kReady;
+  }
+  host_->OnPipeWork();
   return Poll::kReady;
 }
 
@@ -209,8 +237,11 @@ bool StreamPipe::SetQueuedBytes(size_t bytes) {
   outgoing_bytes_ -= std::exchange(taken_bytes_, 0);
   queued_bytes_ = bytes;
   // Not at the first free byte: each wake-up is to be worth some messages.
-  if (outgoing_bytes_ + queued_bytes_ > max_unsent_bytes_ / 2) return false;
-  return TellWriter();
+  if (outgoing_bytes_ + queued_bytes_ <= max_unsent_bytes_ / 2 &&
+      TellWriter()) {
+    return true;
+  }
+  return std::exchange(stop_due_, false);
 }
 
 bool StreamPipe::Close(bool at_once) {
