@@ -45,16 +45,26 @@ ServerCall::Streaming::Streaming(ServerCall* call, const ServerOptions& options)
       pipe(this, options.max_stream_unsent_bytes,
            StreamPipe::CreditBytes(options.stream_window_bytes),
            options.max_stream_window_bytes),
-      messages(&pipe, MessageStream::End::kServer) {}
+      messages(&pipe, MessageStream::End::kServer),
+      handlers(&messages) {}
 
 void ServerCall::Streaming::OnPipeWork() {
   call->connection_->TakePipeWork(Share());
 }
 
+bool ServerCall::Streaming::MayBlock() const {
+  return !net::EventLoop::OnAnyLoopThread();
+}
+
 void ServerCall::Streaming::RunDeferred() {
   net::EventLoop* const loop = call->connection_->loop();
-  if (loop->IsDrivenHere()) return pipe.RunWakes();
-  loop->Post([self = Share()] { self->pipe.RunWakes(); });
+  if (loop->IsDrivenHere()) return RunWakes();
+  loop->Post([self = Share()] { self->RunWakes(); });
+}
+
+void ServerCall::Streaming::RunWakes() {
+  const AmbientCallScope scope(&call->ambient_);
+  pipe.RunWakes();
 }
 
 // --- A call ------------------------------------------------------------------
@@ -163,10 +173,9 @@ RunTimes::Place ServerCall::ChoosePlace(MonotonicTime now) const {
     case HandlerThreads::kWorkers:
       return RunTimes::Place::kWorker;
     case HandlerThreads::kLoops:
-      return streaming_ == nullptr ? RunTimes::Place::kHere
-                                   : RunTimes::Place::kWorker;
+      return holds_thread() ? RunTimes::Place::kWorker : RunTimes::Place::kHere;
     case HandlerThreads::kAdaptive:
-      if (streaming_ != nullptr) return RunTimes::Place::kWorker;
+      if (holds_thread()) return RunTimes::Place::kWorker;
       return parsed_
                  ? entry_->run_times.Choose(
                        now, connection_->environment().pool->has_free_worker())
@@ -213,7 +222,7 @@ void ServerCall::RunDeferred() {
   if (!state_.compare_exchange_strong(expected, State::kQueued)) return;
   runners_share_ = shared_from_this();
   ServerEnvironment& environment = connection_->environment();
-  if (streaming_ == nullptr) {
+  if (!holds_thread()) {
     environment.pool->Submit(this, ambient_.deadline.time());
   } else if (const auto dropped = environment.stream_threads->TryRun(this)) {
     OnDropped(*dropped);
@@ -290,7 +299,8 @@ bool ServerCall::Execute(MonotonicTime started_at) {
 void ServerCall::RunHandler(MonotonicTime started_at) {
   const AmbientCallScope scope(&ambient_);
   const bool before = std::exchange(runs_handler, true);
-  if (entry_->handler->start != nullptr) {
+  const MethodHandler& handler = *entry_->handler;
+  if (handler.invoke == nullptr && handler.stream == nullptr) {
     StartHandler(started_at);
   } else {
     try {
@@ -328,9 +338,12 @@ absl::Status ServerCall::Invoke(google::protobuf::MessageLite* reply) {
   if (streaming_ == nullptr) {
     return handler.invoke(*entry_->service, *this, *messages_.request, reply);
   }
-  absl::Status status =
-      handler.stream(*entry_->service, *this, *messages_.request, reply,
-                     &streaming_->messages);
+  return StreamOutcome(handler.stream(*entry_->service, *this,
+                                      *messages_.request, reply,
+                                      &streaming_->handlers));
+}
+
+absl::Status ServerCall::StreamOutcome(absl::Status status) {
   // What went wrong under the handler is the better reason.
   if (streaming_->messages.failed()) {
     status = streaming_->messages.TakeFailure();
@@ -364,7 +377,7 @@ void ServerCall::SetDropped(ThreadPool::Drop why) {
           Certainty::kNotStarted);
     case ThreadPool::Drop::kFull:
       refused_for_load_ = true;
-      if (streaming_ != nullptr) {
+      if (holds_thread()) {
         return SetOutcome(
             absl::ResourceExhaustedError(absl::StrCat(
                 "the server runs ",

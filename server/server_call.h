@@ -179,6 +179,10 @@ class ServerCall final : public ServerContext,
   absl::Status ParseRequest(std::string_view bytes);
   absl::Status ParseUnparsedRequest();
   absl::Status Invoke(google::protobuf::MessageLite* reply);
+  // What a streaming call ends with whose handler has said `status`.
+  absl::Status StreamOutcome(absl::Status status);
+  // Whether the handler, of a streaming method, is given a thread of its own.
+  bool holds_thread() const { return entry_->handler->stream != nullptr; }
   // Each sets how the call ends. Execute is false when there was nothing to
   // run.
   bool Execute(MonotonicTime started_at);
@@ -240,8 +244,11 @@ class ServerCall::Streaming final : public StreamPipe::Host,
   Streaming(ServerCall* call, const ServerOptions& options);
 
   void OnPipeWork() override;
+  bool MayBlock() const override;
   void RunDeferred() override;
 
+  // On the loop's thread, as a part of the call.
+  void RunWakes();
   // A share of the call.
   std::shared_ptr<Streaming> Share() {
     return std::shared_ptr<Streaming>(call->shared_from_this(), this);
@@ -250,6 +257,7 @@ class ServerCall::Streaming final : public StreamPipe::Host,
   ServerCall* const call;
   StreamPipe pipe;
   MessageStream messages;
+  server_internal::HandlerStream handlers;  // What the handler has of them.
   // In a connection's list of pipes that have work: in one, and once.
   SubmissionLink<Streaming> submission;
   std::atomic<bool> in_list{false};

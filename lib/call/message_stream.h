@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -10,6 +11,7 @@
 #include "google/protobuf/message_lite.h"
 #include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/base/mutex.h"
+#include "tern/lib/call/stream_callbacks.h"
 #include "tern/lib/call/stream_pipe.h"
 
 namespace tern {
@@ -22,6 +24,7 @@ class RawMessage;
 class MessageStream {
  public:
   using Wake = StreamPipe::Wake;
+  using Done = StreamCallbacks::Done;
   enum class End { kClient, kServer };
 
   // `pipe` outlives this.
@@ -42,6 +45,11 @@ class MessageStream {
     return !failed() && pipe_.WakeForRead(std::move(wake));
   }
 
+  // Calls `done` once, with whether `message` is the next one: see
+  // StreamReader::Read.
+  void Read(google::protobuf::MessageLite* message, Done done);
+  void Read(RawMessage* message, Done done);
+
   // kReady: the message is on its way; kOver: the call is over.
   Poll TryWrite(const google::protobuf::MessageLite& message);
   // Blocks while too much waits to be sent, or until `until`: then kNotYet.
@@ -52,6 +60,8 @@ class MessageStream {
   bool WakeForWrite(Wake wake) {
     return !failed() && pipe_.WakeForWrite(std::move(wake));
   }
+  void Write(const google::protobuf::MessageLite& message, Done done);
+  void Write(const RawMessage& message, Done done);
   void EndWrites() { pipe_.EndWrites(); }
   void DiscardReads() { pipe_.DiscardReads(); }
   void StopReads() { pipe_.StopReads(); }
@@ -67,10 +77,17 @@ class MessageStream {
 
  private:
   bool MayBlock(const char* what);
+  template <typename Message>
+  void ReadWith(Message* message, Done done);
+  template <typename Message>
+  void WriteWith(const Message& message, Done done);
 
   StreamPipe& pipe_;
   const bool is_server_;
   uint64_t messages_read_ = 0;
+  // Of those who are called back, made for the first one.
+  std::shared_ptr<StreamCallbacks> callback_reads_;   // The reader's.
+  std::shared_ptr<StreamCallbacks> callback_writes_;  // The writer's.
   std::atomic<bool> failed_{false};
   Mutex mutex_;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);

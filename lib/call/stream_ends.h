@@ -67,11 +67,12 @@ class WriteAwaiter {
 
 }  // namespace call_internal
 
-// The messages of a streaming call that come in, at either end. In three forms,
-// of which each wait may use another:
+// The messages of a streaming call that come in, at either end. In several
+// forms, of which each wait may use another:
 //
-//   while (stream.Read(&message)) ...            // Blocks.
-//   while (co_await stream.CoRead(&message)) ... // In a coroutine.
+//   while (stream.Read(&message)) ...             // Blocks.
+//   while (co_await stream.CoRead(&message)) ...  // In a coroutine.
+//   stream.Read(&message, [...](bool ok) {...});  // Calls back.
 //   stream.TryRead(&message), stream.WakeForRead(callback)
 //
 // One thread at a time reads; another may write meanwhile.
@@ -79,6 +80,7 @@ template <typename Message>
 class StreamReader {
  public:
   using Wake = MessageStream::Wake;
+  using Done = MessageStream::Done;
   using Awaiter = call_internal::ReadAwaiter<
       typename call_internal::Untyped<Message>::Type>;
 
@@ -97,6 +99,15 @@ class StreamReader {
   // lives until then.
   [[nodiscard]] Awaiter CoRead(Message* message) {
     return {*messages_, message};
+  }
+
+  // Calls `done` once: with true when `message`, which lives until then, is the
+  // next one; with false when there are no more. On this thread, before this
+  // returns (or, in a callback of this stream's, right behind that), when it is
+  // known already; else on an I/O thread. It must not block there, and may read
+  // on, or write. One read at a time is outstanding.
+  void Read(Message* message, Done done) {
+    messages_->Read(message, std::move(done));
   }
 
   // Never waits. kReady: `message` is the next one.
@@ -129,6 +140,7 @@ template <typename Message>
 class StreamWriter {
  public:
   using Wake = MessageStream::Wake;
+  using Done = MessageStream::Done;
   using Awaiter = call_internal::WriteAwaiter<
       typename call_internal::Untyped<Message>::Type>;
 
@@ -148,6 +160,14 @@ class StreamWriter {
     return {*messages_, message};
   }
   Awaiter CoWrite(const Message&& message) = delete;
+
+  // Calls `done` once: with true when `message`, which lives until then, is on
+  // its way and the next one may be written, with false when the call is over.
+  // Where, as for StreamReader::Read. One write at a time is outstanding.
+  void Write(const Message& message, Done done) {
+    messages_->Write(message, std::move(done));
+  }
+  void Write(const Message&& message, Done done) = delete;
 
   // Never waits. kReady: `message` is on its way.
   Poll TryWrite(const Message& message) { return messages_->TryWrite(message); }
