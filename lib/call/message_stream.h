@@ -2,13 +2,17 @@
 #define TERN_LIB_CALL_MESSAGE_STREAM_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/strings/cord.h"
 #include "google/protobuf/message_lite.h"
 #include "tern/lib/base/mutex.h"
+#include "tern/lib/call/compression.h"
 #include "tern/lib/call/stream_pipe.h"
 
 namespace tern {
@@ -21,16 +25,36 @@ class MessageStream {
   using Wake = StreamPipe::Wake;
   enum class End { kClient, kServer };
 
+  // How messages are compressed, each on the thread that writes or reads it.
+  struct Codecs {
+    Compressors known;                       // For what comes.
+    const Compressor* compressor = nullptr;  // For what is written; may be null
+    size_t min_compressed_bytes = 0;         // ... from this size on.
+    // With an attachment, when inflated.
+    size_t max_message_bytes = std::numeric_limits<int32_t>::max();
+  };
+
   // `pipe` outlives this.
   MessageStream(StreamPipe* pipe, End end)
       : pipe_(*pipe), is_server_(end == End::kServer) {}
+  MessageStream(StreamPipe* pipe, End end, const Codecs& codecs)
+      : pipe_(*pipe), is_server_(end == End::kServer), codecs_(codecs) {}
   MessageStream(const MessageStream&) = delete;
   MessageStream& operator=(const MessageStream&) = delete;
 
-  // The next message; kOver when there are no more, or the call is over.
-  Poll TryRead(google::protobuf::MessageLite* message);
+  // Before the first write.
+  void SetCompressor(const Compressor* compressor) {
+    codecs_.compressor = compressor;
+  }
+
+  // The next message; kOver when there are no more, or the call is over. The
+  // attachment is dropped when `attachment` is null, else set, to nothing when
+  // there is none.
+  Poll TryRead(google::protobuf::MessageLite* message,
+               absl::Cord* attachment = nullptr);
   // Blocks until there is one. False: kOver.
-  bool Read(google::protobuf::MessageLite* message);
+  bool Read(google::protobuf::MessageLite* message,
+            absl::Cord* attachment = nullptr);
   // False when TryRead would not say kNotYet. Else calls `wake` once when it
   // would not any more, on an I/O thread, which it must not block.
   bool WakeForRead(Wake wake) {
@@ -38,9 +62,12 @@ class MessageStream {
   }
 
   // kReady: the message is on its way; kOver: the call is over.
-  Poll TryWrite(const google::protobuf::MessageLite& message);
+  // `attachment`: may be null.
+  Poll TryWrite(const google::protobuf::MessageLite& message,
+                const absl::Cord* attachment = nullptr);
   // Blocks while too much waits to be sent. False: kOver.
-  bool Write(const google::protobuf::MessageLite& message);
+  bool Write(const google::protobuf::MessageLite& message,
+             const absl::Cord* attachment = nullptr);
   bool WakeForWrite(Wake wake) {
     return !failed() && pipe_.WakeForWrite(std::move(wake));
   }
@@ -55,12 +82,24 @@ class MessageStream {
   // Makes what is read or written from now on kOver. The first one counts.
   void Fail(absl::Status failure);
   bool failed() const { return failed_.load(std::memory_order_acquire); }
+  // Whether the peer broke the protocol with that. The reader's thread.
+  bool peers_fault() const { return peers_fault_; }
 
  private:
   bool MayBlock(const char* what);
+  // Whether it could be parsed.
+  bool Parse(std::string_view bytes, google::protobuf::MessageLite* message);
+  bool ParseCompressed(Compression compression, std::string_view bytes,
+                       size_t attachment_bytes,
+                       google::protobuf::MessageLite* message);
+  // Compressed, or with an attachment.
+  Poll WritePacked(const google::protobuf::MessageLite& message, size_t size,
+                   const absl::Cord& attachment);
 
   StreamPipe& pipe_;
   const bool is_server_;
+  bool peers_fault_ = false;
+  Codecs codecs_;
   uint64_t messages_read_ = 0;
   std::atomic<bool> failed_{false};
   Mutex mutex_;

@@ -4,6 +4,7 @@
 #include <coroutine>
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "google/protobuf/message_lite.h"
 #include "tern/lib/call/message_stream.h"
 
@@ -13,8 +14,9 @@ namespace call_internal {
 // What is awaited in a coroutine; see StreamReader::CoRead.
 class ReadAwaiter {
  public:
-  ReadAwaiter(MessageStream& stream, google::protobuf::MessageLite* message)
-      : stream_(stream), message_(message) {}
+  ReadAwaiter(MessageStream& stream, google::protobuf::MessageLite* message,
+              absl::Cord* attachment = nullptr)
+      : stream_(stream), message_(message), attachment_(attachment) {}
   bool await_ready() { return Try() != Poll::kNotYet; }
   bool await_suspend(std::coroutine_handle<> handle) {
     return stream_.WakeForRead([handle] { handle.resume(); });
@@ -24,18 +26,20 @@ class ReadAwaiter {
   }
 
  private:
-  Poll Try() { return poll_ = stream_.TryRead(message_); }
+  Poll Try() { return poll_ = stream_.TryRead(message_, attachment_); }
 
   MessageStream& stream_;
   google::protobuf::MessageLite* const message_;
+  absl::Cord* const attachment_;
   Poll poll_ = Poll::kNotYet;
 };
 
 class WriteAwaiter {
  public:
   WriteAwaiter(MessageStream& stream,
-               const google::protobuf::MessageLite& message)
-      : stream_(stream), message_(message) {}
+               const google::protobuf::MessageLite& message,
+               const absl::Cord* attachment = nullptr)
+      : stream_(stream), message_(message), attachment_(attachment) {}
   bool await_ready() { return Try() != Poll::kNotYet; }
   bool await_suspend(std::coroutine_handle<> handle) {
     return stream_.WakeForWrite([handle] { handle.resume(); });
@@ -45,10 +49,11 @@ class WriteAwaiter {
   }
 
  private:
-  Poll Try() { return poll_ = stream_.TryWrite(message_); }
+  Poll Try() { return poll_ = stream_.TryWrite(message_, attachment_); }
 
   MessageStream& stream_;
   const google::protobuf::MessageLite& message_;
+  const absl::Cord* const attachment_;
   Poll poll_ = Poll::kNotYet;
 };
 
@@ -61,6 +66,11 @@ class WriteAwaiter {
 //   while (co_await stream.CoRead(&message)) ... // In a coroutine.
 //   stream.TryRead(&message), stream.WakeForRead(callback)
 //
+// Each form of reading takes a Cord as well, for the bytes beside the message
+// (empty when there are none): a long attachment lies in one piece where it was
+// received, and holds the memory of the whole message. Reading without one
+// drops them.
+//
 // One thread at a time reads; another may write meanwhile.
 template <typename Message>
 class StreamReader {
@@ -70,15 +80,25 @@ class StreamReader {
   // False when there are no more: the other side has ended its messages, or the
   // call is over. Not on an I/O thread.
   bool Read(Message* message) { return messages_->Read(message); }
+  bool Read(Message* message, absl::Cord* attachment) {
+    return messages_->Read(message, attachment);
+  }
 
   // Resumes on an I/O thread, which the coroutine must not block. `message`
   // lives until then.
   [[nodiscard]] call_internal::ReadAwaiter CoRead(Message* message) {
     return {*messages_, message};
   }
+  [[nodiscard]] call_internal::ReadAwaiter CoRead(Message* message,
+                                                  absl::Cord* attachment) {
+    return {*messages_, message, attachment};
+  }
 
   // Never waits. kReady: `message` is the next one.
   Poll TryRead(Message* message) { return messages_->TryRead(message); }
+  Poll TryRead(Message* message, absl::Cord* attachment) {
+    return messages_->TryRead(message, attachment);
+  }
   // False, and nothing happens, when TryRead would not say kNotYet. Else `wake`
   // is called once, on an I/O thread that it must not block, when it would not
   // any more.
@@ -99,6 +119,11 @@ class StreamReader {
 // The messages that go out, likewise. What has been written is on its way: it
 // leaves without any flush, much of it at once when it is written fast. While
 // more than a limit is still to be sent, writing waits.
+//
+// Each form takes an attachment as well: bytes that travel beside the message,
+// as they are; together the two are within the other side's limit for messages.
+// They are copied once. For bytes that lie somewhere already,
+// absl::MakeCordFromExternal saves a copy into the Cord.
 template <typename Message>
 class StreamWriter {
  public:
@@ -106,6 +131,9 @@ class StreamWriter {
 
   // False when the call is over. Not on an I/O thread.
   bool Write(const Message& message) { return messages_->Write(message); }
+  bool Write(const Message& message, const absl::Cord& attachment) {
+    return messages_->Write(message, &attachment);
+  }
 
   // Resumes on an I/O thread. `message` lives until then: not a temporary, of
   // which some compilers lose track in a co_await.
@@ -113,9 +141,21 @@ class StreamWriter {
     return {*messages_, message};
   }
   call_internal::WriteAwaiter CoWrite(const Message&& message) = delete;
+  // The attachment lives as long, too.
+  [[nodiscard]] call_internal::WriteAwaiter CoWrite(
+      const Message& message, const absl::Cord& attachment) {
+    return {*messages_, message, &attachment};
+  }
+  call_internal::WriteAwaiter CoWrite(const Message&& message,
+                                      const absl::Cord& attachment) = delete;
+  call_internal::WriteAwaiter CoWrite(const Message& message,
+                                      const absl::Cord&& attachment) = delete;
 
   // Never waits. kReady: `message` is on its way.
   Poll TryWrite(const Message& message) { return messages_->TryWrite(message); }
+  Poll TryWrite(const Message& message, const absl::Cord& attachment) {
+    return messages_->TryWrite(message, &attachment);
+  }
   [[nodiscard]] bool WakeForWrite(Wake wake) {
     return messages_->WakeForWrite(std::move(wake));
   }

@@ -20,7 +20,8 @@ std::shared_ptr<const char[]> ShareBytes(wire::ByteBuffer buffer) {
 
 // --- Reading -----------------------------------------------------------------
 
-Poll StreamPipe::Read(absl::FunctionRef<void(std::string_view)> take) {
+Poll StreamPipe::Read(
+    absl::FunctionRef<void(const MessageBatch::Message&)> take) {
   if (reading_.empty()) {
     const Poll next = NextBatch();
     if (next != Poll::kReady) return next;
@@ -28,7 +29,7 @@ Poll StreamPipe::Read(absl::FunctionRef<void(std::string_view)> take) {
   if (dropped_.load(std::memory_order_acquire)) return Poll::kOver;
   const MessageBatch::Message message = reading_.Next();
   read_bytes_ += message.bytes.size();
-  take(message.bytes);
+  take(message);
   if (read_bytes_ >= credit_bytes_) ReturnCredit();
   return Poll::kReady;
 }
@@ -88,13 +89,18 @@ bool StreamPipe::TellReader() {
 }
 
 StreamPipe::Delivery StreamPipe::Deliver(std::string_view bytes,
-                                         wire::ByteBuffer* storage) {
+                                         wire::ByteBuffer* storage,
+                                         uint32_t attachment_bytes,
+                                         Compression compression) {
   const size_t size = bytes.size();
+  const bool is_long = size >= MessageBatch::kMinLongBytes ||
+                       attachment_bytes != 0 ||
+                       compression != Compression::kNone;
   std::shared_ptr<const char[]> owner;
-  if (storage != nullptr && size >= MessageBatch::kMinLongBytes) {
+  if (storage != nullptr && is_long) {
     owner = ShareBytes(std::move(*storage));
     bytes = {owner.get(), size};
-  } else if (size >= MessageBatch::kMinLongBytes) {
+  } else if (is_long) {
     const std::shared_ptr<char[]> copy = MakeSharedBytes(size);
     std::memcpy(copy.get(), bytes.data(), size);
     owner = copy;
@@ -106,7 +112,10 @@ StreamPipe::Delivery StreamPipe::Deliver(std::string_view bytes,
     if (!discard_) {
       if (incoming_.count() >= max_unread_messages_) return Delivery::kFull;
       if (owner != nullptr) {
-        incoming_.AppendLong(std::move(owner), bytes);
+        incoming_.AppendLong({.bytes = bytes,
+                              .owner = std::move(owner),
+                              .attachment_bytes = attachment_bytes,
+                              .compression = compression});
       } else {
         char* const place = incoming_.Append(size);
         if (size != 0) std::memcpy(place, bytes.data(), size);
@@ -131,31 +140,42 @@ bool StreamPipe::EndReads() {
 
 // --- Writing -----------------------------------------------------------------
 
+Poll StreamPipe::PollWrite() {
+  MutexLock lock(mutex_);
+  if (writes_over_) return Poll::kOver;
+  return WritableLocked() ? Poll::kReady : Poll::kNotYet;
+}
+
 Poll StreamPipe::Write(size_t size, absl::FunctionRef<void(char*)> write) {
-  std::shared_ptr<char[]> owner;
-  bool tell;
   if (size >= MessageBatch::kMinLongBytes) {
-    {
-      MutexLock lock(mutex_);
-      if (writes_over_) return Poll::kOver;
-      if (!WritableLocked()) return Poll::kNotYet;
-    }
-    // Only this thread makes the room less.
-    owner = MakeSharedBytes(size);
+    const Poll poll = PollWrite();
+    if (poll != Poll::kReady) return poll;
+    std::shared_ptr<char[]> owner = MakeSharedBytes(size);
     write(owner.get());
+    const char* const bytes = owner.get();
+    return Write({.bytes = {bytes, size}, .owner = std::move(owner)});
   }
+  bool tell;
   {
     MutexLock lock(mutex_);
     if (writes_over_) return Poll::kOver;
-    if (owner != nullptr) {
-      const char* const bytes = owner.get();
-      outgoing_.AppendLong(std::move(owner), {bytes, size});
-    } else if (WritableLocked()) {
-      write(outgoing_.Append(size));
-    } else {
-      return Poll::kNotYet;
-    }
+    if (!WritableLocked()) return Poll::kNotYet;
+    write(outgoing_.Append(size));
     outgoing_bytes_ += size + kOverheadBytes;
+    tell = Announce();
+  }
+  if (tell) host_->OnPipeWork();
+  return Poll::kReady;
+}
+
+Poll StreamPipe::Write(MessageBatch::Message message) {
+  bool tell;
+  {
+    MutexLock lock(mutex_);
+    if (writes_over_) return Poll::kOver;
+    if (!WritableLocked()) return Poll::kNotYet;
+    outgoing_bytes_ += message.bytes.size() + kOverheadBytes;
+    outgoing_.AppendLong(std::move(message));
     tell = Announce();
   }
   if (tell) host_->OnPipeWork();

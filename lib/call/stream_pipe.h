@@ -11,6 +11,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
 #include "tern/lib/base/mutex.h"
+#include "tern/lib/call/compression.h"
 #include "tern/lib/call/message_batch.h"
 #include "tern/lib/wire/byte_buffer.h"
 
@@ -43,6 +44,10 @@ class StreamPipe {
     virtual void OnPipeFailed() {}
     // Whether this thread may block.
     virtual bool MayBlock() const { return true; }
+    // So many bytes are to be taken while a message is read: false when there
+    // is no room for them. Else they are given back. The user's side.
+    virtual bool TakeMemory(size_t /*bytes*/) { return true; }
+    virtual void ReturnMemory(size_t /*bytes*/) {}
 
    protected:
     ~Host() = default;
@@ -62,7 +67,7 @@ class StreamPipe {
   // --- The user's side -------------------------------------------------------
 
   // kReady: `take` has been called with the next message.
-  Poll Read(absl::FunctionRef<void(std::string_view)> take);
+  Poll Read(absl::FunctionRef<void(const MessageBatch::Message&)> take);
   // Blocks until Read() would not say kNotYet.
   void WaitForRead();
   // False when Read() would not say kNotYet. Else `wake` is called when it
@@ -73,6 +78,10 @@ class StreamPipe {
 
   // kReady: `write` has been called with room for `size` bytes.
   Poll Write(size_t size, absl::FunctionRef<void(char*)> write);
+  // The same for a message that has been written, with its owner, and for one
+  // that is going to be: only this thread makes the room less.
+  Poll Write(MessageBatch::Message message);
+  Poll PollWrite();
   void WaitForWrite();
   bool WakeForWrite(Wake wake);
   // No more messages: half-closes the stream behind the last one.
@@ -86,9 +95,12 @@ class StreamPipe {
     kWake,  // RunWakes() is to be called, without the role.
     kFull,  // It was not taken: max_unread_messages() wait to be read.
   };
-  // A message has come. `storage`, if not null, holds it and may be moved from.
-  [[nodiscard]] Delivery Deliver(std::string_view bytes,
-                                 wire::ByteBuffer* storage);
+  // A message has come, its attachment included. `storage`, if not null, holds
+  // it and may be moved from.
+  [[nodiscard]] Delivery Deliver(
+      std::string_view bytes, wire::ByteBuffer* storage,
+      uint32_t attachment_bytes = 0,
+      Compression compression = Compression::kNone);
   // A stream's window bounds the bytes that wait; empty messages have none.
   size_t max_unread_messages() const { return max_unread_messages_; }
 
