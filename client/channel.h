@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "absl/time/time.h"
+#include "tern/lib/call/compression.h"
 
 namespace tern {
 
@@ -49,6 +50,15 @@ struct ChannelOptions {
   // ServerOptions.
   uint32_t stream_window_bytes = 1 << 20;
   uint32_t connection_window_bytes = 4 << 20;
+
+  // How messages may be compressed, announced to the server:
+  // {ZstdCompressor(), GzipCompressor()}, see docs/compression.md. A response
+  // counts as what it is when inflated. None: there is no compression at all.
+  Compressors compressors = {};
+  // Of calls that do not say: CallOptions::compression.
+  Compression compression = Compression::kNone;
+  // Shorter requests (without their attachment) are sent as they are.
+  size_t min_compressed_bytes = 1024;
 };
 
 // A target and the one connection to it, shared by all callers and stubs; made

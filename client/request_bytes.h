@@ -11,6 +11,7 @@
 #include "google/protobuf/message_lite.h"
 #include "tern/lib/base/large_blocks.h"
 #include "tern/lib/call/attachment.h"
+#include "tern/lib/call/packed_message.h"
 
 namespace tern {
 
@@ -23,12 +24,15 @@ class RequestBytes {
 
   // None, when `message` is null. REQUIRES: else that size is what
   // message->ByteSizeLong() has just said, and at most INT32_MAX with the
-  // attachment.
+  // attachment. `compressor`: if the message is to be compressed, else nullptr.
   RequestBytes(const google::protobuf::MessageLite* message, size_t size,
-               const absl::Cord& attachment)
+               const absl::Cord& attachment,
+               const Compressor* compressor = nullptr)
       : size_(size + attachment.size()), attachment_bytes_(attachment.size()) {
     if (message == nullptr) return;
-    if (size_ > kInlineBytes) {
+    if (compressor != nullptr) {
+      Pack(*message, size, attachment, *compressor);
+    } else if (size_ > kInlineBytes) {
       std::shared_ptr<char[]> bytes = MakeSharedBytes(size_);
       Write(*message, attachment, bytes.get());
       heap_ = std::move(bytes);
@@ -46,6 +50,8 @@ class RequestBytes {
   uint32_t attachment_bytes() const {
     return static_cast<uint32_t>(attachment_bytes_);
   }
+  // See PackedMessage.
+  uint32_t inflated_bytes() const { return inflated_bytes_; }
   // Memory that holds the same and that others may keep, too; nullptr for a
   // short one.
   const std::shared_ptr<const char[]>* shared() const {
@@ -61,8 +67,17 @@ class RequestBytes {
     }
   }
 
-  const size_t size_;
+  void Pack(const google::protobuf::MessageLite& message, size_t size,
+            const absl::Cord& attachment, const Compressor& compressor) {
+    PackedMessage packed = PackMessage(message, size, attachment, &compressor);
+    heap_ = std::move(packed.bytes);
+    size_ = packed.size;
+    inflated_bytes_ = packed.inflated_bytes;
+  }
+
+  size_t size_;
   const size_t attachment_bytes_;
+  uint32_t inflated_bytes_ = 0;
   std::shared_ptr<const char[]> heap_;
   char inline_[kInlineBytes];  // Uninitialised beyond size_.
 };

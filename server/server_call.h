@@ -81,6 +81,8 @@ class ServerCall final : public ServerContext,
   // Takes the request: a short one is parsed at once, a long one by the worker.
   // Not OK: INVALID_ARGUMENT; it can't be parsed.
   absl::Status TakeRequest(wire::IncomingMessage& message);
+  // Before the handler begins: its replies may be compressed.
+  void CompressReplies(const Compressor* compressor);
   // Takes one of the places that the method has for calls at once. False when
   // all are taken: the call is to be refused.
   bool TakePlace() {
@@ -172,6 +174,8 @@ class ServerCall final : public ServerContext,
   std::shared_ptr<Cancellation> ShareCancellation() override;
   absl::Status ParseRequest(std::string_view bytes);
   absl::Status ParseUnparsedRequest();
+  absl::Status ParseCompressedRequest(std::string_view bytes);
+  void PackReply();
   absl::Status Invoke(google::protobuf::MessageLite* reply);
   // Each sets how the call ends. Execute is false when there was nothing to
   // run.
@@ -234,6 +238,8 @@ class ServerCall::Streaming final : public StreamPipe::Host,
   Streaming(ServerCall* call, const ServerOptions& options);
 
   void OnPipeWork() override;
+  bool TakeMemory(size_t bytes) override;
+  void ReturnMemory(size_t bytes) override;
   void RunDeferred() override;
 
   // A share of the call.

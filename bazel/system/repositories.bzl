@@ -51,12 +51,12 @@ def _zlib(name):
         target = "zlib",
     )
 
+# (Without its pkg-config module, which names a folder that Debian does not have it in.)
 def _zstd(name):
     system_library(
         name = name,
         header = "zstd.h",
         libraries = ["zstd"],
-        module = "libzstd",
         package = "libzstd-dev",
         target = "zstd",
     )
