@@ -44,9 +44,10 @@ struct CallOptions {
 
   Metadata metadata = {};
 
-  // How this call's messages are compressed, both ways: see docs/compression.md.
-  // Absent: as ChannelOptions says. It must be one of the channel's compressors
-  // (INVALID_ARGUMENT) and of the server's (UNIMPLEMENTED, NOT_STARTED).
+  // How this call's messages are compressed, both ways: see
+  // docs/compression.md. Absent: as ChannelOptions says. It must be one of the
+  // channel's compressors (INVALID_ARGUMENT) and of the server's
+  // (UNIMPLEMENTED, NOT_STARTED).
   std::optional<Compression> compression = std::nullopt;
 
   // Bytes to travel beside the request, as they are; together the two are

@@ -131,10 +131,9 @@ absl::Status ClientCall::UnpackReply() {
       options.max_message_bytes - (packed->bytes.size() - size), "client",
       [](size_t) { return true; }, &inflated, nullptr);
   const std::string_view bytes = inflated.view();
-  if (status.ok() &&
-      (!reply_->ParsePartialFromArray(bytes.data(),
-                                      static_cast<int>(bytes.size())) ||
-       !reply_->IsInitialized())) {
+  if (status.ok() && (!reply_->ParsePartialFromArray(
+                          bytes.data(), static_cast<int>(bytes.size())) ||
+                      !reply_->IsInitialized())) {
     status = absl::InternalError(
         "the response is not a well-formed message of its type");
   }

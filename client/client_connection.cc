@@ -179,9 +179,9 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
     header.compression = static_cast<uint32_t>(call->compression());
     if (!session().has_peer_hello()) return false;
     if (!session().PeerInflates(header.compression)) {
-      EndUnstarted(call, absl::UnimplementedError(absl::StrCat(
-                             "the server does not inflate ",
-                             NameOf(call->compression()))));
+      EndUnstarted(call, absl::UnimplementedError(
+                             absl::StrCat("the server does not inflate ",
+                                          NameOf(call->compression()))));
       return true;
     }
   }

@@ -64,10 +64,9 @@ absl::Status CheckCall(const ChannelCore& core,
   }
   if (options.compression.value_or(Compression::kNone) != Compression::kNone &&
       core.options().compressors.Find(*options.compression) == nullptr) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("CallOptions::compression is ",
-                     NameOf(*options.compression),
-                     ", not one of the channel's compressors"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "CallOptions::compression is ", NameOf(*options.compression),
+        ", not one of the channel's compressors"));
   }
   if (options.attachment.empty()) return absl::OkStatus();
   if (request == nullptr) {

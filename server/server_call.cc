@@ -370,8 +370,7 @@ void ServerCall::SetHandled(absl::Status status) {
 void ServerCall::PackReply() {
   const size_t attached = extras_->reply_attachment.size();
   if (!status_.ok() ||
-      reply_bytes_ <
-          connection_->environment().options.min_compressed_bytes ||
+      reply_bytes_ < connection_->environment().options.min_compressed_bytes ||
       reply_bytes_ + attached > wire::Hello::kMaxWindowBytes) {
     return;
   }

@@ -429,10 +429,10 @@ absl::Status ServerConnection::SendResponseHeader(ServerCall& call) {
   const Metadata& metadata = extras->response_metadata;
   absl::Status status = CheckHandlersMetadata("response", metadata);
   if (!status.ok()) return status;
-  return session().SendResponseHeader(call.stream,
-                                      {.metadata = ViewsOf(metadata),
-                                       .compression = static_cast<uint32_t>(
-                                           extras->response_compression)});
+  return session().SendResponseHeader(
+      call.stream,
+      {.metadata = ViewsOf(metadata),
+       .compression = static_cast<uint32_t>(extras->response_compression)});
 }
 
 void ServerConnection::Finish(ServerCall& call,

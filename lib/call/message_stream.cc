@@ -101,8 +101,8 @@ Poll MessageStream::TryWrite(const MessageLite& message,
         " exceeds the protocol's limit of ", kMaxBytes, " bytes")));
     return Poll::kOver;
   }
-  if (attached != 0 || (codecs_.compressor != nullptr &&
-                        size >= codecs_.min_compressed_bytes)) {
+  if (attached != 0 ||
+      (codecs_.compressor != nullptr && size >= codecs_.min_compressed_bytes)) {
     return WritePacked(message, size,
                        attached != 0 ? *attachment : absl::Cord());
   }
@@ -115,10 +115,9 @@ Poll MessageStream::WritePacked(const MessageLite& message, size_t size,
                                 const absl::Cord& attachment) {
   const Poll poll = pipe_.PollWrite();
   if (poll != Poll::kReady) return poll;
-  PackedMessage packed =
-      PackMessage(message, size, attachment,
-                  size >= codecs_.min_compressed_bytes ? codecs_.compressor
-                                                       : nullptr);
+  PackedMessage packed = PackMessage(
+      message, size, attachment,
+      size >= codecs_.min_compressed_bytes ? codecs_.compressor : nullptr);
   return pipe_.Write({.bytes = {packed.bytes.get(), packed.size},
                       .owner = std::move(packed.bytes),
                       .attachment_bytes = packed.attachment_bytes,

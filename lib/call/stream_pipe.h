@@ -97,10 +97,10 @@ class StreamPipe {
   };
   // A message has come, its attachment included. `storage`, if not null, holds
   // it and may be moved from.
-  [[nodiscard]] Delivery Deliver(
-      std::string_view bytes, wire::ByteBuffer* storage,
-      uint32_t attachment_bytes = 0,
-      Compression compression = Compression::kNone);
+  [[nodiscard]] Delivery Deliver(std::string_view bytes,
+                                 wire::ByteBuffer* storage,
+                                 uint32_t attachment_bytes = 0,
+                                 Compression compression = Compression::kNone);
   // A stream's window bounds the bytes that wait; empty messages have none.
   size_t max_unread_messages() const { return max_unread_messages_; }
 

@@ -77,8 +77,9 @@ class Zstd final : public Compressor {
     if (state == nullptr) return Inflated::kNoMemory;
     const Inflated result = InflateInto(
         state->context, bytes, limit,
-        is_told ? static_cast<size_t>(told)
-                : std::min(limit, std::max(kFirstBytes, kGrowth * bytes.size())),
+        is_told
+            ? static_cast<size_t>(told)
+            : std::min(limit, std::max(kFirstBytes, kGrowth * bytes.size())),
         is_told, reserve, out);
     inflaters_.Give(std::move(state));
     return result;

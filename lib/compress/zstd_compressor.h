@@ -6,7 +6,7 @@
 namespace tern {
 
 // zstd (RFC 8878), level 1; a message is one frame, without a dictionary. Keeps
-// up to four states of each kind for the next messages: 6 MiB at most.
+// up to four states of each kind for the next messages: 4 MiB at most.
 const Compressor* ZstdCompressor();
 
 }  // namespace tern

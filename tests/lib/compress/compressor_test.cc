@@ -78,10 +78,12 @@ class CompressorTest : public ::testing::TestWithParam<Compression> {
   size_t room_ = static_cast<size_t>(-1);
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    Codecs, CompressorTest,
-    ::testing::Values(Compression::kGzip, Compression::kZstd),
-    [](const auto& info) { return std::string(NameOf(info.param)); });
+INSTANTIATE_TEST_SUITE_P(Codecs, CompressorTest,
+                         ::testing::Values(Compression::kGzip,
+                                           Compression::kZstd),
+                         [](const auto& info) {
+                           return std::string(NameOf(info.param));
+                         });
 
 TEST_P(CompressorTest, IsWhatItSays) {
   EXPECT_EQ(codec().compression(), GetParam());
@@ -188,10 +190,10 @@ TEST_P(CompressorTest, ServesManyThreads) {
       for (int round = 0; round < 50; ++round) {
         const std::string compressed = Compress(text);
         wire::ByteBuffer inflated;
-        EXPECT_EQ(codec().Inflate(
-                      compressed, kLimit, [](size_t) { return true; },
-                      &inflated),
-                  Inflated::kDone);
+        EXPECT_EQ(
+            codec().Inflate(
+                compressed, kLimit, [](size_t) { return true; }, &inflated),
+            Inflated::kDone);
         EXPECT_TRUE(inflated.view() == text);
       }
     });
@@ -216,10 +218,10 @@ TEST_P(ForeignTest, IsReadAsTheFormatSays) {
                                       ? GzipCompressor()
                                       : ZstdCompressor();
   wire::ByteBuffer inflated;
-  EXPECT_EQ(codec->Inflate(
-                FromHex(GetParam().hex), 100, [](size_t) { return true; },
-                &inflated),
-            GetParam().result)
+  EXPECT_EQ(
+      codec->Inflate(
+          FromHex(GetParam().hex), 100, [](size_t) { return true; }, &inflated),
+      GetParam().result)
       << GetParam().what;
   if (GetParam().result == Inflated::kDone) {
     EXPECT_EQ(inflated.view(), GetParam().bytes);
@@ -245,9 +247,11 @@ INSTANTIATE_TEST_SUITE_P(
                 "1f8b0800000000000003010500faff68656c6c6f86a6103606000000",
                 Inflated::kMalformed, nullptr},
         Foreign{Compression::kGzip, "zlib's format",
-                "789ccb48cdc9c907000" "62c0215", Inflated::kMalformed, nullptr},
-        Foreign{Compression::kZstd, "stored",
-                "28b52ffd200529000068656c6c6f", Inflated::kDone, "hello"},
+                "789ccb48cdc9c907000"
+                "62c0215",
+                Inflated::kMalformed, nullptr},
+        Foreign{Compression::kZstd, "stored", "28b52ffd200529000068656c6c6f",
+                Inflated::kDone, "hello"},
         Foreign{Compression::kZstd, "without its size",
                 "28b52ffd005829000068656c6c6f", Inflated::kDone, "hello"},
         // A window of 2 GiB is nothing that is taken at once.

@@ -10,8 +10,8 @@
 namespace tern {
 namespace {
 
-PackedMessage Pack(const testing::Message& message, const absl::Cord& attachment,
-                   const Compressor* compressor) {
+PackedMessage Pack(const testing::Message& message,
+                   const absl::Cord& attachment, const Compressor* compressor) {
   return PackMessage(message, message.ByteSizeLong(), attachment, compressor);
 }
 

@@ -47,19 +47,20 @@ TEST(SessionCompression, CarriesTheMarkOverFramesAndQueues) {
                    Announcing(wire::kFeatureZstd));
   pair.Run();
   const std::string big = Pattern(200'000);
-  EXPECT_EQ(pair.client.Call(kBidirectional, Compressed("packed", 100),
-                             pair.now, {.half_close = false, .compression = kZstd}),
-            1u);
+  EXPECT_EQ(
+      pair.client.Call(kBidirectional, Compressed("packed", 100), pair.now,
+                       {.half_close = false, .compression = kZstd}),
+      1u);
   pair.client.Send(1, Compressed(big, 300'000, 1'000)).IgnoreError();
   pair.client.Send(1, "plain").IgnoreError();
   pair.client.Send(1, Compressed("last", 5), /*half_close=*/true).IgnoreError();
   pair.Run();
-  EXPECT_THAT(pair.server.TakeEvents(),
-              ElementsAre("call 1 test.Test/Bidirectional",
-                          "message 1 zstd \"packed\"",
-                          "message 1 zstd 199000 bytes + 1000 bytes",
-                          "message 1 \"plain\"", "message 1 zstd \"last\"",
-                          "half-close 1"));
+  EXPECT_THAT(
+      pair.server.TakeEvents(),
+      ElementsAre("call 1 test.Test/Bidirectional", "message 1 zstd \"packed\"",
+                  "message 1 zstd 199000 bytes + 1000 bytes",
+                  "message 1 \"plain\"", "message 1 zstd \"last\"",
+                  "half-close 1"));
 }
 
 // What it would be when inflated is what the peer's limit is for.
