@@ -103,8 +103,8 @@ Poll MessageStream::TryWrite(const MessageLite& message,
   }
   if (attached != 0 ||
       (codecs_.compressor != nullptr && size >= codecs_.min_compressed_bytes)) {
-    return WritePacked(message, size,
-                       attached != 0 ? *attachment : absl::Cord());
+    static const absl::Cord& none = *new absl::Cord;
+    return WritePacked(message, size, attached != 0 ? *attachment : none);
   }
   return pipe_.Write(size, [&](char* buffer) {
     message.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(buffer));
