@@ -212,6 +212,7 @@ bool ClientCall::EndWith(const wire::StatusHeader& header, CallPhase phase,
   if (header.retry_after_ms) {
     error.retry_after = absl::Milliseconds(*header.retry_after_ms);
   }
+  error.load_permille = header.load_permille;
   return End(std::move(status), std::move(error));
 }
 

@@ -13,9 +13,6 @@ namespace {
 
 thread_local bool runs_handler = false;
 
-// Told to callers that are refused because the queue is full.
-constexpr uint32_t kRetryAfterMs = 100;
-
 int64_t NanosecondsBetween(MonotonicTime start, MonotonicTime end) {
   return std::max<int64_t>(0, end.nanoseconds() - start.nanoseconds());
 }
@@ -423,7 +420,7 @@ void ServerCall::SetDropped(ThreadPool::Drop why) {
               absl::FormatDuration(absl::Microseconds(queue_us_)))),
           Certainty::kNotStarted);
     case ThreadPool::Drop::kFull:
-      retry_after_ms_ = kRetryAfterMs;
+      refused_for_load_ = true;
       if (streaming_ != nullptr) {
         return SetOutcome(
             absl::ResourceExhaustedError(absl::StrCat(

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -111,7 +110,8 @@ class ServerCall final : public ServerContext,
   // How it ended; valid when completed.
   const absl::Status& status() const { return status_; }
   Certainty certainty() const { return certainty_; }
-  std::optional<uint32_t> retry_after_ms() const { return retry_after_ms_; }
+  // There was no thread or no place in the queue for it.
+  bool refused_for_load() const { return refused_for_load_; }
   uint64_t queue_us() const { return queue_us_; }
   uint64_t handler_us() const { return handler_us_; }
   const google::protobuf::MessageLite& reply() const {
@@ -222,7 +222,7 @@ class ServerCall final : public ServerContext,
   std::unique_ptr<CallExtras> extras_;
   absl::Status status_;
   Certainty certainty_ = Certainty::kMaybeStarted;
-  std::optional<uint32_t> retry_after_ms_;
+  bool refused_for_load_ = false;
   size_t reply_bytes_ = 0;
   MonotonicTime ready_at_;
   uint64_t queue_us_ = 0;

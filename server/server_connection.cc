@@ -9,14 +9,15 @@
 #include "tern/lib/base/recycling_allocator.h"
 #include "tern/lib/base/string_view.h"
 #include "tern/lib/call/attachment.h"
+#include "tern/server/server_load.h"
 #include "tern/server/server_options.h"
 #include "tern/server/wire_status.h"
 
 namespace tern {
 namespace {
 
-constexpr uint32_t kMemoryRetryAfterMs = 100;
-constexpr uint32_t kConcurrencyRetryAfterMs = 100;
+constexpr std::string_view kNoMemory =
+    "the server has no memory left for requests";
 
 ServerCall& CallOf(wire::Stream& stream) {
   return *static_cast<ServerCall*>(stream.user);
@@ -97,11 +98,21 @@ void ServerConnection::ChooseCompression(ServerCall& call, uint32_t asked) {
   }
 }
 
+void ServerConnection::OnExcessCall(wire::StatusHeader* status) {
+  AddLoad(status);
+}
+
 bool ServerConnection::OnMessageChunk(wire::Stream& stream, size_t bytes) {
   role_.AssertHeld();
-  if (!memory_.Reserve(static_cast<int64_t>(bytes))) return false;
-  CallOf(stream).reserved_bytes += static_cast<int64_t>(bytes);
-  return true;
+  ServerCall& call = CallOf(stream);
+  if (memory_.Reserve(static_cast<int64_t>(bytes))) {
+    call.reserved_bytes += static_cast<int64_t>(bytes);
+  } else if (call.streams_requests()) {
+    EndStream(call, kNoMemory);
+  } else {
+    RefuseForLoad(call, kNoMemory);
+  }
+  return true;  // Or it has been answered.
 }
 
 void ServerConnection::OnMessage(wire::Stream& stream,
@@ -113,9 +124,7 @@ void ServerConnection::OnMessage(wire::Stream& stream,
     const auto bytes =
         static_cast<int64_t>(message.bytes.size() + message.attachment.size());
     if (!memory_.Reserve(bytes)) {
-      return Refuse(call, absl::StatusCode::kResourceExhausted,
-                    "the server has no memory left for requests",
-                    kMemoryRetryAfterMs);
+      return RefuseForLoad(call, kNoMemory);
     }
     call.reserved_bytes += bytes;
   }
@@ -133,11 +142,10 @@ void ServerConnection::OnHalfClose(wire::Stream& stream) {
 
 void ServerConnection::MakeReady(ServerCall& call) {
   if (!call.TakePlace()) {
-    return Refuse(
-        call, absl::StatusCode::kResourceExhausted,
+    return RefuseForLoad(
+        call,
         absl::StrCat("the server serves ", call.info().settings.max_concurrency,
-                     " calls of this method at once, its max_concurrency"),
-        kConcurrencyRetryAfterMs);
+                     " calls of this method at once, its max_concurrency"));
   }
   call.SetReady(session().now());
   if (held_back_.empty() &&
@@ -179,7 +187,7 @@ void ServerConnection::DeliverRequest(ServerCall& call,
   if (message.storage == nullptr) {
     const auto bytes = static_cast<int64_t>(size);
     if (!memory_.Reserve(bytes)) {
-      return EndStream(call, "the server has no memory left for requests");
+      return EndStream(call, kNoMemory);
     }
     call.reserved_bytes += bytes;
   }
@@ -200,11 +208,7 @@ void ServerConnection::DeliverRequest(ServerCall& call,
 // Its handler may be running: it is told as of a cancellation.
 void ServerConnection::EndStream(ServerCall& call, std::string_view why) {
   Defer(call.Cancel());
-  Finish(call,
-         {.code = absl::StatusCode::kResourceExhausted,
-          .message = why,
-          .retry_after_ms = kMemoryRetryAfterMs},
-         nullptr);
+  RefuseForLoad(call, why, Certainty::kMaybeStarted);
 }
 
 bool ServerConnection::MovePipe(ServerCall& call) {
@@ -313,14 +317,25 @@ void ServerConnection::OnIdle() {
 }
 
 void ServerConnection::Refuse(ServerCall& call, absl::StatusCode code,
-                              std::string_view message,
-                              std::optional<uint32_t> retry_after_ms) {
-  Finish(call,
-         {.code = code,
-          .message = message,
-          .certainty = Certainty::kNotStarted,
-          .retry_after_ms = retry_after_ms},
-         nullptr);
+                              std::string_view message) {
+  Finish(
+      call,
+      {.code = code, .message = message, .certainty = Certainty::kNotStarted},
+      nullptr);
+}
+
+void ServerConnection::RefuseForLoad(ServerCall& call, std::string_view message,
+                                     Certainty certainty) {
+  wire::StatusHeader status = {.code = absl::StatusCode::kResourceExhausted,
+                               .message = message,
+                               .certainty = certainty};
+  AddLoad(&status);
+  Finish(call, status, nullptr);
+}
+
+void ServerConnection::AddLoad(wire::StatusHeader* status) const {
+  status->retry_after_ms = kRetryAfterMs;
+  status->load_permille = LoadPermille(*environment_);
 }
 
 void ServerConnection::Answer(ServerCall& call) {
@@ -350,7 +365,7 @@ void ServerConnection::AnswerInFull(ServerCall& call,
   const CallExtras* const extras = call.extras();
   WireStatus status(call.status(), call.sent_trailing_metadata());
   status.header.certainty = call.certainty();
-  status.header.retry_after_ms = call.retry_after_ms();
+  if (call.refused_for_load()) AddLoad(&status.header);
   if (call.queue_us() != 0) status.header.queue_us = call.queue_us();
   if (call.handler_us() != 0) status.header.handler_us = call.handler_us();
 

@@ -53,6 +53,7 @@ class ServerConnection final : public net::Connection {
   void OnHello(const wire::Hello& peer) override;
   void OnCall(wire::Stream& stream, const wire::CallHeader& header,
               wire::CallShape* shape) override;
+  void OnExcessCall(wire::StatusHeader* status) override;
   bool OnMessageChunk(wire::Stream& stream, size_t bytes) override;
   void OnMessage(wire::Stream& stream, wire::IncomingMessage& message) override;
   void OnHalfClose(wire::Stream& stream) override;
@@ -82,9 +83,14 @@ class ServerConnection final : public net::Connection {
   // The handler of a streaming method is not to go on.
   void ClosePipe(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // Answers a call that never ran.
-  void Refuse(ServerCall& call, absl::StatusCode code, std::string_view message,
-              std::optional<uint32_t> retry_after_ms = std::nullopt)
+  void Refuse(ServerCall& call, absl::StatusCode code, std::string_view message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // The same for one that there is no room for, and for one that may have run.
+  void RefuseForLoad(ServerCall& call, std::string_view message,
+                     Certainty certainty = Certainty::kNotStarted)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // What all such answers say.
+  void AddLoad(wire::StatusHeader* status) const;
   void Answer(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // The same for one that failed, or that has more than a message and an OK.
   void AnswerInFull(ServerCall& call, const wire::OutgoingMessage* message)

@@ -69,4 +69,9 @@ int ElasticThreads::threads() const {
   return threads_;
 }
 
+int ElasticThreads::busy() const {
+  MutexLock lock(mutex_);
+  return threads_ - static_cast<int>(idle_ - handed_over_.size());
+}
+
 }  // namespace tern

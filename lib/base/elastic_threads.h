@@ -40,6 +40,7 @@ class ElasticThreads {
 
   // Now.
   int threads() const;
+  int busy() const;  // Those that have a task.
 
  private:
   void ThreadMain(ThreadPool::Task* task);

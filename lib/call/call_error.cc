@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -17,6 +18,7 @@ namespace {
 // it as it is.
 constexpr std::string_view kTypeUrl = "tern.call";
 constexpr std::string_view kTruncated = "truncated";
+constexpr std::string_view kPermille = "/1000";
 
 constexpr std::array kPhases = {CallPhase::kResolve, CallPhase::kConnect,
                                 CallPhase::kSend,    CallPhase::kQueue,
@@ -55,6 +57,11 @@ void ParsePart(std::string_view part, CallError* error) {
   } else if (TakePrefix("retry after ", &part)) {
     if (absl::ParseDuration(ToAbsl(part), &duration)) {
       error->retry_after = duration;
+    }
+  } else if (TakePrefix("load ", &part)) {
+    uint32_t load = 0;
+    if (absl::SimpleAtoi(ToAbsl(part.substr(0, part.find('/'))), &load)) {
+      error->load_permille = load;
     }
   } else if (part == kTruncated) {
     error->truncated = true;
@@ -95,6 +102,9 @@ std::string CallError::ToString() const {
   if (retry_after.has_value()) {
     absl::StrAppend(&text, "; retry after ",
                     absl::FormatDuration(*retry_after));
+  }
+  if (load_permille.has_value()) {
+    absl::StrAppend(&text, "; load ", *load_permille, ToAbsl(kPermille));
   }
   if (truncated) absl::StrAppend(&text, "; ", ToAbsl(kTruncated));
   return text;

@@ -1,6 +1,7 @@
 #ifndef TERN_LIB_CALL_CALL_ERROR_H_
 #define TERN_LIB_CALL_CALL_ERROR_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -44,6 +45,10 @@ struct CallError {
   absl::Duration elapsed = absl::ZeroDuration();  // Since the call was made.
   // The server asks not to be tried again sooner; absent when it did not say.
   std::optional<absl::Duration> retry_after = std::nullopt;
+  // How busy the server was when it refused the call for load, in thousandths:
+  // 1,000 is its capacity, and more that calls wait. Absent when it did not
+  // say.
+  std::optional<uint32_t> load_permille = std::nullopt;
   // The server's status was too long to be sent whole: its details are left
   // out, or also its trailing metadata and the end of its message.
   bool truncated = false;

@@ -121,6 +121,9 @@ class SessionVisitor {
   // set), or refuses it by calling Finish.
   virtual void OnCall(Stream& /*stream*/, const CallHeader& /*header*/,
                       CallShape* /*shape*/) {}
+  // Server: a call above hello.max_concurrent_calls is refused with `*status`,
+  // to which the host may add when to try again, and its load.
+  virtual void OnExcessCall(StatusHeader* /*status*/) {}
   // Server: the request is complete. A unary call has had exactly one message
   // then.
   virtual void OnHalfClose(Stream& /*stream*/) {}

@@ -567,9 +567,13 @@ void Session::RefuseExcessCall(StreamId id) {
     if (drain_->acknowledged) Fault("calls after GOAWAY");
     return;
   }
-  RefuseCall(id, absl::StatusCode::kUnavailable,
-             absl::StrCat("the connection has ", streams_.size(),
-                          " calls, the server's limit"));
+  const std::string why = absl::StrCat("the connection has ", streams_.size(),
+                                       " calls, the server's limit");
+  StatusHeader status = {.code = absl::StatusCode::kUnavailable,
+                         .message = why,
+                         .certainty = Certainty::kNotStarted};
+  visitor_->OnExcessCall(&status);
+  AppendStatusFrame(id, FrameType::kStatus, status);
   if (AboveAnnouncedCalls(id)) Fault("calls above the announced number");
 }
 

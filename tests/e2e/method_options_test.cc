@@ -173,6 +173,7 @@ TEST_F(MethodOptionsTest, CallsAboveMaxConcurrencyAreRefused) {
   EXPECT_TRUE(Failed(refused, StatusCode::kResourceExhausted,
                      Certainty::kNotStarted, CallPhase::kQueue));
   EXPECT_GT(CallError::From(refused)->retry_after, absl::ZeroDuration());
+  EXPECT_EQ(CallError::From(refused)->load_permille, 2000u);
   EXPECT_NE(refused.message().find("serves 2 calls"), std::string::npos)
       << refused;
   // The limit is the method's, on all connections.

@@ -1,9 +1,16 @@
 // More than a server can do at once: what is full refuses, and the rest goes
 // on.
 
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
+#include "tern/lib/wire/frame.h"
+#include "tern/status.pb.h"
 #include "tests/testing/end_to_end.h"
+#include "tests/testing/frame_text.h"
+#include "tests/testing/raw_socket.h"
 
 namespace tern::testing {
 namespace {
@@ -18,6 +25,15 @@ class OverloadTest : public EndToEnd {
     const auto call = StartCall(channel, "busy");
     EXPECT_TRUE(holdup_.WaitForEntered());
     return call;
+  }
+  // What a refused call was told: when to try again, and this.
+  static uint32_t LoadOf(const absl::Status& refused) {
+    const std::optional<CallError> error = CallError::From(refused);
+    EXPECT_GT(error->retry_after.value_or(absl::ZeroDuration()),
+              absl::ZeroDuration())
+        << refused;
+    EXPECT_TRUE(error->load_permille.has_value()) << refused;
+    return error->load_permille.value_or(0);
   }
   // A message of `size` bytes in all.
   static Message MessageOfSize(size_t size) {
@@ -46,7 +62,10 @@ TEST_F(OverloadTest, AFullQueueRefusesTheCallThatCanWaitLongest) {
       CallStatus(*channel, "third", {.timeout = absl::Hours(2)});
   EXPECT_TRUE(Failed(refused, StatusCode::kResourceExhausted,
                      Certainty::kNotStarted, CallPhase::kQueue));
-  EXPECT_GT(CallError::From(refused)->retry_after, absl::ZeroDuration());
+  // One at work and two that wait, for one worker.
+  EXPECT_EQ(LoadOf(refused), 3000u);
+  EXPECT_NE(refused.ToString().find("load 3000/1000"), std::string::npos)
+      << refused;
   EXPECT_NE(refused.message().find("2 calls"), std::string::npos) << refused;
 
   // A more urgent one takes the place of the last.
@@ -126,6 +145,7 @@ TEST_F(OverloadTest, RequestsBeyondTheMemoryBudgetAreRefused) {
         stub.Other(MessageOfSize(budget + 1)).status();
     EXPECT_TRUE(Failed(too_large, StatusCode::kResourceExhausted,
                        Certainty::kNotStarted, CallPhase::kQueue));
+    LoadOf(too_large);
 
     Event answered;
     stub.Call(MessageOfSize(budget / 2), {},
@@ -134,15 +154,61 @@ TEST_F(OverloadTest, RequestsBeyondTheMemoryBudgetAreRefused) {
                 answered.Notify();
               });
     ASSERT_TRUE(holdup.WaitForEntered());
-    EXPECT_TRUE(Failed(stub.Other(MessageOfSize(budget / 2 + 1)).status(),
-                       StatusCode::kResourceExhausted, Certainty::kNotStarted,
-                       CallPhase::kQueue));
+    const absl::Status second =
+        stub.Other(MessageOfSize(budget / 2 + 1)).status();
+    EXPECT_TRUE(Failed(second, StatusCode::kResourceExhausted,
+                       Certainty::kNotStarted, CallPhase::kQueue));
+    EXPECT_GE(LoadOf(second), 500u);
     EXPECT_TRUE(stub.Other(MessageOfSize(budget / 2)).ok());
     holdup.LetGo();
     ASSERT_TRUE(answered.Wait());
     EXPECT_TRUE(stub.Other(MessageOfSize(budget)).ok());
     StopServer();
   }
+}
+
+TEST_F(OverloadTest, AStreamWithoutAThreadIsToldTheLoad) {
+  service_.OnUpload(
+      [](ServerContext&, ServerReader<Message>& reader, Message*) {
+        Message message;
+        while (reader.Read(&message)) {
+        }
+        return absl::OkStatus();
+      });
+  StartServer({.max_stream_threads = 1});
+  const auto channel = Connect();
+  Tester::Stub stub(*channel);
+  auto first = stub.Upload();
+  ASSERT_TRUE(first.Write(Message()));
+  WaitForArrival(*channel);
+  const absl::Status refused = stub.Upload().Finish().status();
+  EXPECT_TRUE(Failed(refused, StatusCode::kResourceExhausted,
+                     Certainty::kNotStarted, CallPhase::kQueue));
+  EXPECT_GE(LoadOf(refused), 1000u);
+  EXPECT_TRUE(first.Finish().ok());
+}
+
+// A client that begins more calls than it was told that it may.
+TEST_F(OverloadTest, ACallAboveTheConnectionsNumberIsToldTheLoad) {
+  service_.OnCall(holdup_.Handler());
+  StartServer({.max_concurrent_calls = 2});
+  RawConnection client = RawConnection::To(target());
+  std::string calls;
+  for (const uint32_t stream : {1u, 3u, 5u}) {
+    calls += UnaryFrame(stream, "", "tern.testing.Tester/Call");
+  }
+  client.Send(GreetingBytes() + calls);
+  const RawFrame answer =
+      SplitFrames(
+          client.ReadUntilFrame(static_cast<uint8_t>(wire::FrameType::kStatus)))
+          .back();
+  EXPECT_EQ(answer.stream, 5u);
+  wire::v1::Status status;
+  ASSERT_TRUE(status.ParseFromString(answer.block));
+  EXPECT_EQ(status.code(), static_cast<uint32_t>(StatusCode::kUnavailable));
+  EXPECT_EQ(status.certainty(), wire::v1::NOT_STARTED);
+  EXPECT_GT(status.retry_after_ms(), 0u);
+  EXPECT_TRUE(status.has_load_permille());
 }
 
 // L24: handlers in every worker keep no other part of the server.

@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "tern/server/memory_budget.h"
 #include "tern/server/method_registry.h"
+#include "tern/server/server_load.h"
 #include "tern/server/server_options.h"
 
 namespace tern {
@@ -62,6 +63,19 @@ TEST(ServerOptions, WhatMakesNoSenseIsNamed) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << name;
     EXPECT_NE(status.message().find(name), std::string::npos) << status;
   }
+}
+
+TEST(Permille, OfACapacity) {
+  EXPECT_EQ(Permille(0, 8), 0u);
+  EXPECT_EQ(Permille(8, 8), 1'000u);
+  EXPECT_EQ(Permille(9, 8), 1'125u);
+  EXPECT_EQ(Permille(1, 3), 333u);
+  EXPECT_EQ(Permille(-1, 8), 0u);
+  EXPECT_EQ(Permille(std::numeric_limits<int64_t>::max(), 1), 4'000'000'000u);
+  EXPECT_EQ(Permille(std::numeric_limits<int64_t>::max(),
+                     std::numeric_limits<int64_t>::max()),
+            1'000u);
+  EXPECT_EQ(Permille(2, 0), 2'000u);
 }
 
 TEST(MemoryBudget, IsNeverOverdrawn) {

@@ -36,6 +36,7 @@ TEST(ElasticThreads, HasAThreadForEachAndNoMoreThanAllowed) {
   for (int i = 0; i < 3; ++i) EXPECT_EQ(threads.TryRun(&task), std::nullopt);
   EXPECT_TRUE(entered.Wait(3));
   EXPECT_EQ(threads.threads(), 3);
+  EXPECT_EQ(threads.busy(), 3);
   EXPECT_EQ(threads.TryRun(&task), ThreadPool::Drop::kFull);
   go.count_down();
   threads.Stop();
@@ -51,6 +52,8 @@ TEST(ElasticThreads, UsesAnIdleThreadAgain) {
     while (threads.TryRun(&task).has_value()) {
     }
     ASSERT_TRUE(ran.Wait(i));
+  }
+  while (threads.busy() != 0) {
   }
   EXPECT_EQ(threads.threads(), 1);
 }

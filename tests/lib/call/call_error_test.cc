@@ -14,6 +14,7 @@ CallError Full() {
           .local = "10.0.0.9:51234",
           .elapsed = absl::Microseconds(1200),
           .retry_after = absl::Milliseconds(100),
+          .load_permille = 1250,
           .truncated = true};
 }
 
@@ -32,6 +33,7 @@ void ExpectEqual(const CallError& a, const CallError& b) {
   EXPECT_EQ(a.local, b.local);
   EXPECT_EQ(a.elapsed, b.elapsed);
   EXPECT_EQ(a.retry_after, b.retry_after);
+  EXPECT_EQ(a.load_permille, b.load_permille);
   EXPECT_EQ(a.truncated, b.truncated);
 }
 
@@ -41,7 +43,7 @@ TEST(CallError, IsReadableInTheStatus) {
   EXPECT_EQ(status.ToString(),
             "UNAVAILABLE: no [tern.call='finished; in handler; method "
             "kv.v1.KeyValue/Get; to 10.0.0.7:7117; from 10.0.0.9:51234; after "
-            "1.2ms; retry after 100ms; truncated']");
+            "1.2ms; retry after 100ms; load 1250/1000; truncated']");
 }
 
 TEST(CallError, ComesBackAsItWas) {
