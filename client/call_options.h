@@ -16,8 +16,10 @@ namespace tern {
 struct CallInfo {
   std::string
       peer;  // The server's address and port, empty when never connected.
-  std::string local;           // This end's.
-  Metadata response_metadata;  // ServerContext::response_metadata().
+  std::string local;  // This end's.
+  // ServerContext::response_metadata(). Of a stream it may be read once a
+  // message has been.
+  Metadata response_metadata;
   Metadata trailing_metadata;
   // The bytes beside the reply, empty when there are none: see
   // ServerContext::set_reply_attachment(). A long one lies in one piece where

@@ -1,5 +1,6 @@
 #include "tern/client/client_call.h"
 
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/cord.h"
@@ -21,6 +22,11 @@ void CopyMetadata(const std::vector<wire::MetadataEntryView>& entries,
   }
 }
 
+MethodInfo WithName(MethodInfo method, std::string_view name) {
+  method.full_name = name;
+  return method;
+}
+
 // What is kept of them: the attachment is in request_.
 CallOptions WithoutAttachment(const CallOptions& options) {
   CallOptions kept = options;
@@ -39,22 +45,52 @@ const Compressor* CompressorFor(const ChannelOptions& options,
 
 }  // namespace
 
+struct ClientCall::Extras {
+  std::string method;  // Of a generic call.
+  RawMessage* reply;
+};
+
+void RequestBytes::TakeRaw(const RawMessage& raw, const absl::Cord& attachment,
+                           const Compressor* compressor) {
+  if (compressor != nullptr) {
+    return Take(PackBytes(raw.view(), attachment, compressor));
+  }
+  if (attachment_bytes_ == 0 && size_ > kInlineBytes &&
+      raw.shared() != nullptr) {
+    heap_ = raw.shared();
+    return;
+  }
+  char* out = inline_;
+  if (size_ > kInlineBytes) {
+    const std::shared_ptr<char[]> bytes = MakeSharedBytes(size_);
+    out = bytes.get();
+    heap_ = bytes;
+  }
+  if (raw.size() != 0) std::memcpy(out, raw.view().data(), raw.size());
+  if (attachment_bytes_ != 0) CopyAttachment(attachment, out + raw.size());
+}
+
 ClientCall::ClientCall(
     std::shared_ptr<ChannelCore> core, const MethodInfo& method,
     const CallOptions& options, MonotonicTime now, Deadline deadline,
-    const google::protobuf::MessageLite* request, size_t request_size,
-    google::protobuf::MessageLite* reply,
+    const client_internal::OneMessages& messages,
     std::unique_ptr<client_internal::UnaryCompletion> completion)
     : core_(std::move(core)),
-      method_(method),
+      extras_(!method.generic ? nullptr
+                              : std::make_unique<Extras>(Extras{
+                                    .method = std::string(method.full_name),
+                                    .reply = messages.raw_reply})),
+      method_(extras_ == nullptr ? method : WithName(method, extras_->method)),
       options_(WithoutAttachment(options)),
       deadline_(deadline),
       started_at_(now),
       waited_for_(completion == nullptr),
       compression_(options.compression.value_or(core_->options().compression)),
-      request_(request, request_size, options.attachment,
-               CompressorFor(core_->options(), compression_, request_size)),
-      reply_(reply),
+      request_(
+          messages.request, messages.raw_request, messages.request_size,
+          options.attachment,
+          CompressorFor(core_->options(), compression_, messages.request_size)),
+      reply_(messages.reply),
       completion_(std::move(completion)) {
   request_id_ = {.client = ClientProcessId(), .sequence = NextCallSequence()};
   const AmbientCall* ambient = CurrentAmbientCall();
@@ -63,6 +99,8 @@ ClientCall::ClientCall(
     streaming_ = std::make_unique<Streaming>(this, core_->options());
   }
 }
+
+ClientCall::~ClientCall() = default;
 
 // --- A streaming call --------------------------------------------------------
 
@@ -93,6 +131,7 @@ void ClientCall::Streaming::RunDeferred() {
 
 void ClientCall::TakeReply(wire::IncomingMessage& message) {
   if (message.compression != 0) return KeepPackedReply(message);
+  if (reply_ == nullptr) return TakeRawReply(message);
   const std::string_view bytes = message.bytes;
   // Partial: else protobuf logs what a peer leaves out.
   reply_malformed_ = !reply_->ParsePartialFromArray(
@@ -131,9 +170,12 @@ absl::Status ClientCall::UnpackReply() {
       options.max_message_bytes - (packed->bytes.size() - size), "client",
       [](size_t) { return true; }, &inflated, nullptr);
   const std::string_view bytes = inflated.view();
-  if (status.ok() && (!reply_->ParsePartialFromArray(
-                          bytes.data(), static_cast<int>(bytes.size())) ||
-                      !reply_->IsInitialized())) {
+  if (status.ok() && reply_ == nullptr) {
+    extras_->reply->CopyFrom(bytes);
+  } else if (status.ok() &&
+             (!reply_->ParsePartialFromArray(bytes.data(),
+                                             static_cast<int>(bytes.size())) ||
+              !reply_->IsInitialized())) {
     status = absl::InternalError(
         "the response is not a well-formed message of its type");
   }
@@ -148,6 +190,27 @@ absl::Status ClientCall::UnpackReply() {
     options_.info->attachment = CordOf(std::move(packed->bytes), size);
   }
   return status;
+}
+
+void ClientCall::TakeRawReply(wire::IncomingMessage& message) {
+  absl::Cord attachment;
+  if (message.storage == nullptr) {
+    extras_->reply->CopyFrom(message.bytes);
+    attachment = absl::Cord(ToAbsl(message.attachment));
+  } else {
+    // One owner of both.
+    const auto owner =
+        std::make_shared<wire::ByteBuffer>(std::move(*message.storage));
+    *extras_->reply =
+        RawMessage(std::shared_ptr<const char[]>(owner, owner->view().data()),
+                   message.bytes.size());
+    if (!message.attachment.empty()) {
+      attachment = absl::MakeCordFromExternal(
+          ToAbsl(owner->view().substr(message.bytes.size())), [owner] {});
+    }
+  }
+  if (options_.info == nullptr || ended()) return;
+  options_.info->attachment = std::move(attachment);
 }
 
 void ClientCall::OnResponseMetadata(const wire::ResponseHeader& header) {

@@ -21,6 +21,7 @@
 #include "tern/lib/call/compression.h"
 #include "tern/lib/call/message_stream.h"
 #include "tern/lib/call/method_info.h"
+#include "tern/lib/call/raw_message.h"
 #include "tern/lib/call/stream_pipe.h"
 #include "tern/lib/net/connection.h"
 #include "tern/lib/wire/byte_buffer.h"
@@ -32,6 +33,25 @@ namespace tern {
 class ChannelCore;
 class ClientConnection;
 
+namespace client_internal {
+
+// What a call sends and where its reply goes, if it is one message: null where
+// they are streamed. Protobuf's, or as they travel.
+struct OneMessages {
+  const google::protobuf::MessageLite* request = nullptr;
+  const RawMessage* raw_request = nullptr;
+  size_t request_size = 0;  // As RequestBytes wants it.
+  // Outlives the call's end.
+  google::protobuf::MessageLite* reply = nullptr;
+  RawMessage* raw_reply = nullptr;
+
+  bool has_request() const {
+    return request != nullptr || raw_request != nullptr;
+  }
+};
+
+}  // namespace client_internal
+
 // One call at the client, from its start to its end. It waits in the
 // channel until there is a connection, then it is a stream of one; it ends
 // exactly once, in End(), whatever comes first: the status, the deadline, a
@@ -42,14 +62,12 @@ class ClientConnection;
 class ClientCall final : public net::Connection::Deferred,
                          public std::enable_shared_from_this<ClientCall> {
  public:
-  // `request` is null where the client streams, `reply`, which outlives the
-  // call's end, where the server does. `completion` is null for a call that
-  // somebody waits for. `request_size`: see RequestBytes.
+  // `completion` is null for a call that somebody waits for.
   ClientCall(std::shared_ptr<ChannelCore> core, const MethodInfo& method,
              const CallOptions& options, MonotonicTime now, Deadline deadline,
-             const google::protobuf::MessageLite* request, size_t request_size,
-             google::protobuf::MessageLite* reply,
+             const client_internal::OneMessages& messages,
              std::unique_ptr<client_internal::UnaryCompletion> completion);
+  ~ClientCall() override;
 
   // --- Constant --------------------------------------------------------------
   std::string_view method() const { return method_.full_name; }
@@ -131,10 +149,15 @@ class ClientCall final : public net::Connection::Deferred,
     return UnpackReply();
   }
   absl::Status UnpackReply();
+  // What few calls have.
+  struct Extras;
+
+  void TakeRawReply(wire::IncomingMessage& message);
   void FillInfo(const wire::StatusHeader& header);
   void Complete(absl::Status status);
 
   const std::shared_ptr<ChannelCore> core_;
+  const std::unique_ptr<Extras> extras_;
   const MethodInfo method_;
   const CallOptions options_;
   const Deadline deadline_;
@@ -142,7 +165,7 @@ class ClientCall final : public net::Connection::Deferred,
   const bool waited_for_;
   const Compression compression_;
   const RequestBytes request_;
-  google::protobuf::MessageLite* const reply_;
+  google::protobuf::MessageLite* const reply_;  // Null: in extras_, or none.
   wire::TraceContext trace_;
   wire::RequestId request_id_;
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "tern/lib/base/log.h"
 #include "tern/lib/base/recycling_allocator.h"
 #include "tern/lib/base/string_view.h"
 #include "tern/lib/call/ambient_call.h"
@@ -13,6 +14,7 @@
 #include "tern/lib/call/deadline.h"
 #include "tern/lib/call/sleep.h"
 #include "tern/lib/net/event_loop.h"
+#include "tern/lib/wire/call_header.h"
 
 namespace tern::client_internal {
 namespace {
@@ -34,10 +36,11 @@ Deadline DeadlineOf(const ChannelCore& core, const MethodInfo& method,
 
 }  // namespace
 
-absl::Status CheckCall(const ChannelCore& core,
-                       const google::protobuf::MessageLite* request,
-                       size_t request_size, const CallOptions& options,
+absl::Status CheckCall(const ChannelCore& core, const MethodInfo& method,
+                       const OneMessages& messages, const CallOptions& options,
                        bool blocking) {
+  const google::protobuf::MessageLite* const request = messages.request;
+  const size_t request_size = messages.request_size;
   if (core.forked()) {
     return absl::FailedPreconditionError(
         "the channel belongs to the parent of this process, which was forked "
@@ -56,6 +59,11 @@ absl::Status CheckCall(const ChannelCore& core,
         absl::StrCat("required fields are not set: ",
                      std::string(request->InitializationErrorString())));
   }
+  if (method.generic && !wire::IsMethodName(method.full_name)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("not the name of a method, \"package.Service/Method\": \"",
+                     EscapeForLog(method.full_name), "\""));
+  }
   constexpr size_t kMaxBytes = std::numeric_limits<int32_t>::max();
   if (request_size > kMaxBytes) {
     return absl::ResourceExhaustedError(absl::StrCat(
@@ -69,7 +77,7 @@ absl::Status CheckCall(const ChannelCore& core,
         ", not one of the channel's compressors"));
   }
   if (options.attachment.empty()) return absl::OkStatus();
-  if (request == nullptr) {
+  if (!messages.has_request()) {
     return absl::InvalidArgumentError(
         "an attachment goes with one request, and this call streams them");
   }
@@ -86,16 +94,15 @@ absl::Status CheckCall(const ChannelCore& core,
 
 std::shared_ptr<ClientCall> MakeCall(
     const std::shared_ptr<ChannelCore>& core, const MethodInfo& method,
-    const google::protobuf::MessageLite* request, size_t request_size,
-    google::protobuf::MessageLite* reply, const CallOptions& options,
+    const OneMessages& messages, const CallOptions& options,
     std::unique_ptr<UnaryCompletion> completion) {
   const AmbientCall* ambient =
       options.detached ? nullptr : CurrentAmbientCall();
   const MonotonicTime now = MonotonicTime::Now();
   auto call = std::allocate_shared<ClientCall>(
       RecyclingAllocator<ClientCall>(), core, method, options, now,
-      DeadlineOf(*core, method, options, ambient, now), request, request_size,
-      reply, std::move(completion));
+      DeadlineOf(*core, method, options, ambient, now), messages,
+      std::move(completion));
   if (ambient != nullptr && ambient->cancellation != nullptr) {
     call->CancelWith(ambient->cancellation->ShareCancellation());
   }

@@ -12,6 +12,7 @@
 #include "tern/lib/base/large_blocks.h"
 #include "tern/lib/call/attachment.h"
 #include "tern/lib/call/packed_message.h"
+#include "tern/lib/call/raw_message.h"
 
 namespace tern {
 
@@ -22,16 +23,17 @@ class RequestBytes {
  public:
   static constexpr size_t kInlineBytes = 256;
 
-  // None, when `message` is null. REQUIRES: else that size is what
-  // message->ByteSizeLong() has just said, and at most INT32_MAX with the
-  // attachment. `compressor`: if the message is to be compressed, else nullptr.
-  RequestBytes(const google::protobuf::MessageLite* message, size_t size,
-               const absl::Cord& attachment,
+  // None, when both messages are null. REQUIRES: else `size` is that of the one
+  // (as message->ByteSizeLong() has just said), and at most INT32_MAX with the
+  // attachment. `compressor`: if it is to be compressed, else nullptr.
+  RequestBytes(const google::protobuf::MessageLite* message,
+               const RawMessage* raw, size_t size, const absl::Cord& attachment,
                const Compressor* compressor = nullptr)
       : size_(size + attachment.size()), attachment_bytes_(attachment.size()) {
-    if (message == nullptr) return;
-    if (compressor != nullptr) {
-      Pack(*message, size, attachment, *compressor);
+    if (message == nullptr) {
+      if (raw != nullptr) TakeRaw(*raw, attachment, compressor);
+    } else if (compressor != nullptr) {
+      Take(PackMessage(*message, size, attachment, compressor));
     } else if (size_ > kInlineBytes) {
       std::shared_ptr<char[]> bytes = MakeSharedBytes(size_);
       Write(*message, attachment, bytes.get());
@@ -59,6 +61,8 @@ class RequestBytes {
   }
 
  private:
+  void TakeRaw(const RawMessage& raw, const absl::Cord& attachment,
+               const Compressor* compressor);
   void Write(const google::protobuf::MessageLite& message,
              const absl::Cord& attachment, char* out) {
     message.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(out));
@@ -67,9 +71,7 @@ class RequestBytes {
     }
   }
 
-  void Pack(const google::protobuf::MessageLite& message, size_t size,
-            const absl::Cord& attachment, const Compressor& compressor) {
-    PackedMessage packed = PackMessage(message, size, attachment, &compressor);
+  void Take(PackedMessage packed) {
     heap_ = std::move(packed.bytes);
     size_ = packed.size;
     inflated_bytes_ = packed.inflated_bytes;

@@ -86,13 +86,16 @@ StreamCall::StreamCall(Channel& channel, const MethodInfo& method,
     const std::shared_ptr<Ending> ending_;
   };
   const std::shared_ptr<ChannelCore>& core = channel.core();
-  const size_t size = request == nullptr ? 0 : request->ByteSizeLong();
+  OneMessages one = {
+      .request = request,
+      .request_size = request == nullptr ? 0 : request->ByteSizeLong(),
+      .reply = ending_->reply()};
   absl::Status status =
-      CheckCall(*core, request, size, options, /*blocking=*/false);
+      CheckCall(*core, method, one, options, /*blocking=*/false);
   if (status.ok() && core->loop() == nullptr) status = core->error();
   const bool fit = status.ok();
-  call_ = MakeCall(core, method, fit ? request : nullptr, fit ? size : 0,
-                   ending_->reply(), options,
+  if (!fit) one = {.reply = ending_->reply()};
+  call_ = MakeCall(core, method, one, options,
                    std::make_unique<Completion>(ending_));
   if (fit) {
     core->Start(call_);

@@ -18,31 +18,51 @@ const CallOptions& DefaultCallOptions() {
 }  // namespace tern
 
 namespace tern::client_internal {
+
 absl::Status CallUnary(Channel& channel, const MethodInfo& method,
                        const google::protobuf::MessageLite& request,
                        google::protobuf::MessageLite* reply,
                        const CallOptions& options) {
-  const std::shared_ptr<ChannelCore>& core = channel.core();
-  const size_t size = request.ByteSizeLong();
-  if (absl::Status status =
-          CheckCall(*core, &request, size, options, /*blocking=*/true);
-      !status.ok()) {
-    return WithError(std::move(status), *core, method);
-  }
-  const std::shared_ptr<ClientCall> call =
-      MakeCall(core, method, &request, size, reply, options, nullptr);
-  core->Start(call, /*waits=*/true);
-  return call->Wait();
+  return CallAndWait(channel, method,
+                     {.request = &request,
+                      .request_size = request.ByteSizeLong(),
+                      .reply = reply},
+                     options);
 }
 
 CallHandle StartUnary(Channel& channel, const MethodInfo& method,
                       const google::protobuf::MessageLite& request,
                       const CallOptions& options,
                       std::unique_ptr<UnaryCompletion> completion) {
+  google::protobuf::MessageLite* const reply = completion->reply();
+  return StartCall(channel, method,
+                   {.request = &request,
+                    .request_size = request.ByteSizeLong(),
+                    .reply = reply},
+                   options, std::move(completion));
+}
+
+absl::Status CallAndWait(Channel& channel, const MethodInfo& method,
+                         const OneMessages& messages,
+                         const CallOptions& options) {
   const std::shared_ptr<ChannelCore>& core = channel.core();
-  const size_t size = request.ByteSizeLong();
+  if (absl::Status status =
+          CheckCall(*core, method, messages, options, /*blocking=*/true);
+      !status.ok()) {
+    return WithError(std::move(status), *core, method);
+  }
+  const std::shared_ptr<ClientCall> call =
+      MakeCall(core, method, messages, options, nullptr);
+  core->Start(call, /*waits=*/true);
+  return call->Wait();
+}
+
+CallHandle StartCall(Channel& channel, const MethodInfo& method,
+                     const OneMessages& messages, const CallOptions& options,
+                     std::unique_ptr<UnaryCompletion> completion) {
+  const std::shared_ptr<ChannelCore>& core = channel.core();
   absl::Status status =
-      CheckCall(*core, &request, size, options, /*blocking=*/false);
+      CheckCall(*core, method, messages, options, /*blocking=*/false);
   if (status.ok() && core->loop() == nullptr) status = core->error();
   if (!status.ok()) {
     status = WithError(std::move(status), *core, method);
@@ -57,9 +77,8 @@ CallHandle StartUnary(Channel& channel, const MethodInfo& method,
     }
     return CallHandle();
   }
-  google::protobuf::MessageLite* const reply = completion->reply();
-  const std::shared_ptr<ClientCall> call = MakeCall(
-      core, method, &request, size, reply, options, std::move(completion));
+  const std::shared_ptr<ClientCall> call =
+      MakeCall(core, method, messages, options, std::move(completion));
   core->Start(call);
   return CallHandle(call);
 }

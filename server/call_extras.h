@@ -1,7 +1,12 @@
 #ifndef TERN_SERVER_CALL_EXTRAS_H_
 #define TERN_SERVER_CALL_EXTRAS_H_
 
+#include <cstdint>
+#include <optional>
+#include <string>
+
 #include "absl/strings/cord.h"
+#include "tern/lib/call/call_error.h"
 #include "tern/lib/call/compression.h"
 #include "tern/lib/call/metadata.h"
 #include "tern/lib/call/packed_message.h"
@@ -27,6 +32,13 @@ struct CallExtras {
   Compression response_compression = Compression::kNone;
   // The one reply, when it is compressed, with its attachment.
   PackedMessage packed;
+
+  std::string method;  // Of one that no service has.
+  // What is told of a failure in place of the handler's own: see
+  // ServerContext::PassOn().
+  std::optional<Certainty> certainty;
+  std::optional<absl::Duration> retry_after;
+  std::optional<uint32_t> load_permille;
 
   bool any_to_send() const {
     return !response_metadata.empty() || !reply_attachment.empty() ||

@@ -17,6 +17,7 @@ absl::Status MethodRegistry::Register(Service* service) {
     auto entry = std::make_unique<Entry>();
     entry->service = service;
     entry->handler = &handler;
+    if (handler.info.generic) unknown_ = entry.get();
     methods_[handler.info.full_name] = std::move(entry);
   }
   return absl::OkStatus();

@@ -30,10 +30,11 @@ class MethodRegistry {
   // INVALID_ARGUMENT when a service of that name is registered.
   absl::Status Register(Service* service);
 
-  // nullptr when nobody answers "package.Service/Method".
+  // nullptr when nobody answers "package.Service/Method"; who answers what
+  // nobody else does has a method without a name.
   Entry* Find(std::string_view full_name) const {
     const auto found = methods_.find(full_name);
-    return found == methods_.end() ? nullptr : found->second.get();
+    return found == methods_.end() ? unknown_ : found->second.get();
   }
   bool HasService(std::string_view name) const {
     return services_.find(name) != services_.end();
@@ -43,6 +44,7 @@ class MethodRegistry {
   // Keys are the constants of generated code.
   absl::flat_hash_map<std::string_view, std::unique_ptr<Entry>> methods_;
   absl::flat_hash_map<std::string_view, Service*> services_;
+  Entry* unknown_ = nullptr;
 };
 
 }  // namespace tern

@@ -84,6 +84,7 @@ ServerCall::ServerCall(std::shared_ptr<ServerConnection> connection,
   streaming_ =
       std::make_unique<Streaming>(this, connection_->environment().options);
   MutableExtras();  // Is looked at while the handler runs.
+  if (entry_->handler->info.generic) extras_->method = header.method;
   if (!streams_requests()) return;
   messages_ = entry_->messages.Take(*entry_->handler);
   parsed_ = true;
@@ -97,6 +98,12 @@ ServerCall::~ServerCall() {
 
 const std::string& ServerCall::peer() const { return connection_->peer(); }
 const std::string& ServerCall::local() const { return connection_->local(); }
+
+bool ServerCall::draining() const { return connection_->draining(); }
+Cancellation::Registration ServerCall::OnDrain(
+    absl::AnyInvocable<void()> callback) {
+  return connection_->OnDrain(std::move(callback));
+}
 
 std::shared_ptr<Cancellation> ServerCall::ShareCancellation() {
   std::shared_ptr<Cancellation> cancellation;
@@ -179,6 +186,12 @@ absl::Status ServerCall::ParseUnparsedRequest() {
 const absl::Cord& ServerCall::attachment() const {
   static const absl::Cord& none = *new absl::Cord;
   return extras_ == nullptr ? none : extras_->attachment;
+}
+
+void ServerCall::PassOn(const CallError& inner) {
+  MutableExtras().certainty = inner.certainty;
+  extras_->retry_after = inner.retry_after;
+  extras_->load_permille = inner.load_permille;
 }
 
 absl::Status ServerCall::ParseRequest(std::string_view bytes) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "google/protobuf/message_lite.h"
 #include "tern/lib/base/monotonic_time.h"
@@ -141,13 +142,17 @@ class ServerCall final : public ServerContext,
 
   // --- ServerContext ---------------------------------------------------------
   std::string_view method() const override {
-    return entry_->handler->info.full_name;
+    const MethodInfo& info = entry_->handler->info;
+    return info.generic ? std::string_view(extras_->method) : info.full_name;
   }
   const std::string& peer() const override;
   const std::string& local() const override;
   Deadline deadline() const override { return ambient_.deadline; }
   bool cancelled() const override { return cancel_requested_.load(); }
   Cancellation& cancellation() override { return *ShareCancellation(); }
+  bool draining() const override;
+  Cancellation::Registration OnDrain(
+      absl::AnyInvocable<void()> callback) override;
   const Metadata& metadata() const override { return metadata_; }
   const absl::Cord& attachment() const override;
   void set_reply_attachment(absl::Cord attachment) override {
@@ -157,6 +162,7 @@ class ServerCall final : public ServerContext,
     return MutableExtras().response_metadata;
   }
   Metadata& trailing_metadata() override { return trailing_metadata_; }
+  void PassOn(const CallError& inner) override;
   const wire::TraceContext& trace() const override { return ambient_.trace; }
   const AmbientCall& ambient() const override { return ambient_; }
 

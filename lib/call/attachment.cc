@@ -18,6 +18,11 @@ absl::Cord CordOf(std::shared_ptr<const char[]> owner, std::string_view bytes) {
       ToAbsl(bytes), [held = std::move(owner)](absl::string_view) {});
 }
 
+const absl::Cord& NoAttachment() {
+  static const absl::Cord& none = *new absl::Cord;
+  return none;
+}
+
 void CopyAttachment(const absl::Cord& attachment, char* out) {
   for (const absl::string_view chunk : attachment.Chunks()) {
     std::memcpy(out, chunk.data(), chunk.size());

@@ -17,6 +17,9 @@ absl::Cord CordOf(wire::ByteBuffer buffer, size_t offset);
 // The same of `bytes`, which `owner` keeps.
 absl::Cord CordOf(std::shared_ptr<const char[]> owner, std::string_view bytes);
 
+// An empty one.
+const absl::Cord& NoAttachment();
+
 // Writes all of `attachment` to `out`, which has room for it.
 void CopyAttachment(const absl::Cord& attachment, char* out);
 

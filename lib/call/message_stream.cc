@@ -20,10 +20,8 @@ bool MessageStream::Parse(std::string_view bytes, MessageLite* message) {
          message->IsInitialized();
 }
 
-bool MessageStream::ParseCompressed(Compression compression,
-                                    std::string_view bytes,
-                                    size_t attachment_bytes,
-                                    MessageLite* message) {
+bool MessageStream::Inflate(const MessageBatch::Message& message,
+                            absl::FunctionRef<void(std::string_view)> take) {
   StreamPipe::Host& host = pipe_.host();
   size_t taken = 0;
   const auto reserve = [&](size_t more) {
@@ -33,30 +31,43 @@ bool MessageStream::ParseCompressed(Compression compression,
   };
   wire::ByteBuffer inflated;
   absl::Status status = InflateMessage(
-      codecs_.known.Find(compression), bytes,
-      codecs_.max_message_bytes - attachment_bytes,
+      codecs_.known.Find(message.compression),
+      message.bytes.substr(0, message.bytes.size() - message.attachment_bytes),
+      codecs_.max_message_bytes - message.attachment_bytes,
       is_server_ ? "server" : "client", reserve, &inflated, &peers_fault_);
-  const bool parsed = status.ok() && Parse(inflated.view(), message);
+  const bool done = status.ok();
+  if (done) {
+    take(inflated.view());
+  } else {
+    Fail(std::move(status));
+  }
   inflated.Reset();
   host.ReturnMemory(taken);
-  if (!status.ok()) Fail(std::move(status));
-  return parsed;
+  return done;
+}
+
+void MessageStream::TakeAttachment(const MessageBatch::Message& message,
+                                   absl::Cord* attachment) {
+  attachment->Clear();
+  const size_t size = message.attachment_bytes;
+  if (size == 0) return;
+  *attachment =
+      CordOf(message.owner, message.bytes.substr(message.bytes.size() - size));
 }
 
 Poll MessageStream::TryRead(MessageLite* message, absl::Cord* attachment) {
   if (failed()) return Poll::kOver;
   bool parsed = false;
   const Poll poll = pipe_.Read([&](const MessageBatch::Message& next) {
-    std::string_view bytes = next.bytes;
-    bytes.remove_suffix(next.attachment_bytes);
-    parsed = next.compression == Compression::kNone
-                 ? Parse(bytes, message)
-                 : ParseCompressed(next.compression, bytes,
-                                   next.attachment_bytes, message);
-    if (attachment == nullptr) return;
-    attachment->Clear();
-    if (next.attachment_bytes == 0) return;
-    *attachment = CordOf(next.owner, next.bytes.substr(bytes.size()));
+    if (next.compression == Compression::kNone) {
+      parsed =
+          Parse(next.bytes.substr(0, next.bytes.size() - next.attachment_bytes),
+                message);
+    } else {
+      Inflate(next,
+              [&](std::string_view bytes) { parsed = Parse(bytes, message); });
+    }
+    if (attachment != nullptr) TakeAttachment(next, attachment);
   });
   if (poll != Poll::kReady) return poll;
   ++messages_read_;
@@ -92,33 +103,37 @@ Poll MessageStream::TryWrite(const MessageLite& message,
     return Poll::kOver;
   }
   const size_t size = message.ByteSizeLong();
-  const size_t attached = attachment == nullptr ? 0 : attachment->size();
-  constexpr size_t kMaxBytes = std::numeric_limits<int32_t>::max();
-  if (size > kMaxBytes || attached > kMaxBytes - size) {
-    Fail(absl::ResourceExhaustedError(absl::StrCat(
-        "message of ", size + attached, " bytes",
-        attached != 0 ? " with its attachment" : "",
-        " exceeds the protocol's limit of ", kMaxBytes, " bytes")));
-    return Poll::kOver;
-  }
-  if (attached != 0 ||
-      (codecs_.compressor != nullptr && size >= codecs_.min_compressed_bytes)) {
-    static const absl::Cord& none = *new absl::Cord;
-    return WritePacked(message, size, attached != 0 ? *attachment : none);
+  if (!CheckSize(size, attachment)) return Poll::kOver;
+  const bool attached = attachment != nullptr && !attachment->empty();
+  const Compressor* const compressor = CompressorFor(size);
+  if (attached || compressor != nullptr) {
+    return WritePacked([&] {
+      return PackMessage(message, size, attached ? *attachment : NoAttachment(),
+                         compressor);
+    });
   }
   return pipe_.Write(size, [&](char* buffer) {
     message.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(buffer));
   });
 }
 
-Poll MessageStream::WritePacked(const MessageLite& message, size_t size,
-                                const absl::Cord& attachment) {
+bool MessageStream::CheckSize(size_t size, const absl::Cord* attachment) {
+  const size_t attached = attachment == nullptr ? 0 : attachment->size();
+  constexpr size_t kMaxBytes = std::numeric_limits<int32_t>::max();
+  if (size <= kMaxBytes && attached <= kMaxBytes - size) return true;
+  Fail(absl::ResourceExhaustedError(
+      absl::StrCat("message of ", size + attached, " bytes",
+                   attached != 0 ? " with its attachment" : "",
+                   " exceeds the protocol's limit of ", kMaxBytes, " bytes")));
+  return false;
+}
+
+Poll MessageStream::WritePacked(absl::FunctionRef<PackedMessage()> pack) {
   const Poll poll = pipe_.PollWrite();
   if (poll != Poll::kReady) return poll;
-  PackedMessage packed = PackMessage(
-      message, size, attachment,
-      size >= codecs_.min_compressed_bytes ? codecs_.compressor : nullptr);
-  return pipe_.Write({.bytes = {packed.bytes.get(), packed.size},
+  PackedMessage packed = pack();
+  const char* const bytes = packed.bytes.get();
+  return pipe_.Write({.bytes = {bytes, packed.size},
                       .owner = std::move(packed.bytes),
                       .attachment_bytes = packed.attachment_bytes,
                       .inflated_bytes = packed.inflated_bytes});

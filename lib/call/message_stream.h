@@ -8,18 +8,22 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/cord.h"
 #include "google/protobuf/message_lite.h"
 #include "tern/lib/base/mutex.h"
 #include "tern/lib/call/compression.h"
+#include "tern/lib/call/packed_message.h"
 #include "tern/lib/call/stream_pipe.h"
 
 namespace tern {
 
-// Protobuf messages over a StreamPipe: the untyped half of the readers and
-// writers of both ends. As of the pipe, one thread at a time reads, one at a
-// time writes; they may be two.
+class RawMessage;
+
+// Protobuf messages over a StreamPipe, or such as nobody has looked at: the
+// untyped half of the readers and writers of both ends. As of the pipe, one
+// thread at a time reads, one at a time writes; they may be two.
 class MessageStream {
  public:
   using Wake = StreamPipe::Wake;
@@ -55,6 +59,8 @@ class MessageStream {
   // Blocks until there is one. False: kOver.
   bool Read(google::protobuf::MessageLite* message,
             absl::Cord* attachment = nullptr);
+  Poll TryRead(RawMessage* message, absl::Cord* attachment = nullptr);
+  bool Read(RawMessage* message, absl::Cord* attachment = nullptr);
   // False when TryRead would not say kNotYet. Else calls `wake` once when it
   // would not any more, on an I/O thread, which it must not block.
   bool WakeForRead(Wake wake) {
@@ -68,11 +74,15 @@ class MessageStream {
   // Blocks while too much waits to be sent. False: kOver.
   bool Write(const google::protobuf::MessageLite& message,
              const absl::Cord* attachment = nullptr);
+  Poll TryWrite(const RawMessage& message,
+                const absl::Cord* attachment = nullptr);
+  bool Write(const RawMessage& message, const absl::Cord* attachment = nullptr);
   bool WakeForWrite(Wake wake) {
     return !failed() && pipe_.WakeForWrite(std::move(wake));
   }
   void EndWrites() { pipe_.EndWrites(); }
   void DiscardReads() { pipe_.DiscardReads(); }
+  void StopReads() { pipe_.StopReads(); }
 
   // What went wrong here, once, or OK: a message could not be parsed (the other
   // end's fault: a server's INVALID_ARGUMENT, a client's INTERNAL), or was not
@@ -89,12 +99,19 @@ class MessageStream {
   bool MayBlock(const char* what);
   // Whether it could be parsed.
   bool Parse(std::string_view bytes, google::protobuf::MessageLite* message);
-  bool ParseCompressed(Compression compression, std::string_view bytes,
-                       size_t attachment_bytes,
-                       google::protobuf::MessageLite* message);
-  // Compressed, or with an attachment.
-  Poll WritePacked(const google::protobuf::MessageLite& message, size_t size,
-                   const absl::Cord& attachment);
+  // Has `take` have it; false, and the stream has failed, when that can't be.
+  bool Inflate(const MessageBatch::Message& message,
+               absl::FunctionRef<void(std::string_view)> take);
+  static void TakeAttachment(const MessageBatch::Message& message,
+                             absl::Cord* attachment);
+  // False when the stream has failed.
+  bool CheckSize(size_t size, const absl::Cord* attachment);
+  // For a message of so many bytes, if it is to be compressed.
+  const Compressor* CompressorFor(size_t size) const {
+    return size >= codecs_.min_compressed_bytes ? codecs_.compressor : nullptr;
+  }
+  // Of one that is compressed or has an attachment.
+  Poll WritePacked(absl::FunctionRef<PackedMessage()> pack);
 
   StreamPipe& pipe_;
   const bool is_server_;

@@ -42,6 +42,9 @@ struct MethodInfo {
   std::string_view full_name;     // "kv.v1.KeyValue/Get"
   bool client_streaming = false;  // Many request messages.
   bool server_streaming = false;  // Many response messages.
+  // Of no .proto: what the messages are is not known, and who keeps this keeps
+  // a copy of the name.
+  bool generic = false;
   MethodSettings settings = {};
 };
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "absl/strings/cord.h"
 #include "google/protobuf/message_lite.h"
@@ -28,6 +29,9 @@ struct PackedMessage {
 PackedMessage PackMessage(const google::protobuf::MessageLite& message,
                           size_t size, const absl::Cord& attachment,
                           const Compressor* compressor);
+// The same of one that is serialised.
+PackedMessage PackBytes(std::string_view message, const absl::Cord& attachment,
+                        const Compressor* compressor);
 
 }  // namespace tern
 

@@ -11,10 +11,21 @@
 namespace tern {
 namespace call_internal {
 
+// What a MessageStream reads and writes of a type of messages.
+template <typename Message>
+struct Untyped {
+  using Type = google::protobuf::MessageLite;
+};
+template <>
+struct Untyped<RawMessage> {
+  using Type = RawMessage;
+};
+
 // What is awaited in a coroutine; see StreamReader::CoRead.
+template <typename Message>
 class ReadAwaiter {
  public:
-  ReadAwaiter(MessageStream& stream, google::protobuf::MessageLite* message,
+  ReadAwaiter(MessageStream& stream, Message* message,
               absl::Cord* attachment = nullptr)
       : stream_(stream), message_(message), attachment_(attachment) {}
   bool await_ready() { return Try() != Poll::kNotYet; }
@@ -29,15 +40,15 @@ class ReadAwaiter {
   Poll Try() { return poll_ = stream_.TryRead(message_, attachment_); }
 
   MessageStream& stream_;
-  google::protobuf::MessageLite* const message_;
+  Message* const message_;
   absl::Cord* const attachment_;
   Poll poll_ = Poll::kNotYet;
 };
 
+template <typename Message>
 class WriteAwaiter {
  public:
-  WriteAwaiter(MessageStream& stream,
-               const google::protobuf::MessageLite& message,
+  WriteAwaiter(MessageStream& stream, const Message& message,
                const absl::Cord* attachment = nullptr)
       : stream_(stream), message_(message), attachment_(attachment) {}
   bool await_ready() { return Try() != Poll::kNotYet; }
@@ -52,7 +63,7 @@ class WriteAwaiter {
   Poll Try() { return poll_ = stream_.TryWrite(message_, attachment_); }
 
   MessageStream& stream_;
-  const google::protobuf::MessageLite& message_;
+  const Message& message_;
   const absl::Cord* const attachment_;
   Poll poll_ = Poll::kNotYet;
 };
@@ -76,6 +87,8 @@ template <typename Message>
 class StreamReader {
  public:
   using Wake = MessageStream::Wake;
+  using Awaiter = call_internal::ReadAwaiter<
+      typename call_internal::Untyped<Message>::Type>;
 
   // False when there are no more: the other side has ended its messages, or the
   // call is over. Not on an I/O thread.
@@ -86,11 +99,10 @@ class StreamReader {
 
   // Resumes on an I/O thread, which the coroutine must not block. `message`
   // lives until then.
-  [[nodiscard]] call_internal::ReadAwaiter CoRead(Message* message) {
+  [[nodiscard]] Awaiter CoRead(Message* message) {
     return {*messages_, message};
   }
-  [[nodiscard]] call_internal::ReadAwaiter CoRead(Message* message,
-                                                  absl::Cord* attachment) {
+  [[nodiscard]] Awaiter CoRead(Message* message, absl::Cord* attachment) {
     return {*messages_, message, attachment};
   }
 
@@ -105,6 +117,10 @@ class StreamReader {
   [[nodiscard]] bool WakeForRead(Wake wake) {
     return messages_->WakeForRead(std::move(wake));
   }
+
+  // Any thread: no more is to be read. What has come is dropped; a Read() that
+  // waits is false. The other side may come to a stop: the call is to end soon.
+  void StopReads() { messages_->StopReads(); }
 
  protected:
   explicit StreamReader(MessageStream* messages) : messages_(messages) {}
@@ -128,6 +144,8 @@ template <typename Message>
 class StreamWriter {
  public:
   using Wake = MessageStream::Wake;
+  using Awaiter = call_internal::WriteAwaiter<
+      typename call_internal::Untyped<Message>::Type>;
 
   // False when the call is over. Not on an I/O thread.
   bool Write(const Message& message) { return messages_->Write(message); }
@@ -137,19 +155,19 @@ class StreamWriter {
 
   // Resumes on an I/O thread. `message` lives until then: not a temporary, of
   // which some compilers lose track in a co_await.
-  [[nodiscard]] call_internal::WriteAwaiter CoWrite(const Message& message) {
+  [[nodiscard]] Awaiter CoWrite(const Message& message) {
     return {*messages_, message};
   }
-  call_internal::WriteAwaiter CoWrite(const Message&& message) = delete;
+  Awaiter CoWrite(const Message&& message) = delete;
   // The attachment lives as long, too.
-  [[nodiscard]] call_internal::WriteAwaiter CoWrite(
-      const Message& message, const absl::Cord& attachment) {
+  [[nodiscard]] Awaiter CoWrite(const Message& message,
+                                const absl::Cord& attachment) {
     return {*messages_, message, &attachment};
   }
-  call_internal::WriteAwaiter CoWrite(const Message&& message,
-                                      const absl::Cord& attachment) = delete;
-  call_internal::WriteAwaiter CoWrite(const Message& message,
-                                      const absl::Cord&& attachment) = delete;
+  Awaiter CoWrite(const Message&& message,
+                  const absl::Cord& attachment) = delete;
+  Awaiter CoWrite(const Message& message,
+                  const absl::Cord&& attachment) = delete;
 
   // Never waits. kReady: `message` is on its way.
   Poll TryWrite(const Message& message) { return messages_->TryWrite(message); }

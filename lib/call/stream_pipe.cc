@@ -22,14 +22,20 @@ std::shared_ptr<const char[]> ShareBytes(wire::ByteBuffer buffer) {
 
 Poll StreamPipe::Read(
     absl::FunctionRef<void(const MessageBatch::Message&)> take) {
+  MessageBatch::Message message;
+  const Poll poll = Next(&message);
+  if (poll == Poll::kReady) take(message);
+  return poll;
+}
+
+Poll StreamPipe::Next(MessageBatch::Message* message) {
   if (reading_.empty()) {
     const Poll next = NextBatch();
     if (next != Poll::kReady) return next;
   }
   if (dropped_.load(std::memory_order_acquire)) return Poll::kOver;
-  const MessageBatch::Message message = reading_.Next();
-  read_bytes_ += message.bytes.size();
-  take(message);
+  *message = reading_.Next();
+  read_bytes_ += message->bytes.size();
   if (read_bytes_ >= credit_bytes_) ReturnCredit();
   return Poll::kReady;
 }
@@ -62,6 +68,20 @@ void StreamPipe::DiscardReads() {
         std::exchange(incoming_bytes_, 0) + std::exchange(read_bytes_, 0);
     while (!reading_.empty()) consumed_bytes_ += reading_.Next().bytes.size();
     if (consumed_bytes_ == 0 || !Announce()) return;
+  }
+  host_->OnPipeWork();
+}
+
+void StreamPipe::StopReads() {
+  dropped_.store(true, std::memory_order_release);
+  {
+    MutexLock lock(mutex_);
+    incoming_.Clear();
+    reads_over_ = true;
+    // Wakes are the connection's to run.
+    if (!TellReader()) return;
+    stop_due_ = true;
+    if (!Announce()) return;
   }
   host_->OnPipeWork();
 }
@@ -155,30 +175,28 @@ Poll StreamPipe::Write(size_t size, absl::FunctionRef<void(char*)> write) {
     const char* const bytes = owner.get();
     return Write({.bytes = {bytes, size}, .owner = std::move(owner)});
   }
-  bool tell;
   {
     MutexLock lock(mutex_);
     if (writes_over_) return Poll::kOver;
     if (!WritableLocked()) return Poll::kNotYet;
     write(outgoing_.Append(size));
     outgoing_bytes_ += size + kOverheadBytes;
-    tell = Announce();
+    if (!Announce()) return Poll::kReady;
   }
-  if (tell) host_->OnPipeWork();
+  host_->OnPipeWork();
   return Poll::kReady;
 }
 
 Poll StreamPipe::Write(MessageBatch::Message message) {
-  bool tell;
   {
     MutexLock lock(mutex_);
     if (writes_over_) return Poll::kOver;
     if (!WritableLocked()) return Poll::kNotYet;
     outgoing_bytes_ += message.bytes.size() + kOverheadBytes;
     outgoing_.AppendLong(std::move(message));
-    tell = Announce();
+    if (!Announce()) return Poll::kReady;
   }
-  if (tell) host_->OnPipeWork();
+  host_->OnPipeWork();
   return Poll::kReady;
 }
 
@@ -229,8 +247,11 @@ bool StreamPipe::SetQueuedBytes(size_t bytes) {
   outgoing_bytes_ -= std::exchange(taken_bytes_, 0);
   queued_bytes_ = bytes;
   // Not at the first free byte: each wake-up is to be worth some messages.
-  if (outgoing_bytes_ + queued_bytes_ > max_unsent_bytes_ / 2) return false;
-  return TellWriter();
+  if (outgoing_bytes_ + queued_bytes_ <= max_unsent_bytes_ / 2 &&
+      TellWriter()) {
+    return true;
+  }
+  return std::exchange(stop_due_, false);
 }
 
 bool StreamPipe::Close(bool at_once) {

@@ -68,6 +68,9 @@ class StreamPipe {
 
   // kReady: `take` has been called with the next message.
   Poll Read(absl::FunctionRef<void(const MessageBatch::Message&)> take);
+  // The same, where the message lies: valid until the next one is asked for, or
+  // as long as it has an owner.
+  Poll Next(MessageBatch::Message* message);
   // Blocks until Read() would not say kNotYet.
   void WaitForRead();
   // False when Read() would not say kNotYet. Else `wake` is called when it
@@ -75,6 +78,9 @@ class StreamPipe {
   bool WakeForRead(Wake wake);
   // What has come and still comes is dropped, as if it had been read.
   void DiscardReads();
+  // Any thread: reading is over, for whoever waits to read, too. Nothing that
+  // comes counts as read any more, so that the other side comes to a stop.
+  void StopReads();
 
   // kReady: `write` has been called with room for `size` bytes.
   Poll Write(size_t size, absl::FunctionRef<void(char*)> write);
@@ -121,7 +127,8 @@ class StreamPipe {
   };
   Work TakeWork();
   // How much of what has been taken waits in the session. To be called after
-  // TakeWork(), and when it has become less.
+  // TakeWork(), and when it has become less. True when RunWakes() is to be
+  // called, without the role.
   [[nodiscard]] bool SetQueuedBytes(size_t bytes);
 
  private:
@@ -178,6 +185,7 @@ class StreamPipe {
   Wake wake_writer_ ABSL_GUARDED_BY(mutex_);
   bool reader_due_ ABSL_GUARDED_BY(mutex_) = false;  // wake_reader_ is.
   bool writer_due_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stop_due_ ABSL_GUARDED_BY(mutex_) = false;  // reader_due_ by StopReads.
 };
 
 }  // namespace tern

@@ -500,6 +500,8 @@ void Session::ReceiveHello(const Frame& frame) {
     stream.send_window_ += more;
     if (stream.send_queue_ != nullptr) MakeReady(stream);
   }
+  // Before OnHello, which may begin a drain itself.
+  if (draining()) AnnounceDrain();
   visitor_->OnHello(*hello);
 }
 
@@ -544,7 +546,9 @@ void Session::ReceiveClientHeaders(const Frame& frame) {
           ? MonotonicTime::InfiniteFuture()
           : now_.After(static_cast<int64_t>(header.timeout_us) * 1000);
   Stream* stream = Open(id, deadline);
-  stream->receive_compression_ = ReceiveCompression(header.compression);
+  if (header.compression != 0) {
+    stream->receive_compression_ = ReceiveCompression(header.compression);
+  }
   visitor_->OnCall(*stream, header, &stream->shape_);
   if (Gone(*stream)) return;  // The host may have refused it.
   ReceivePayload(*stream, frame);
@@ -927,7 +931,7 @@ void Session::ReceivePing(const Frame& frame) {
   if ((frame.header.flags & kFlagAck) != 0) {
     if (draining() && payload == kDrainPing) {
       drain_->acknowledged = true;
-      if (!drain_->final) SendFinalGoAway();
+      if (!drain_->final) EndFirstPhase();
     }
     return;
   }

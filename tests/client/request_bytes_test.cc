@@ -4,6 +4,7 @@
 
 #include "absl/strings/cord.h"
 #include "gtest/gtest.h"
+#include "tern/lib/call/raw_message.h"
 #include "tests/testing/tester.pb.h"
 
 namespace tern {
@@ -27,28 +28,30 @@ TEST(RequestBytes, AreTheMessageSerialised) {
   for (const size_t size : {size_t{3}, size_t{100}, RequestBytes::kInlineBytes,
                             RequestBytes::kInlineBytes + 1, size_t{100'000}}) {
     const testing::Message message = MessageOfSize(size);
-    const RequestBytes bytes(&message, message.ByteSizeLong(), {});
+    const RequestBytes bytes(&message, nullptr, message.ByteSizeLong(), {});
     EXPECT_EQ(std::string(bytes.view()), message.SerializeAsString());
   }
 }
 
 TEST(RequestBytes, OfAnEmptyMessageAreNone) {
   const testing::Message message;
-  const RequestBytes bytes(&message, message.ByteSizeLong(), {});
+  const RequestBytes bytes(&message, nullptr, message.ByteSizeLong(), {});
   EXPECT_TRUE(bytes.view().empty());
 }
 
 TEST(RequestBytes, OfNoMessageAreNone) {
-  const RequestBytes bytes(nullptr, 0, {});
+  const RequestBytes bytes(nullptr, nullptr, 0, {});
   EXPECT_TRUE(bytes.view().empty());
   EXPECT_EQ(bytes.shared(), nullptr);
 }
 
 TEST(RequestBytes, UpToALimitNeedNoMemoryOfTheirOwn) {
   testing::Message message = MessageOfSize(RequestBytes::kInlineBytes);
-  EXPECT_TRUE(IsInside(RequestBytes(&message, message.ByteSizeLong(), {})));
+  EXPECT_TRUE(
+      IsInside(RequestBytes(&message, nullptr, message.ByteSizeLong(), {})));
   message = MessageOfSize(RequestBytes::kInlineBytes + 1);
-  EXPECT_FALSE(IsInside(RequestBytes(&message, message.ByteSizeLong(), {})));
+  EXPECT_FALSE(
+      IsInside(RequestBytes(&message, nullptr, message.ByteSizeLong(), {})));
 }
 
 TEST(RequestBytes, HaveTheAttachmentBehindTheMessage) {
@@ -58,11 +61,32 @@ TEST(RequestBytes, HaveTheAttachmentBehindTheMessage) {
                             RequestBytes::kInlineBytes - kMessage + 1}) {
     absl::Cord attachment(std::string(size / 2, 'a'));
     attachment.Append(std::string(size - size / 2, 'b'));
-    const RequestBytes bytes(&message, message.ByteSizeLong(), attachment);
+    const RequestBytes bytes(&message, nullptr, message.ByteSizeLong(),
+                             attachment);
     EXPECT_EQ(bytes.attachment_bytes(), size);
     EXPECT_EQ(std::string(bytes.view()),
               message.SerializeAsString() + std::string(attachment));
     EXPECT_EQ(IsInside(bytes), size + kMessage <= RequestBytes::kInlineBytes);
+  }
+}
+
+TEST(RequestBytes, OfARawMessageAreItsOwn) {
+  for (const size_t size :
+       {size_t{0}, RequestBytes::kInlineBytes, RequestBytes::kInlineBytes + 1,
+        RawMessage::kMinSharedBytes - 1, RawMessage::kMinSharedBytes}) {
+    const RawMessage raw(std::string(size, 'x'));
+    const RequestBytes bytes(nullptr, &raw, size, {});
+    EXPECT_EQ(bytes.view(), raw.view());
+    EXPECT_EQ(IsInside(bytes), size <= RequestBytes::kInlineBytes);
+    // A long one is not copied.
+    EXPECT_EQ(bytes.view().data() == raw.view().data(),
+              size >= RawMessage::kMinSharedBytes);
+    EXPECT_EQ(bytes.shared() != nullptr, size > RequestBytes::kInlineBytes);
+
+    const absl::Cord attachment("beside");
+    const RequestBytes both(nullptr, &raw, size, attachment);
+    EXPECT_EQ(both.view(), std::string(raw.view()) + "beside");
+    EXPECT_EQ(both.attachment_bytes(), 6u);
   }
 }
 

@@ -10,8 +10,10 @@
 #include <utility>
 
 #include "absl/strings/cord.h"
+#include "tern/client/generic_stub.h"
 #include "tern/lib/compress/gzip_compressor.h"
 #include "tern/lib/compress/zstd_compressor.h"
+#include "tern/server/unknown_method_service.h"
 #include "tests/testing/end_to_end.h"
 
 namespace tern::testing {
@@ -271,6 +273,55 @@ TEST_P(CompressionTest, RepliesToCallbacksAreInflated) {
   ASSERT_TRUE(reply.ok()) << reply.status();
   EXPECT_EQ(reply->ByteSizeLong(), 5000u);
   EXPECT_EQ(clients_.inflated(), 1);
+}
+
+// Messages that nobody parses, with what is beside them.
+TEST_P(CompressionTest, HoldsForRawMessages) {
+  class Mirror final : public UnknownMethodService {
+    absl::Status Handle(ServerContext&,
+                        ServerStream<RawMessage, RawMessage>& stream) override {
+      RawMessage message;
+      absl::Cord attachment;
+      while (stream.Read(&message, &attachment)) {
+        if (!stream.Write(message, attachment)) break;
+      }
+      return absl::OkStatus();
+    }
+  } mirror;
+  StartServerOf(&mirror, {.compressors = {&servers_}});
+  channel_ = Connect({.compressors = {&clients_}, .compression = GetParam()});
+  GenericStub stub(*channel_);
+  int compressed = 0;
+  for (const size_t size : {size_t{10}, kThreshold - 1, kThreshold,
+                            size_t{5'000}, size_t{200'000}}) {
+    for (const size_t attached : {size_t{0}, size_t{100}, size_t{100'000}}) {
+      const RawMessage sent = std::string(size, 'x');
+      const absl::Cord beside(std::string(attached, 'a'));
+      if (size >= kThreshold) compressed += 1;
+      CallInfo info;
+      const absl::StatusOr<RawMessage> reply = stub.Call(
+          "any.Service/Method", sent, {.attachment = beside, .info = &info});
+      ASSERT_TRUE(reply.ok()) << reply.status();
+      EXPECT_TRUE(reply->view() == sent.view());
+      EXPECT_TRUE(info.attachment == beside);
+    }
+  }
+  EXPECT_EQ(clients_.compressed(), compressed);
+  EXPECT_EQ(clients_.inflated(), compressed);
+  EXPECT_EQ(servers_.inflated(), compressed);
+  auto stream = stub.Stream("any.Service/Method");
+  for (const size_t size : {size_t{10}, kThreshold, size_t{200'000}}) {
+    const RawMessage sent = std::string(size, 'x');
+    ASSERT_TRUE(stream.Write(sent, absl::Cord("beside")));
+    RawMessage message;
+    absl::Cord attachment;
+    ASSERT_TRUE(stream.Read(&message, &attachment));
+    EXPECT_TRUE(message.view() == sent.view());
+    EXPECT_EQ(attachment, "beside");
+  }
+  EXPECT_EQ(clients_.compressed(), 2);
+  EXPECT_TRUE(stream.Finish().ok());
+  StopServer();  // Before the service.
 }
 
 // The thread that reads for all calls is not the one that inflates.

@@ -1,0 +1,90 @@
+#include "tern/lib/call/raw_message.h"
+
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/cord.h"
+#include "tern/lib/base/large_blocks.h"
+#include "tern/lib/call/attachment.h"
+#include "tern/lib/call/message_stream.h"
+#include "tern/lib/call/packed_message.h"
+
+namespace tern {
+
+void RawMessage::CopyFrom(std::string_view bytes) {
+  if (bytes.size() < kMinSharedBytes) {
+    long_.reset();
+    short_ = bytes;
+    return;
+  }
+  const std::shared_ptr<char[]> copy = MakeSharedBytes(bytes.size());
+  std::memcpy(copy.get(), bytes.data(), bytes.size());
+  *this = RawMessage(copy, bytes.size());
+}
+
+// --- Streams of them: here, so that only who has such is linked with it. -----
+
+Poll MessageStream::TryRead(RawMessage* message, absl::Cord* attachment) {
+  if (failed()) return Poll::kOver;
+  MessageBatch::Message next;
+  const Poll poll = pipe_.Next(&next);
+  if (poll != Poll::kReady) return poll;
+  ++messages_read_;
+  if (attachment != nullptr) TakeAttachment(next, attachment);
+  if (next.compression != Compression::kNone) {
+    return Inflate(next,
+                   [&](std::string_view bytes) { message->CopyFrom(bytes); })
+               ? Poll::kReady
+               : Poll::kOver;
+  }
+  const size_t size = next.bytes.size() - next.attachment_bytes;
+  if (next.owner != nullptr) {
+    *message = RawMessage(std::move(next.owner), size);
+  } else {
+    message->CopyFrom(next.bytes);
+  }
+  return Poll::kReady;
+}
+
+bool MessageStream::Read(RawMessage* message, absl::Cord* attachment) {
+  while (true) {
+    const Poll poll = TryRead(message, attachment);
+    if (poll != Poll::kNotYet) return poll == Poll::kReady;
+    if (!MayBlock("read")) return false;
+    pipe_.WaitForRead();
+  }
+}
+
+Poll MessageStream::TryWrite(const RawMessage& message,
+                             const absl::Cord* attachment) {
+  if (failed()) return Poll::kOver;
+  const std::string_view bytes = message.view();
+  if (!CheckSize(bytes.size(), attachment)) return Poll::kOver;
+  const bool attached = attachment != nullptr && !attachment->empty();
+  const Compressor* const compressor = CompressorFor(bytes.size());
+  if (attached || compressor != nullptr) {
+    return WritePacked([&] {
+      return PackBytes(bytes, attached ? *attachment : NoAttachment(),
+                       compressor);
+    });
+  }
+  if (message.shared() != nullptr &&
+      bytes.size() >= MessageBatch::kMinLongBytes) {
+    return pipe_.Write({.bytes = bytes, .owner = message.shared()});
+  }
+  return pipe_.Write(bytes.size(), [bytes](char* buffer) {
+    if (!bytes.empty()) std::memcpy(buffer, bytes.data(), bytes.size());
+  });
+}
+
+bool MessageStream::Write(const RawMessage& message,
+                          const absl::Cord* attachment) {
+  while (true) {
+    const Poll poll = TryWrite(message, attachment);
+    if (poll != Poll::kNotYet) return poll == Poll::kReady;
+    if (!MayBlock("write")) return false;
+    pipe_.WaitForWrite();
+  }
+}
+
+}  // namespace tern
