@@ -164,11 +164,13 @@ absl::Status ClientCall::UnpackReply() {
   const ChannelOptions& options = core_->options();
   const size_t size = packed->compressed_bytes;
   wire::ByteBuffer inflated;
-  absl::Status status = InflateMessage(
-      options.compressors.Find(packed->compression),
-      packed->bytes.view().substr(0, size),
-      options.max_message_bytes - (packed->bytes.size() - size), "client",
-      [](size_t) { return true; }, &inflated, nullptr);
+  bool peers_fault = false;
+  absl::Status status =
+      options.compressors.Find(packed->compression)
+          ->InflateMessage(
+              packed->bytes.view().substr(0, size),
+              options.max_message_bytes - (packed->bytes.size() - size),
+              "client", [](size_t) { return true; }, &inflated, &peers_fault);
   const std::string_view bytes = inflated.view();
   if (status.ok() && reply_ == nullptr) {
     extras_->reply->CopyFrom(bytes);

@@ -119,6 +119,11 @@ std::shared_ptr<Cancellation> ServerCall::ShareCancellation() {
   return cancellation;
 }
 
+CallExtras& ServerCall::MutableExtras() {
+  if (extras_ == nullptr) extras_ = std::make_unique<CallExtras>();
+  return *extras_;
+}
+
 void ServerCall::CompressReplies(const Compressor* compressor) {
   CallExtras& extras = MutableExtras();
   extras.compressor = compressor;
@@ -161,10 +166,11 @@ absl::Status ServerCall::ParseCompressedRequest(std::string_view bytes) {
                                   static_cast<int64_t>(more));
   };
   wire::ByteBuffer inflated;
+  // The session lets nothing pass that was not announced: it is known.
   absl::Status status =
-      InflateMessage(options.compressors.Find(extras_->request_compression),
-                     bytes, options.max_message_bytes - attachment_bytes,
-                     "server", reserve, &inflated, &extras_->peers_fault);
+      options.compressors.Find(extras_->request_compression)
+          ->InflateMessage(bytes, options.max_message_bytes - attachment_bytes,
+                           "server", reserve, &inflated, &extras_->peers_fault);
   return status.ok() ? ParseRequest(inflated.view()) : status;
 }
 

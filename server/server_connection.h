@@ -114,10 +114,11 @@ class ServerConnection final : public net::Connection {
   void AnswerInFull(ServerCall& call, const wire::OutgoingMessage* message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // How replies are compressed, if at all.
-  void ChooseCompression(ServerCall& call, uint32_t asked)
+  ABSL_ATTRIBUTE_COLD void ChooseCompression(ServerCall& call, uint32_t asked)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
-  void FinishPacked(ServerCall& call, const wire::StatusHeader& status,
-                    const PackedMessage& packed)
+  ABSL_ATTRIBUTE_COLD void FinishPacked(ServerCall& call,
+                                        const wire::StatusHeader& status,
+                                        const PackedMessage& packed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void FinishWithAttachment(ServerCall& call, const wire::StatusHeader& status,
                             const wire::OutgoingMessage& message,

@@ -42,6 +42,16 @@ class Compressor {
   virtual Inflated Inflate(std::string_view bytes, size_t limit,
                            absl::FunctionRef<bool(size_t)> reserve,
                            wire::ByteBuffer* out) const = 0;
+
+  // The same for a message that came from a peer, with a status that says what
+  // was wrong with it: RESOURCE_EXHAUSTED or INTERNAL. `whose` limit it is:
+  // "server", "client". `*peers_fault` is set: whether the peer should not have
+  // sent it. (Virtual for the linker: nobody else needs the code.)
+  virtual absl::Status InflateMessage(std::string_view bytes, size_t limit,
+                                      const char* whose,
+                                      absl::FunctionRef<bool(size_t)> reserve,
+                                      wire::ByteBuffer* out,
+                                      bool* peers_fault) const;
 };
 
 // Those that an end knows, and announces: at most one of each kind.
@@ -68,16 +78,6 @@ class Compressors {
   static constexpr size_t kKinds = 3;
   const Compressor* all_[kKinds] = {};
 };
-
-// Compressor::Inflate for a message that came from a peer, with a status that
-// says what was wrong with it: RESOURCE_EXHAUSTED, or INTERNAL. `compressor`:
-// nullptr is INTERNAL, too. `whose`: the limit's owner, "server" or "client".
-// `*peers_fault` is set, when not null, unless there was no memory.
-absl::Status InflateMessage(const Compressor* compressor,
-                            std::string_view bytes, size_t limit,
-                            const char* whose,
-                            absl::FunctionRef<bool(size_t)> reserve,
-                            wire::ByteBuffer* out, bool* peers_fault);
 
 }  // namespace tern
 

@@ -30,11 +30,15 @@ bool MessageStream::Inflate(const MessageBatch::Message& message,
     return true;
   };
   wire::ByteBuffer inflated;
-  absl::Status status = InflateMessage(
-      codecs_.known.Find(message.compression),
-      message.bytes.substr(0, message.bytes.size() - message.attachment_bytes),
-      codecs_.max_message_bytes - message.attachment_bytes,
-      is_server_ ? "server" : "client", reserve, &inflated, &peers_fault_);
+  // The session lets nothing pass that was not announced: it is known.
+  absl::Status status =
+      codecs_.known.Find(message.compression)
+          ->InflateMessage(
+              message.bytes.substr(
+                  0, message.bytes.size() - message.attachment_bytes),
+              codecs_.max_message_bytes - message.attachment_bytes,
+              is_server_ ? "server" : "client", reserve, &inflated,
+              &peers_fault_);
   const bool done = status.ok();
   if (done) {
     take(inflated.view());
@@ -81,12 +85,14 @@ Poll MessageStream::TryRead(MessageLite* message, absl::Cord* attachment) {
   return Poll::kOver;
 }
 
-bool MessageStream::Read(MessageLite* message, absl::Cord* attachment) {
+Poll MessageStream::ReadUntil(MessageLite* message, MonotonicTime until,
+                              absl::Cord* attachment) {
   while (true) {
     const Poll poll = TryRead(message, attachment);
-    if (poll != Poll::kNotYet) return poll == Poll::kReady;
-    if (!MayBlock("read")) return false;
-    pipe_.WaitForRead();
+    if (poll != Poll::kNotYet) return poll;
+    if (!MayBlock("read")) return Poll::kOver;
+    if (!until.is_infinite() && MonotonicTime::Now() >= until) return poll;
+    pipe_.WaitForRead(until);
   }
 }
 
@@ -139,13 +145,14 @@ Poll MessageStream::WritePacked(absl::FunctionRef<PackedMessage()> pack) {
                       .inflated_bytes = packed.inflated_bytes});
 }
 
-bool MessageStream::Write(const MessageLite& message,
-                          const absl::Cord* attachment) {
+Poll MessageStream::WriteUntil(const MessageLite& message, MonotonicTime until,
+                               const absl::Cord* attachment) {
   while (true) {
     const Poll poll = TryWrite(message, attachment);
-    if (poll != Poll::kNotYet) return poll == Poll::kReady;
-    if (!MayBlock("write")) return false;
-    pipe_.WaitForWrite();
+    if (poll != Poll::kNotYet) return poll;
+    if (!MayBlock("write")) return Poll::kOver;
+    if (!until.is_infinite() && MonotonicTime::Now() >= until) return poll;
+    pipe_.WaitForWrite(until);
   }
 }
 

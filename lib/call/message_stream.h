@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/cord.h"
 #include "google/protobuf/message_lite.h"
+#include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/base/mutex.h"
 #include "tern/lib/call/compression.h"
 #include "tern/lib/call/packed_message.h"
@@ -56,11 +57,12 @@ class MessageStream {
   // there is none.
   Poll TryRead(google::protobuf::MessageLite* message,
                absl::Cord* attachment = nullptr);
-  // Blocks until there is one. False: kOver.
-  bool Read(google::protobuf::MessageLite* message,
-            absl::Cord* attachment = nullptr);
+  // Blocks until there is one, or `until`: then kNotYet.
+  Poll ReadUntil(google::protobuf::MessageLite* message, MonotonicTime until,
+                 absl::Cord* attachment = nullptr);
   Poll TryRead(RawMessage* message, absl::Cord* attachment = nullptr);
-  bool Read(RawMessage* message, absl::Cord* attachment = nullptr);
+  Poll ReadUntil(RawMessage* message, MonotonicTime until,
+                 absl::Cord* attachment = nullptr);
   // False when TryRead would not say kNotYet. Else calls `wake` once when it
   // would not any more, on an I/O thread, which it must not block.
   bool WakeForRead(Wake wake) {
@@ -71,12 +73,13 @@ class MessageStream {
   // `attachment`: may be null.
   Poll TryWrite(const google::protobuf::MessageLite& message,
                 const absl::Cord* attachment = nullptr);
-  // Blocks while too much waits to be sent. False: kOver.
-  bool Write(const google::protobuf::MessageLite& message,
-             const absl::Cord* attachment = nullptr);
+  // Blocks while too much waits to be sent, or until `until`: then kNotYet.
+  Poll WriteUntil(const google::protobuf::MessageLite& message,
+                  MonotonicTime until, const absl::Cord* attachment = nullptr);
   Poll TryWrite(const RawMessage& message,
                 const absl::Cord* attachment = nullptr);
-  bool Write(const RawMessage& message, const absl::Cord* attachment = nullptr);
+  Poll WriteUntil(const RawMessage& message, MonotonicTime until,
+                  const absl::Cord* attachment = nullptr);
   bool WakeForWrite(Wake wake) {
     return !failed() && pipe_.WakeForWrite(std::move(wake));
   }

@@ -5,6 +5,7 @@
 
 #include "absl/strings/cord.h"
 #include "tern/lib/base/large_blocks.h"
+#include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/call/attachment.h"
 #include "tern/lib/call/message_stream.h"
 #include "tern/lib/call/packed_message.h"
@@ -46,12 +47,14 @@ Poll MessageStream::TryRead(RawMessage* message, absl::Cord* attachment) {
   return Poll::kReady;
 }
 
-bool MessageStream::Read(RawMessage* message, absl::Cord* attachment) {
+Poll MessageStream::ReadUntil(RawMessage* message, MonotonicTime until,
+                              absl::Cord* attachment) {
   while (true) {
     const Poll poll = TryRead(message, attachment);
-    if (poll != Poll::kNotYet) return poll == Poll::kReady;
-    if (!MayBlock("read")) return false;
-    pipe_.WaitForRead();
+    if (poll != Poll::kNotYet) return poll;
+    if (!MayBlock("read")) return Poll::kOver;
+    if (!until.is_infinite() && MonotonicTime::Now() >= until) return poll;
+    pipe_.WaitForRead(until);
   }
 }
 
@@ -77,13 +80,14 @@ Poll MessageStream::TryWrite(const RawMessage& message,
   });
 }
 
-bool MessageStream::Write(const RawMessage& message,
-                          const absl::Cord* attachment) {
+Poll MessageStream::WriteUntil(const RawMessage& message, MonotonicTime until,
+                               const absl::Cord* attachment) {
   while (true) {
     const Poll poll = TryWrite(message, attachment);
-    if (poll != Poll::kNotYet) return poll == Poll::kReady;
-    if (!MayBlock("write")) return false;
-    pipe_.WaitForWrite();
+    if (poll != Poll::kNotYet) return poll;
+    if (!MayBlock("write")) return Poll::kOver;
+    if (!until.is_infinite() && MonotonicTime::Now() >= until) return poll;
+    pipe_.WaitForWrite(until);
   }
 }
 

@@ -6,6 +6,8 @@
 
 #include "absl/strings/cord.h"
 #include "google/protobuf/message_lite.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/call/deadline.h"
 #include "tern/lib/call/message_stream.h"
 
 namespace tern {
@@ -92,9 +94,20 @@ class StreamReader {
 
   // False when there are no more: the other side has ended its messages, or the
   // call is over. Not on an I/O thread.
-  bool Read(Message* message) { return messages_->Read(message); }
+  bool Read(Message* message) {
+    return messages_->ReadUntil(message, MonotonicTime::InfiniteFuture()) ==
+           Poll::kReady;
+  }
   bool Read(Message* message, absl::Cord* attachment) {
-    return messages_->Read(message, attachment);
+    return messages_->ReadUntil(message, MonotonicTime::InfiniteFuture(),
+                                attachment) == Poll::kReady;
+  }
+  // Gives up at `deadline`, with kNotYet: the call goes on, and so may reading.
+  Poll ReadUntil(Message* message, Deadline deadline) {
+    return messages_->ReadUntil(message, deadline.time());
+  }
+  Poll ReadUntil(Message* message, absl::Cord* attachment, Deadline deadline) {
+    return messages_->ReadUntil(message, deadline.time(), attachment);
   }
 
   // Resumes on an I/O thread, which the coroutine must not block. `message`
@@ -148,9 +161,21 @@ class StreamWriter {
       typename call_internal::Untyped<Message>::Type>;
 
   // False when the call is over. Not on an I/O thread.
-  bool Write(const Message& message) { return messages_->Write(message); }
+  bool Write(const Message& message) {
+    return messages_->WriteUntil(message, MonotonicTime::InfiniteFuture()) ==
+           Poll::kReady;
+  }
   bool Write(const Message& message, const absl::Cord& attachment) {
-    return messages_->Write(message, &attachment);
+    return messages_->WriteUntil(message, MonotonicTime::InfiniteFuture(),
+                                 &attachment) == Poll::kReady;
+  }
+  // Gives up at `deadline`, with kNotYet: the message is not on its way.
+  Poll WriteUntil(const Message& message, Deadline deadline) {
+    return messages_->WriteUntil(message, deadline.time());
+  }
+  Poll WriteUntil(const Message& message, const absl::Cord& attachment,
+                  Deadline deadline) {
+    return messages_->WriteUntil(message, deadline.time(), &attachment);
   }
 
   // Resumes on an I/O thread. `message` lives until then: not a temporary, of

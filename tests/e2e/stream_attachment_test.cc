@@ -264,6 +264,20 @@ TEST_F(StreamAttachmentTest, TravelWithCallbacks) {
   EXPECT_TRUE(stream.Finish().ok());
 }
 
+TEST_F(StreamAttachmentTest, TravelWithinADeadline) {
+  Start();
+  auto stream = Chat();
+  Message message;
+  absl::Cord attachment;
+  const Deadline passed{MonotonicTime()};
+  EXPECT_EQ(stream.ReadUntil(&message, &attachment, passed), Poll::kNotYet);
+  const absl::Cord sent = CordOf(70'000);
+  ASSERT_EQ(stream.WriteUntil({}, sent, Deadline()), Poll::kReady);
+  ASSERT_EQ(stream.ReadUntil(&message, &attachment, Deadline()), Poll::kReady);
+  EXPECT_TRUE(attachment == sent);
+  EXPECT_TRUE(stream.Finish().ok());
+}
+
 TEST_F(StreamAttachmentTest, TravelBesideCompressedMessages) {
   Start({.compressors = {ZstdCompressor()}},
         {.compressors = {ZstdCompressor()}, .compression = Compression::kZstd});
