@@ -45,8 +45,20 @@ ServerCall::Streaming::Streaming(ServerCall* call, const ServerOptions& options)
       pipe(this, options.max_stream_unsent_bytes,
            StreamPipe::CreditBytes(options.stream_window_bytes),
            options.max_stream_window_bytes),
-      messages(&pipe, MessageStream::End::kServer),
+      messages(&pipe, MessageStream::End::kServer,
+               {.known = options.compressors,
+                .min_compressed_bytes = options.min_compressed_bytes,
+                .max_message_bytes = options.max_message_bytes}),
       handlers(&messages) {}
+
+bool ServerCall::Streaming::TakeMemory(size_t bytes) {
+  return call->connection_->environment().memory->Take(
+      static_cast<int64_t>(bytes));
+}
+
+void ServerCall::Streaming::ReturnMemory(size_t bytes) {
+  call->connection_->environment().memory->Return(static_cast<int64_t>(bytes));
+}
 
 void ServerCall::Streaming::OnPipeWork() {
   call->connection_->TakePipeWork(Share());
@@ -118,8 +130,32 @@ std::shared_ptr<Cancellation> ServerCall::ShareCancellation() {
   return cancellation;
 }
 
+CallExtras& ServerCall::MutableExtras() {
+  if (extras_ == nullptr) extras_ = std::make_unique<CallExtras>();
+  return *extras_;
+}
+
+void ServerCall::CompressReplies(const Compressor* compressor) {
+  CallExtras& extras = MutableExtras();
+  extras.compressor = compressor;
+  if (!streams_replies()) return;
+  extras.response_compression = compressor->compression();
+  streaming_->messages.SetCompressor(compressor);
+}
+
 absl::Status ServerCall::TakeRequest(wire::IncomingMessage& message) {
-  if (message.storage == nullptr) {
+  if (message.compression != 0) {
+    MutableExtras().request_compression =
+        static_cast<Compression>(message.compression);
+    if (message.storage == nullptr) {
+      unparsed_request_.Reserve(message.bytes.size() +
+                                message.attachment.size());
+      unparsed_request_.Append(message.bytes);
+      unparsed_request_.Append(message.attachment);
+      unparsed_bytes_ = message.bytes.size();
+      return absl::OkStatus();
+    }
+  } else if (message.storage == nullptr) {
     if (!message.attachment.empty()) {
       MutableExtras().attachment = absl::Cord(ToAbsl(message.attachment));
     }
@@ -130,9 +166,32 @@ absl::Status ServerCall::TakeRequest(wire::IncomingMessage& message) {
   return absl::OkStatus();
 }
 
-absl::Status ServerCall::ParseUnparsedRequest() {
+// Where the handler is about to run: not while others wait for this thread to
+// read.
+absl::Status ServerCall::ParseCompressedRequest(std::string_view bytes) {
+  const ServerEnvironment& environment = connection_->environment();
+  const ServerOptions& options = environment.options;
+  const size_t attachment_bytes = unparsed_request_.size() - unparsed_bytes_;
+  const auto reserve = [&](size_t more) {
+    return extras_->inflated.Take(environment.memory.get(),
+                                  static_cast<int64_t>(more));
+  };
+  wire::ByteBuffer inflated;
+  // The session lets nothing pass that was not announced: it is known.
   absl::Status status =
-      ParseRequest(unparsed_request_.view().substr(0, unparsed_bytes_));
+      options.compressors.Find(extras_->request_compression)
+          ->InflateMessage(bytes, options.max_message_bytes - attachment_bytes,
+                           "server", reserve, &inflated, &extras_->peers_fault);
+  return status.ok() ? ParseRequest(inflated.view()) : status;
+}
+
+absl::Status ServerCall::ParseUnparsedRequest() {
+  const std::string_view bytes =
+      unparsed_request_.view().substr(0, unparsed_bytes_);
+  const bool compressed =
+      extras_ != nullptr && extras_->request_compression != Compression::kNone;
+  absl::Status status =
+      compressed ? ParseCompressedRequest(bytes) : ParseRequest(bytes);
   if (unparsed_request_.size() > unparsed_bytes_) {
     MutableExtras().attachment =
         CordOf(std::move(unparsed_request_), unparsed_bytes_);
@@ -331,6 +390,23 @@ void ServerCall::SetHandled(absl::Status status) {
         absl::StrCat("the handler left required fields of its ",
                      std::string(reply->GetTypeName()), " unset"));
   }
+  if (extras_ != nullptr && extras_->compressor != nullptr) PackReply();
+}
+
+// On the handler's thread: when the call is completed, only bytes are moved.
+void ServerCall::PackReply() {
+  const size_t attached = extras_->reply_attachment.size();
+  if (!status_.ok() ||
+      reply_bytes_ < connection_->environment().options.min_compressed_bytes ||
+      reply_bytes_ + attached > wire::Hello::kMaxWindowBytes) {
+    return;
+  }
+  PackedMessage packed =
+      PackMessage(*messages_.reply, reply_bytes_, extras_->reply_attachment,
+                  extras_->compressor);
+  if (packed.inflated_bytes == 0) return;
+  extras_->packed = std::move(packed);
+  extras_->response_compression = extras_->compressor->compression();
 }
 
 absl::Status ServerCall::Invoke(google::protobuf::MessageLite* reply) {
@@ -346,6 +422,7 @@ absl::Status ServerCall::Invoke(google::protobuf::MessageLite* reply) {
 absl::Status ServerCall::StreamOutcome(absl::Status status) {
   // What went wrong under the handler is the better reason.
   if (streaming_->messages.failed()) {
+    extras_->peers_fault = streaming_->messages.peers_fault();
     status = streaming_->messages.TakeFailure();
   } else if (status.ok() && cancelled()) {
     // Its reads and writes were cut short: what it has done is not all.
