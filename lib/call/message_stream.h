@@ -4,8 +4,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <limits>
+#include <memory>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -15,9 +15,9 @@
 #include "google/protobuf/message_lite.h"
 #include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/base/mutex.h"
-#include "tern/lib/call/stream_callbacks.h"
 #include "tern/lib/call/compression.h"
 #include "tern/lib/call/packed_message.h"
+#include "tern/lib/call/stream_callbacks.h"
 #include "tern/lib/call/stream_pipe.h"
 
 namespace tern {
