@@ -185,6 +185,7 @@ StreamId RecordingHost::Start(std::string_view method,
   wire::CallHeader header = {.method = method,
                              .metadata = arguments.metadata,
                              .required_features = arguments.required_features,
+                             .priority = arguments.priority,
                              .codec = arguments.codec,
                              .compression = arguments.compression};
   Stream* stream = nullptr;

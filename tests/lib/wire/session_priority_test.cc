@@ -76,7 +76,9 @@ TEST_F(SessionPriorityTest, UrgentOvertakesBulk) {
 TEST_F(SessionPriorityTest, BulkIsNotStarved) {
   SendBulk(4, 0);
   SendBulk(24, 3);
-  EXPECT_EQ(SentByClient(), "333333331333333331333333331" "1");
+  EXPECT_EQ(SentByClient(),
+            "333333331333333331333333331"
+            "1");
 }
 
 TEST_F(SessionPriorityTest, EachClassGetsOn) {
@@ -85,7 +87,9 @@ TEST_F(SessionPriorityTest, EachClassGetsOn) {
   SendBulk(40, 7);
   const std::string order = SentByClient();
   EXPECT_EQ(order.substr(0, 36), "555555551555555553555555551555555553");
-  EXPECT_EQ(order.substr(36), "5555" "5555");
+  EXPECT_EQ(order.substr(36),
+            "5555"
+            "5555");
 }
 
 // What comes later overtakes what has begun.
@@ -126,7 +130,9 @@ TEST_F(SessionPriorityTest, CancelledStreamsLeaveTheirTurns) {
   SendBulk(5, 3);
   SendBulk(3, 3);
   pair_.client.Cancel(3);
-  EXPECT_EQ(SentByClient(), "555" "11111");
+  EXPECT_EQ(SentByClient(),
+            "555"
+            "11111");
 }
 
 }  // namespace
