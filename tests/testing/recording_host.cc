@@ -184,8 +184,8 @@ StreamId RecordingHost::Start(std::string_view method,
                               const CallArguments& arguments) {
   wire::CallHeader header = {.method = method,
                              .metadata = arguments.metadata,
-                             .required_features = arguments.required_features,
                              .priority = arguments.priority,
+                             .required_features = arguments.required_features,
                              .codec = arguments.codec,
                              .compression = arguments.compression};
   Stream* stream = nullptr;
