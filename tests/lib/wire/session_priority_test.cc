@@ -128,6 +128,22 @@ TEST_F(SessionPriorityTest, DoesNotHoldUpTheConnectionsOwnFrames) {
   EXPECT_LE(order.find('P'), size_t{5}) << order;
 }
 
+// Long streams give way to calls beside them, for a while; not urgent ones.
+TEST_F(SessionPriorityTest, UrgentDoesNotGiveWay) {
+  for (const uint32_t priority : {0u, 3u}) {
+    SendBulk(20, priority);
+    pair_.client.Call(kUnary, "q", pair_.now);
+    pair_.Run();
+    const std::string order = Order(std::exchange(pair_.sent_to_server, {}));
+    if (priority == 0) {
+      EXPECT_LT(order.size(), 20u) << order;
+      EXPECT_EQ(order + SentByClient(), std::string(20, '1'));
+    } else {
+      EXPECT_EQ(order, std::string(20, '5'));
+    }
+  }
+}
+
 TEST_F(SessionPriorityTest, CancelledStreamsLeaveTheirTurns) {
   SendBulk(5, 0);
   SendBulk(5, 3);
