@@ -6,6 +6,7 @@
 
 #include "absl/strings/cord.h"
 #include "absl/time/time.h"
+#include "tern/lib/call/compression.h"
 #include "tern/lib/call/deadline.h"
 #include "tern/lib/call/metadata.h"
 
@@ -44,6 +45,18 @@ struct CallOptions {
   std::optional<Deadline> deadline = std::nullopt;
 
   Metadata metadata = {};
+
+  // How this call's messages are compressed, both ways: see
+  // docs/compression.md. Absent: as ChannelOptions says. It must be one of the
+  // channel's compressors (INVALID_ARGUMENT) and of the server's
+  // (UNIMPLEMENTED, NOT_STARTED).
+  std::optional<Compression> compression = std::nullopt;
+
+  // How urgent it is: 0 (normal) to 7, else INVALID_ARGUMENT. Absent: as the
+  // method's .proto says, or 0. Of what waits for a worker on the server, or to
+  // be sent on a connection either way, the more urgent comes first, but for
+  // every ninth turn: see docs/extras.md.
+  std::optional<int> priority = std::nullopt;
 
   // Bytes to travel beside the request, as they are; together the two are
   // within the server's limit for messages (ServerOptions::max_message_bytes),

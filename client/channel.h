@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "absl/time/time.h"
+#include "tern/lib/call/compression.h"
 
 namespace tern {
 
@@ -52,6 +53,15 @@ struct ChannelOptions {
   // How far the window of a stream grows when the network holds more: see
   // ServerOptions.
   uint32_t max_stream_window_bytes = 16 << 20;
+
+  // How messages may be compressed, announced to the server:
+  // {ZstdCompressor(), GzipCompressor()}, see docs/compression.md. A response
+  // counts as what it is when inflated. None: there is no compression at all.
+  Compressors compressors = {};
+  // Of calls that do not say: CallOptions::compression.
+  Compression compression = Compression::kNone;
+  // Shorter requests (without their attachment) are sent as they are.
+  size_t min_compressed_bytes = 1024;
 };
 
 // A target and the one connection to it, shared by all callers and stubs; made

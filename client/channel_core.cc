@@ -35,6 +35,7 @@ net::ConnectionOptions ToConnectionOptions(const ChannelOptions& options) {
   hello.max_message_bytes = options.max_message_bytes;
   hello.stream_window_bytes = options.stream_window_bytes;
   hello.connection_window_bytes = options.connection_window_bytes;
+  hello.features = options.compressors.features();
   result.session.max_stream_window_bytes = options.max_stream_window_bytes;
   hello.agent = kAgent;
   return result;
@@ -66,6 +67,12 @@ absl::Status CheckChannelOptions(const ChannelOptions& options) {
   if (options.max_backoff < options.initial_backoff) {
     return absl::InvalidArgumentError(
         "ChannelOptions::max_backoff is less than initial_backoff");
+  }
+  if (options.compression != Compression::kNone &&
+      options.compressors.Find(options.compression) == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("ChannelOptions::compression is ",
+                     NameOf(options.compression), ", not one of compressors"));
   }
   return wire::CheckHello(ToConnectionOptions(options).session.hello);
 }

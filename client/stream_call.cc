@@ -1,5 +1,6 @@
 #include "tern/client/stream_call.h"
 
+#include <string>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -7,6 +8,7 @@
 #include "tern/client/client_call.h"
 #include "tern/client/make_call.h"
 #include "tern/lib/base/mutex.h"
+#include "tern/lib/call/call_error.h"
 
 namespace tern::client_internal {
 
@@ -138,12 +140,32 @@ absl::Status StreamCall::Finish() {
   }
   pipe.EndWrites();
   pipe.DiscardReads();
-  return ending_->Wait();
+  return OrFailure(ending_->Wait(), *call_);
+}
+
+absl::Status StreamCall::OrFailure(absl::Status status, ClientCall& call) {
+  MessageStream& messages = call.streaming()->messages;
+  if (!status.ok() || !messages.failed()) return status;
+  status = messages.TakeFailure();
+  CallError error = {.certainty = Certainty::kFinished,
+                     .phase = CallPhase::kReceive,
+                     .method = std::string(call.method()),
+                     .peer = call.core()->target(),
+                     .elapsed = MonotonicTime::Now() - call.started_at()};
+  error.AttachTo(&status);
+  return status;
 }
 
 void StreamCall::Finish(OnEnd done) {
   call_->streaming()->pipe.EndWrites();
   call_->streaming()->pipe.DiscardReads();
+  if (messages()->failed()) {
+    done = [call = call_, done = std::move(done)](
+               absl::Status status,
+               google::protobuf::MessageLite* reply) mutable {
+      std::move(done)(OrFailure(std::move(status), *call), reply);
+    };
+  }
   if (ending_->TellLater(&done)) return;
   const std::shared_ptr<ChannelCore>& core = call_->core();
   absl::Status status = ending_->Take();

@@ -54,6 +54,9 @@ class StreamCall {
   class Ending;
 
   void Drop();
+  // `status`, or what was wrong with a message that was read when the call had
+  // ended already.
+  static absl::Status OrFailure(absl::Status status, ClientCall& call);
 
   std::shared_ptr<ClientCall> call_;
   std::shared_ptr<Ending> ending_;

@@ -31,6 +31,7 @@ wire::Hello ToHello(const ServerOptions& options) {
       absl::ToInt64Milliseconds(options.min_ping_interval));
   hello.metadata.max_bytes = options.max_metadata_bytes;
   hello.metadata.max_entries = options.max_metadata_entries;
+  hello.features = options.compressors.features();
   hello.agent = kAgent;
   return hello;
 }
@@ -95,6 +96,12 @@ absl::Status CheckServerOptions(const ServerOptions& given) {
   checker.AtLeast("max_metadata_entries", options.max_metadata_entries, 1);
   checker.AtLeast("max_unsent_bytes",
                   static_cast<int64_t>(options.max_unsent_bytes), 1);
+  if (options.compression != Compression::kNone &&
+      options.compressors.Find(options.compression) == nullptr) {
+    checker.Add(absl::InvalidArgumentError(
+        absl::StrCat("ServerOptions::compression is ",
+                     NameOf(options.compression), ", not one of compressors")));
+  }
   checker.Positive("min_ping_interval", options.min_ping_interval);
   checker.Positive("hello_timeout", options.hello_timeout);
   checker.Positive("frame_timeout", options.frame_timeout);

@@ -25,15 +25,16 @@ std::string& Scratch() {
 
 uint8_t MessageFlags(const OutgoingMessage& message) {
   return (message.attachment_bytes != 0 ? kFlagAttachment : 0) |
-         (message.compressed ? kFlagCompressed : 0);
+         (message.inflated_bytes != 0 ? kFlagCompressed : 0);
 }
 
 }  // namespace
 
 OutputPieces Session::Output() {
-  if (ready_.empty() && out_.empty()) return {};
+  const bool waiting = !ready_.empty() || has_urgent_;
+  if (!waiting && out_.empty()) return {};
   const Entry entry(this);
-  if (!ready_.empty()) Pump();
+  if (waiting) Pump();
   SealFrame();
   return out_.pieces();
 }
@@ -41,24 +42,60 @@ OutputPieces Session::Output() {
 void Session::Sent(size_t size) { out_.Take(size); }
 
 void Session::Pump() {
-  while (!closed_ && !ready_.empty() && out_.size() < kOutputTargetBytes) {
-    const StreamId id = ready_.front();
-    ready_.erase(ready_.begin());
+  while (!closed_ && out_.size() < kOutputTargetBytes) {
+    StreamId id = has_urgent_ ? TakeUrgent() : 0;
+    if (id == 0) {
+      if (ready_.empty()) return;
+      id = ready_.front();
+      ready_.erase(ready_.begin());
+    }
     Stream* stream = streams_.Find(id);
     if (stream == nullptr) continue;
     stream->ready_ = false;
     if (stream->send_queue_ == nullptr || GivesWay(*stream)) continue;
     if (!SendChunk(*stream)) {  // It keeps its turn.
-      stream->ready_ = true;
-      ready_.insert(ready_.begin(), id);
-      return;
+      return KeepTurn(*stream);
     }
   }
 }
 
 void Session::MakeReady(Stream& stream) {
   if (std::exchange(stream.ready_, true)) return;
-  ready_.push_back(stream.id_);
+  if (stream.priority_ == 0) return ready_.push_back(stream.id_);
+  urgent().Add(stream.id_, stream.priority_);
+  has_urgent_ = true;
+}
+
+UrgentStreams& Session::urgent() {
+  std::unique_ptr<UrgentStreams>& urgent = oddities().urgent;
+  if (urgent == nullptr) urgent = std::make_unique<UrgentStreams>();
+  return *urgent;
+}
+
+// 0: the first of ready_ is next.
+StreamId Session::TakeUrgent() {
+  const StreamId id = urgent().TakeNext(/*others_wait=*/!ready_.empty());
+  has_urgent_ = !urgent().empty();
+  return id;
+}
+
+void Session::KeepTurn(Stream& stream) {
+  stream.ready_ = true;
+  if (stream.priority_ == 0) {
+    ready_.insert(ready_.begin(), stream.id_);
+    return;
+  }
+  urgent().AddFirst(stream.id_, stream.priority_);
+  has_urgent_ = true;
+}
+
+void Session::LoseTurn(Stream& stream) {
+  if (stream.priority_ == 0) {
+    std::erase(ready_, stream.id_);
+    return;
+  }
+  urgent().Remove(stream.id_, stream.priority_);
+  has_urgent_ = !urgent().empty();
 }
 
 // --- Frames -----------------------------------------------------------------
@@ -129,6 +166,7 @@ void Session::AppendStatusFrame(StreamId stream, FrameType type,
 // What the peer's HELLO (or its default) means for our frames.
 void Session::NotePeerLimits(const Hello& peer) {
   peer_ = PeerLimits(peer);
+  peer_compressions_ = peer.features & kCompressionFeatures;
   const bool checksums =
       (options_.hello.features & peer.features & kFeatureChecksum) != 0;
   checksum_bytes_ = checksums ? kChecksumBytes : 0;
@@ -161,7 +199,8 @@ absl::Status Session::CheckMetadata(
 
 absl::Status Session::MessageTooLong(const OutgoingMessage& message) const {
   return absl::ResourceExhaustedError(absl::StrCat(
-      is_client() ? "request of " : "response of ", message.size, " bytes",
+      is_client() ? "request of " : "response of ",
+      std::max<size_t>(message.size, message.inflated_bytes), " bytes",
       message.attachment_bytes != 0 ? " with its attachment" : "",
       " exceeds the ", is_client() ? "server" : "client", "'s limit of ",
       peer_.max_message_bytes, " bytes"));
@@ -231,7 +270,7 @@ void Session::QueueMessage(Stream& stream, const OutgoingMessage& message,
   Stream::QueuedMessage queued = {.bytes = std::move(bytes),
                                   .size = message.size,
                                   .attachment_bytes = message.attachment_bytes,
-                                  .compressed = message.compressed,
+                                  .compressed = message.inflated_bytes != 0,
                                   .end_stream = end_stream};
   queued_bytes_ += message.size;
   Stream::SendQueue& queue = QueueOf(stream);
@@ -415,6 +454,8 @@ absl::Status Session::Start(CallHeader& header, CallShape shape,
   highest_id_ = next_id_;
   next_id_ += 2;
   stream->shape_ = shape;
+  stream->priority_ =
+      static_cast<uint8_t>(std::min(header.priority, kMaxPriority));
   stream->user = user;
   stream->send_ended_ = half_close;
   const uint8_t end = half_close ? kFlagEndStream : 0;
