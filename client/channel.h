@@ -5,12 +5,14 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/time/time.h"
 
 namespace tern {
 
 class ChannelCore;
+class Interceptor;
 
 struct ChannelOptions {
   // Of a unary call that gives no timeout and inherits no deadline, and whose
@@ -49,6 +51,10 @@ struct ChannelOptions {
   // ServerOptions.
   uint32_t stream_window_bytes = 1 << 20;
   uint32_t connection_window_bytes = 4 << 20;
+
+  // What stands around all calls, the first one nearest to the caller:
+  // tern/lib/call/interceptor.h. None is null.
+  std::vector<std::shared_ptr<Interceptor>> interceptors = {};
 };
 
 // A target and the one connection to it, shared by all callers and stubs; made

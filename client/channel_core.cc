@@ -66,6 +66,11 @@ absl::Status CheckChannelOptions(const ChannelOptions& options) {
     return absl::InvalidArgumentError(
         "ChannelOptions::max_backoff is less than initial_backoff");
   }
+  for (const auto& interceptor : options.interceptors) {
+    if (interceptor != nullptr) continue;
+    return absl::InvalidArgumentError(
+        "ChannelOptions::interceptors has one that is null");
+  }
   return wire::CheckHello(ToConnectionOptions(options).session.hello);
 }
 

@@ -33,6 +33,8 @@ class ClientConnection;
 
 namespace client_internal {
 
+class InterceptedCall;
+
 // What a call sends and where its reply goes, if it is one message: null where
 // they are streamed. Protobuf's, or as they travel.
 struct OneMessages {
@@ -82,6 +84,8 @@ class ClientCall final : public net::Connection::Deferred,
   const Metadata& metadata() const { return options_.metadata; }
   const wire::TraceContext& trace() const { return trace_; }
   const wire::RequestId& request_id() const { return request_id_; }
+  // Before it is started.
+  void set_trace(const wire::TraceContext& trace) { trace_ = trace; }
 
   // --- Guarded by the channel's mutex ----------------------------------------
   std::shared_ptr<ClientConnection> connection;  // Where it has been handed.
@@ -176,6 +180,10 @@ class ClientCall::Streaming final : public StreamPipe::Host,
                                     public net::Connection::Deferred {
  public:
   Streaming(ClientCall* call, const ChannelOptions& options);
+  ~Streaming() override;
+
+  // Before the call is started: its messages go through the interceptors.
+  void Intercept(std::unique_ptr<client_internal::InterceptedCall> by);
 
   void OnPipeWork() override;
   void OnPipeFailed() override { call->RequestCancel(); }
@@ -196,6 +204,9 @@ class ClientCall::Streaming final : public StreamPipe::Host,
   // Connection's role: something of the pipe's has gone to a session, so that
   // the call cannot be started anew.
   bool moved = false;
+
+ private:
+  std::unique_ptr<client_internal::InterceptedCall> intercepted_;
 };
 
 }  // namespace tern

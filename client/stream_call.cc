@@ -1,12 +1,15 @@
 #include "tern/client/stream_call.h"
 
+#include <string>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "tern/client/channel_core.h"
 #include "tern/client/client_call.h"
+#include "tern/client/intercepted_call.h"
 #include "tern/client/make_call.h"
 #include "tern/lib/base/mutex.h"
+#include "tern/lib/call/call_error.h"
 
 namespace tern::client_internal {
 
@@ -73,34 +76,67 @@ StreamCall::StreamCall(Channel& channel, const MethodInfo& method,
                        std::unique_ptr<google::protobuf::MessageLite> reply,
                        const CallOptions& options)
     : ending_(std::make_shared<Ending>(std::move(reply))) {
-  class Completion final : public UnaryCompletion {
-   public:
-    explicit Completion(std::shared_ptr<Ending> ending)
-        : ending_(std::move(ending)) {}
-    google::protobuf::MessageLite* reply() override { return ending_->reply(); }
-    void Done(absl::Status status) override { ending_->Set(std::move(status)); }
-
-   private:
-    const std::shared_ptr<Ending> ending_;
-  };
   const std::shared_ptr<ChannelCore>& core = channel.core();
-  OneMessages one = {
+  const OneMessages messages = {
       .request = request,
       .request_size = request == nullptr ? 0 : request->ByteSizeLong(),
       .reply = ending_->reply()};
-  absl::Status status =
-      CheckCall(*core, method, one, options, /*blocking=*/false);
+  if (core->options().interceptors.empty()) {
+    return Start(core, method, messages, options, nullptr, absl::OkStatus());
+  }
+  CallOptions changed = options;
+  auto intercepted = std::make_unique<InterceptedCall>(*core, method, &changed);
+  absl::Status refusal =
+      intercepted->Begin(messages, [&](const OneMessages& passed) {
+        Start(core, method, passed, changed, std::move(intercepted),
+              absl::OkStatus());
+      });
+  if (refusal.ok()) return;
+  Start(core, method, messages, changed, std::move(intercepted),
+        std::move(refusal));
+}
+
+void StreamCall::Start(const std::shared_ptr<ChannelCore>& core,
+                       const MethodInfo& method, const OneMessages& messages,
+                       const CallOptions& options,
+                       std::unique_ptr<InterceptedCall> intercepted,
+                       absl::Status status) {
+  class Completion final : public UnaryCompletion {
+   public:
+    Completion(std::shared_ptr<Ending> ending, InterceptedCall* intercepted)
+        : ending_(std::move(ending)), intercepted_(intercepted) {}
+    google::protobuf::MessageLite* reply() override { return ending_->reply(); }
+    void Done(absl::Status status) override {
+      ending_->Set(Seen(std::move(status), intercepted_, reply()));
+    }
+    static absl::Status Seen(absl::Status status, InterceptedCall* intercepted,
+                             google::protobuf::MessageLite* reply) {
+      return intercepted == nullptr
+                 ? std::move(status)
+                 : intercepted->End(std::move(status), {.reply = reply});
+    }
+
+   private:
+    const std::shared_ptr<Ending> ending_;
+    InterceptedCall* const intercepted_;  // The call's. Null: there is none.
+  };
+  InterceptedCall* const around = intercepted.get();
+  if (status.ok()) {
+    status = CheckCall(*core, method, messages, options, /*blocking=*/false);
+  }
   if (status.ok() && core->loop() == nullptr) status = core->error();
   const bool fit = status.ok();
-  if (!fit) one = {.reply = ending_->reply()};
-  call_ = MakeCall(core, method, one, options,
-                   std::make_unique<Completion>(ending_));
-  if (fit) {
-    core->Start(call_);
-    return;
+  call_ = MakeCall(core, method,
+                   fit ? messages : OneMessages{.reply = ending_->reply()},
+                   options, std::make_unique<Completion>(ending_, around),
+                   around);
+  if (around != nullptr) {
+    call_->streaming()->Intercept(std::move(intercepted));
   }
+  if (fit) return core->Start(call_);
   (void)call_->streaming()->pipe.Close(/*at_once=*/true);  // Nobody waits yet.
-  ending_->Set(WithError(std::move(status), *core, method));
+  ending_->Set(Completion::Seen(WithError(std::move(status), *core, method),
+                                around, ending_->reply()));
 }
 
 StreamCall& StreamCall::operator=(StreamCall&& other) noexcept {
@@ -138,7 +174,18 @@ absl::Status StreamCall::Finish() {
   }
   pipe.EndWrites();
   pipe.DiscardReads();
-  return ending_->Wait();
+  return Outcome(ending_->Wait());
+}
+
+absl::Status StreamCall::Outcome(absl::Status status) const {
+  absl::Status failure = call_->streaming()->messages.TakeFailure();
+  if (failure.ok()) return status;
+  CallError error = {.certainty = Certainty::kFinished,
+                     .phase = CallPhase::kReceive,
+                     .method = std::string(call_->method()),
+                     .peer = call_->core()->target()};
+  error.AttachTo(&failure);
+  return failure;
 }
 
 void StreamCall::Finish(OnEnd done) {
@@ -146,7 +193,7 @@ void StreamCall::Finish(OnEnd done) {
   call_->streaming()->pipe.DiscardReads();
   if (ending_->TellLater(&done)) return;
   const std::shared_ptr<ChannelCore>& core = call_->core();
-  absl::Status status = ending_->Take();
+  absl::Status status = Outcome(ending_->Take());
   if (core->loop() == nullptr || core->forked()) {
     return std::move(done)(std::move(status), reply());
   }

@@ -283,7 +283,10 @@ bool ServerCall::Execute(MonotonicTime started_at) {
 void ServerCall::RunHandler(MonotonicTime started_at) {
   const AmbientCallScope scope(&ambient_);
   const bool before = std::exchange(runs_handler, true);
-  if (entry_->handler->start != nullptr) {
+  if (!connection_->environment().options.interceptors.empty() &&
+      !BeginChain()) {
+    over_ = true;
+  } else if (entry_->handler->start != nullptr) {
     StartHandler(started_at);
   } else {
     try {
@@ -306,6 +309,11 @@ absl::Status ServerCall::OnThrown() const {
 void ServerCall::SetHandled(absl::Status status) {
   status_ = std::move(status);
   certainty_ = Certainty::kFinished;
+  CheckReply();
+  if (extras_ != nullptr && extras_->chain != nullptr) EndChain();
+}
+
+void ServerCall::CheckReply() {
   if (streams_replies()) return;
   const google::protobuf::MessageLite* const reply = messages_.reply.get();
   reply_bytes_ = reply->ByteSizeLong();  // Of one that is not sent, too.

@@ -92,6 +92,11 @@ absl::Status CheckServerOptions(const ServerOptions& given) {
   checker.AtLeast("max_metadata_entries", options.max_metadata_entries, 1);
   checker.AtLeast("max_unsent_bytes",
                   static_cast<int64_t>(options.max_unsent_bytes), 1);
+  for (const auto& interceptor : options.interceptors) {
+    if (interceptor != nullptr) continue;
+    checker.Add(absl::InvalidArgumentError(
+        "ServerOptions::interceptors has one that is null"));
+  }
   checker.Positive("min_ping_interval", options.min_ping_interval);
   checker.Positive("hello_timeout", options.hello_timeout);
   checker.Positive("frame_timeout", options.frame_timeout);

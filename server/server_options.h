@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@
 #include "tern/lib/net/connection.h"
 
 namespace tern {
+
+class Interceptor;
 
 // Every limit has a default and a unit; 0 never means "unlimited" (Start()
 // refuses it).
@@ -69,6 +72,10 @@ struct ServerOptions {
       absl::Seconds(10);  // From a frame's first byte to its last.
   absl::Duration write_timeout =
       absl::Seconds(30);  // Without a byte taken by the peer.
+
+  // What stands around the handlers of all calls, the first one outermost:
+  // tern/lib/call/interceptor.h. None is null.
+  std::vector<std::shared_ptr<Interceptor>> interceptors = {};
 
   // Wait()
   bool drain_on_signals = true;

@@ -21,7 +21,10 @@ Poll MessageStream::TryRead(MessageLite* message) {
   });
   if (poll != Poll::kReady) return poll;
   ++messages_read_;
-  if (parsed) return Poll::kReady;
+  if (parsed) {
+    if (chain_ == nullptr) return Poll::kReady;
+    return Passed(chain_->Pass(read_way(), message));
+  }
   Fail(absl::Status(
       is_server_ ? absl::StatusCode::kInvalidArgument
                  : absl::StatusCode::kInternal,
@@ -41,6 +44,10 @@ bool MessageStream::Read(MessageLite* message) {
 
 Poll MessageStream::TryWrite(const MessageLite& message) {
   if (failed()) return Poll::kOver;
+  return chain_ == nullptr ? WriteNow(message) : WriteThroughChain(message);
+}
+
+Poll MessageStream::WriteNow(const MessageLite& message) {
   if (!message.IsInitialized()) {
     Fail(absl::Status(
         is_server_ ? absl::StatusCode::kInternal

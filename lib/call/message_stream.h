@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "google/protobuf/message_lite.h"
 #include "tern/lib/base/mutex.h"
+#include "tern/lib/call/call_chain.h"
 #include "tern/lib/call/stream_pipe.h"
 
 namespace tern {
@@ -28,6 +29,10 @@ class MessageStream {
       : pipe_(*pipe), is_server_(end == End::kServer) {}
   MessageStream(const MessageStream&) = delete;
   MessageStream& operator=(const MessageStream&) = delete;
+
+  // Before the first message: all go through `chain`, which outlives their
+  // reading and writing. One that is refused there is a failure.
+  void SetChain(call_internal::CallChain* chain) { chain_ = chain; }
 
   // The next message; kOver when there are no more, or the call is over.
   Poll TryRead(google::protobuf::MessageLite* message);
@@ -64,10 +69,34 @@ class MessageStream {
   bool failed() const { return failed_.load(std::memory_order_acquire); }
 
  private:
+  using Chain = call_internal::CallChain;
+
   bool MayBlock(const char* what);
+  Poll WriteNow(const google::protobuf::MessageLite& message);
+  Poll WriteNow(const RawMessage& message);
+  // A message that has been read or written went through the chain.
+  Poll Passed(absl::Status refusal, Poll poll = Poll::kReady) {
+    if (refusal.ok()) return poll;
+    Fail(std::move(refusal));
+    return Poll::kOver;
+  }
+  template <typename Message>
+  Poll WriteThroughChain(const Message& message) {
+    // Else it would go through the chain each time that somebody tries.
+    Poll poll = pipe_.PollWrite();
+    if (poll != Poll::kReady) return poll;
+    absl::Status refusal = chain_->PassOn(
+        is_server_ ? Chain::Way::kReply : Chain::Way::kRequest, message,
+        [&](const Message& passed) { poll = WriteNow(passed); });
+    return Passed(std::move(refusal), poll);
+  }
+  Chain::Way read_way() const {
+    return is_server_ ? Chain::Way::kRequest : Chain::Way::kReply;
+  }
 
   StreamPipe& pipe_;
   const bool is_server_;
+  Chain* chain_ = nullptr;
   uint64_t messages_read_ = 0;
   std::atomic<bool> failed_{false};
   Mutex mutex_;

@@ -33,7 +33,8 @@ Poll MessageStream::TryRead(RawMessage* message) {
   } else {
     message->CopyFrom(next.bytes);
   }
-  return Poll::kReady;
+  if (chain_ == nullptr) return Poll::kReady;
+  return Passed(chain_->Pass(read_way(), message));
 }
 
 bool MessageStream::Read(RawMessage* message) {
@@ -47,6 +48,10 @@ bool MessageStream::Read(RawMessage* message) {
 
 Poll MessageStream::TryWrite(const RawMessage& message) {
   if (failed()) return Poll::kOver;
+  return chain_ == nullptr ? WriteNow(message) : WriteThroughChain(message);
+}
+
+Poll MessageStream::WriteNow(const RawMessage& message) {
   const std::string_view bytes = message.view();
   if (bytes.size() > std::numeric_limits<int32_t>::max()) {
     Fail(absl::ResourceExhaustedError(absl::StrCat(

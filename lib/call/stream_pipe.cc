@@ -151,14 +151,16 @@ bool StreamPipe::EndReads() {
 
 // --- Writing -----------------------------------------------------------------
 
+Poll StreamPipe::PollWrite() {
+  MutexLock lock(mutex_);
+  if (writes_over_) return Poll::kOver;
+  return WritableLocked() ? Poll::kReady : Poll::kNotYet;
+}
+
 Poll StreamPipe::Write(size_t size, absl::FunctionRef<void(char*)> write) {
   if (size >= MessageBatch::kMinLongBytes) {
-    {
-      MutexLock lock(mutex_);
-      if (writes_over_) return Poll::kOver;
-      if (!WritableLocked()) return Poll::kNotYet;
-    }
-    // Only this thread makes the room less.
+    const Poll poll = PollWrite();
+    if (poll != Poll::kReady) return poll;
     std::shared_ptr<char[]> owner = MakeSharedBytes(size);
     write(owner.get());
     const char* const bytes = owner.get();

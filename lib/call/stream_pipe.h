@@ -82,6 +82,8 @@ class StreamPipe {
   // The same, of a long message, which stays where it is.
   // REQUIRES: size >= MessageBatch::kMinLongBytes.
   Poll WriteShared(std::shared_ptr<const char[]> owner, std::string_view bytes);
+  // What the next one will say: only this thread makes the room less.
+  Poll PollWrite();
   void WaitForWrite();
   bool WakeForWrite(Wake wake);
   // No more messages: half-closes the stream behind the last one.
