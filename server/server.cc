@@ -1,6 +1,7 @@
 #include "tern/server/server.h"
 
 #include <algorithm>
+#include <charconv>
 #include <memory>
 #include <random>
 #include <thread>
@@ -19,6 +20,8 @@
 #include "tern/lib/net/event_loop.h"
 #include "tern/lib/net/listener.h"
 #include "tern/lib/net/resolver.h"
+#include "tern/lib/net/socket.h"
+#include "tern/server/aborted_calls.h"
 #include "tern/server/server_call.h"
 #include "tern/server/server_connection.h"
 #include "tern/server/server_environment.h"
@@ -32,6 +35,26 @@ constexpr int kBacklog = 1024;
 constexpr size_t kMaxRefusedConnections = 64;
 // After the last call has been answered or cancelled, for bytes to be sent.
 constexpr absl::Duration kFlushTime = absl::Seconds(1);
+
+// "fd:3". (A host of that name is "dns:///fd:3".)
+constexpr std::string_view kInheritedPrefix = "fd:";
+
+absl::StatusOr<net::FileDescriptor> Inherited(std::string_view text) {
+  const char* const end = text.data() + text.size();
+  int number = -1;
+  const auto [stop, error] =
+      std::from_chars(text.data() + kInheritedPrefix.size(), end, number);
+  if (error == std::errc() && stop == end) return net::ShareListening(number);
+  return absl::InvalidArgumentError(absl::StrCat(
+      "address \"", EscapeForLog(text), "\": not the number of a descriptor"));
+}
+
+void LogCancelled(const AbortedCalls& calls) {
+  if (calls.count() == 0) return;
+  TERN_LOG(kWarning) << "the drain's grace is over; calls cancelled: "
+                     << calls.count();
+  for (const std::string& line : calls.Lines()) TERN_LOG(kWarning) << line;
+}
 
 std::string RandomInstanceId() {
   std::random_device device;
@@ -76,6 +99,8 @@ class ServerCore {
   }
   absl::Status StartParts();
   absl::Status Listen(const std::string& text);
+  net::Listener::OnAccept Accepting();
+  void Add(std::unique_ptr<net::Listener> listener);
   void OnAccept(net::FileDescriptor socket, const net::Address& peer);
   void Forget(ServerConnection* connection);
   void StopLoops();  // And what connections are left.
@@ -84,7 +109,7 @@ class ServerCore {
   // False when the time or a signal came first.
   bool WaitForNoConnections(MonotonicTime until, StopSignals* signals);
   absl::Status FinishDrain(absl::Duration grace, StopSignals* signals);
-  size_t AbortCalls(absl::StatusCode code, std::string_view reason);
+  AbortedCalls AbortCalls(absl::StatusCode code, std::string_view reason);
   void WakeWaiters() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     for (StopSignals* waiter : waiters_) waiter->Wake();
   }
@@ -140,7 +165,7 @@ absl::Status ServerCore::Start() {
   listeners.clear();
   for (const auto& connection : CopyConnections()) {
     connection->AbortSoon(absl::StatusCode::kUnavailable,
-                          "the server did not start", [](size_t) {});
+                          "the server did not start", [](AbortedCalls) {});
   }
   StopLoops();
   environment_.pool.reset();
@@ -180,22 +205,36 @@ absl::Status ServerCore::StartParts() {
 }
 
 absl::Status ServerCore::Listen(const std::string& text) {
+  if (text.starts_with(kInheritedPrefix)) {
+    TERN_ASSIGN_OR_RETURN(net::FileDescriptor socket, Inherited(text));
+    TERN_ASSIGN_OR_RETURN(
+        std::unique_ptr<net::Listener> listener,
+        net::Listener::StartOn(loops_->Next(), std::move(socket), Accepting()));
+    Add(std::move(listener));
+    return absl::OkStatus();
+  }
   TERN_ASSIGN_OR_RETURN(const net::Endpoint endpoint, net::ParseEndpoint(text));
   TERN_ASSIGN_OR_RETURN(const std::vector<net::Address> addresses,
                         net::ResolveBlocking(endpoint));
   for (const net::Address& address : addresses) {
     TERN_ASSIGN_OR_RETURN(
         std::unique_ptr<net::Listener> listener,
-        net::Listener::Start(
-            loops_->Next(), address, kBacklog,
-            [this](net::FileDescriptor socket, const net::Address& peer) {
-              OnAccept(std::move(socket), peer);
-            }));
-    MutexLock lock(mutex_);
-    addresses_.push_back(listener->address());
-    listeners_.push_back(std::move(listener));
+        net::Listener::Start(loops_->Next(), address, kBacklog, Accepting()));
+    Add(std::move(listener));
   }
   return absl::OkStatus();
+}
+
+void ServerCore::Add(std::unique_ptr<net::Listener> listener) {
+  MutexLock lock(mutex_);
+  addresses_.push_back(listener->address());
+  listeners_.push_back(std::move(listener));
+}
+
+net::Listener::OnAccept ServerCore::Accepting() {
+  return [this](net::FileDescriptor socket, const net::Address& peer) {
+    OnAccept(std::move(socket), peer);
+  };
 }
 
 // On the listener's loop.
@@ -206,7 +245,10 @@ void ServerCore::OnAccept(net::FileDescriptor socket,
   {
     MutexLock lock(mutex_);
     const size_t limit = environment_.options.max_connections;
-    if (draining_ || connections_.size() >= limit + kMaxRefusedConnections) {
+    // (What is accepted while a drain begins is served, and drained: its client
+    // could not know whether its calls have been started.)
+    if (state_ == State::kStopping || state_ == State::kStopped ||
+        connections_.size() >= limit + kMaxRefusedConnections) {
       return;  // Closes it.
     }
     connection = std::make_shared<ServerConnection>(
@@ -267,7 +309,7 @@ bool ServerCore::BeginDrain() {
     draining_ = true;
     listeners.swap(listeners_);
   }
-  listeners.clear();  // Waits for their loops.
+  listeners.clear();  // Waits for their loops: no connection comes after this.
   for (const auto& connection : CopyConnections()) connection->DrainSoon();
   return true;
 }
@@ -293,35 +335,38 @@ bool ServerCore::WaitForNoConnections(MonotonicTime until,
   }
 }
 
-size_t ServerCore::AbortCalls(absl::StatusCode code, std::string_view reason) {
-  struct Count {
+AbortedCalls ServerCore::AbortCalls(absl::StatusCode code,
+                                    std::string_view reason) {
+  struct Sum {
     Mutex mutex;
     CondVar changed;
     size_t waiting = 0;
-    size_t aborted = 0;
+    AbortedCalls aborted;
   };
-  const auto count = std::make_shared<Count>();
+  const auto sum = std::make_shared<Sum>();
   const auto connections = CopyConnections();
-  count->waiting = connections.size();
+  sum->waiting = connections.size();
   for (const auto& connection : connections) {
-    connection->AbortSoon(code, reason, [count](size_t aborted) {
-      MutexLock lock(count->mutex);
-      --count->waiting;
-      count->aborted += aborted;
-      count->changed.NotifyAll();
+    connection->AbortSoon(code, reason, [sum](AbortedCalls aborted) {
+      MutexLock lock(sum->mutex);
+      --sum->waiting;
+      sum->aborted.Add(std::move(aborted));
+      sum->changed.NotifyAll();
     });
   }
-  MutexLock lock(count->mutex);
-  while (count->waiting > 0) count->changed.Wait(count->mutex);
-  return count->aborted;
+  MutexLock lock(sum->mutex);
+  while (sum->waiting > 0) sum->changed.Wait(sum->mutex);
+  return std::move(sum->aborted);
 }
 
 absl::Status ServerCore::FinishDrain(absl::Duration grace,
                                      StopSignals* signals) {
   size_t cancelled = 0;
   if (!WaitForNoConnections(MonotonicTime::Now() + grace, signals)) {
-    cancelled = AbortCalls(absl::StatusCode::kCancelled,
-                           "the server's drain has ended");
+    const AbortedCalls aborted = AbortCalls(absl::StatusCode::kCancelled,
+                                            "the server's drain has ended");
+    LogCancelled(aborted);
+    cancelled = aborted.count();
   }
   Stop();
   if (cancelled == 0) return absl::OkStatus();
@@ -389,7 +434,8 @@ void ServerCore::Wait() {
       drained = FinishDrain(grace, &signals);
     } else if (signals.Wait(MonotonicTime::InfiniteFuture())) {
       // Somebody else drains; this is the second signal.
-      AbortCalls(absl::StatusCode::kCancelled, "the server was stopped");
+      LogCancelled(
+          AbortCalls(absl::StatusCode::kCancelled, "the server was stopped"));
     }
     if (!drained.ok()) TERN_LOG(kWarning) << drained.message();
   }

@@ -52,8 +52,10 @@ class Server {
   // before Start() is taken too, so that none is lost between the two.
   void Wait();
 
-  // Stops listening, tells the clients, lets the calls in flight finish; those
-  // that still run after `grace` are cancelled. Then as Stop(). Returns when
+  // Stops listening, tells the clients and the handlers
+  // (ServerContext::OnDrain), lets the calls in flight finish; those that still
+  // run after `grace` are cancelled, and the log lists them. Then as Stop().
+  // Returns when
   // that is done, at most about a second after the grace, unless handlers do
   // not heed cancellation: OK when every call finished by itself, else
   // DEADLINE_EXCEEDED with the number of those that were cancelled. On a

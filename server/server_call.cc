@@ -87,6 +87,12 @@ ServerCall::~ServerCall() {
 const std::string& ServerCall::peer() const { return connection_->peer(); }
 const std::string& ServerCall::local() const { return connection_->local(); }
 
+bool ServerCall::draining() const { return connection_->draining(); }
+Cancellation::Registration ServerCall::OnDrain(
+    absl::AnyInvocable<void()> callback) {
+  return connection_->OnDrain(std::move(callback));
+}
+
 std::shared_ptr<Cancellation> ServerCall::ShareCancellation() {
   std::shared_ptr<Cancellation> cancellation;
   {

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "google/protobuf/message_lite.h"
 #include "tern/lib/base/monotonic_time.h"
@@ -147,6 +148,9 @@ class ServerCall final : public ServerContext,
   Deadline deadline() const override { return ambient_.deadline; }
   bool cancelled() const override { return cancel_requested_.load(); }
   Cancellation& cancellation() override { return *ShareCancellation(); }
+  bool draining() const override;
+  Cancellation::Registration OnDrain(
+      absl::AnyInvocable<void()> callback) override;
   const Metadata& metadata() const override { return metadata_; }
   const absl::Cord& attachment() const override;
   void set_reply_attachment(absl::Cord attachment) override {

@@ -10,6 +10,7 @@
 #include "tern/lib/base/recycling_allocator.h"
 #include "tern/lib/base/string_view.h"
 #include "tern/lib/call/attachment.h"
+#include "tern/server/connection_age.h"
 #include "tern/server/server_load.h"
 #include "tern/server/server_options.h"
 #include "tern/server/wire_status.h"
@@ -29,7 +30,29 @@ ServerCall& CallOf(wire::Stream& stream) {
   return *static_cast<ServerCall*>(stream.user);
 }
 
+MonotonicTime AgeLimit(ServerEnvironment* environment) {
+  const absl::Duration age = environment->options.max_connection_age;
+  if (age == absl::InfiniteDuration()) return MonotonicTime::InfiniteFuture();
+  return MonotonicTime::Now() +
+         JitteredAge(age, environment->age_seed.fetch_add(1));
+}
+
 }  // namespace
+
+// Runs what handlers want done at a drain, outside the driver's role.
+class ServerConnection::TellDrain final : public net::Connection::Deferred {
+ public:
+  explicit TellDrain(std::shared_ptr<ServerConnection> connection)
+      : connection_(std::move(connection)) {}
+  void RunDeferred() override {
+    // Without one, who asks later sees that the drain has begun.
+    Cancellation* const notice = connection_->drain_notice_.load();
+    if (notice != nullptr) notice->Cancel();
+  }
+
+ private:
+  const std::shared_ptr<ServerConnection> connection_;
+};
 
 ServerConnection::ServerConnection(ServerEnvironment* environment,
                                    net::EventLoop* loop,
@@ -39,7 +62,10 @@ ServerConnection::ServerConnection(ServerEnvironment* environment,
                  environment->connection_options),
       environment_(environment),
       over_limit_(over_limit),
+      age_over_at_(AgeLimit(environment)),
       memory_(environment->memory.get()) {}
+
+ServerConnection::~ServerConnection() { delete drain_notice_.load(); }
 
 // --- From the session --------------------------------------------------------
 
@@ -140,11 +166,12 @@ void ServerConnection::MakeReady(ServerCall& call) {
                      " calls of this method at once, its max_concurrency"));
   }
   call.SetReady(session().now());
-  if (held_back_.empty() &&
+  if (held_back_ == nullptr &&
       session().unsent_bytes() <= environment_->options.max_unsent_bytes) {
     Dispatch(call);
   } else {
-    held_back_.push_back(call.self);
+    if (held_back_ == nullptr) held_back_ = std::make_unique<HeldBack>();
+    held_back_->push_back(call.self);
   }
 }
 
@@ -290,12 +317,12 @@ void ServerConnection::TakeSubmissions() {
 
 void ServerConnection::OnTurnEnd() {
   role_.AssertHeld();
-  if (held_back_.empty() ||
+  if (held_back_ == nullptr ||
       session().unsent_bytes() > environment_->options.max_unsent_bytes / 2) {
     return;
   }
-  for (const auto& call : held_back_) Dispatch(*call);
-  held_back_.clear();
+  const std::unique_ptr<HeldBack> ready = std::move(held_back_);
+  for (const auto& call : *ready) Dispatch(*call);
 }
 
 void ServerConnection::OnIdle() {
@@ -433,47 +460,115 @@ void ServerConnection::Finish(ServerCall& call,
     }
   }
   ClosePipe(call);
-  if (!held_back_.empty()) std::erase(held_back_, call.self);
+  if (held_back_ != nullptr && std::erase(*held_back_, call.self) > 0 &&
+      held_back_->empty()) {
+    held_back_.reset();
+  }
   memory_.Release(std::exchange(call.reserved_bytes, 0));
   // Last: it may be the call's only share.
   const std::shared_ptr<ServerCall> self = std::move(call.self);
 }
 
+// --- The end -----------------------------------------------------------------
+
 void ServerConnection::DrainSoon() {
   loop()->Post([self = shared_from_this(), this] {
     role_.Acquire();
-    session().Drain("the server is draining", MonotonicTime::Now());
+    Drain("the server is draining", MonotonicTime::Now());
     DriveAndRelease();
   });
 }
 
-void ServerConnection::AbortSoon(absl::StatusCode code, std::string_view reason,
-                                 absl::AnyInvocable<void(size_t)> on_aborted) {
-  const auto told =
-      std::make_shared<absl::AnyInvocable<void(size_t)>>(std::move(on_aborted));
+void ServerConnection::Drain(std::string_view reason, MonotonicTime now) {
+  session().Drain(reason, now);
+  if (draining_.exchange(true)) return;
+  Defer(std::make_shared<TellDrain>(
+      std::static_pointer_cast<ServerConnection>(shared_from_this())));
+}
+
+Cancellation::Registration ServerConnection::OnDrain(
+    absl::AnyInvocable<void()> callback) {
+  Cancellation* notice = drain_notice_.load();
+  if (notice == nullptr) {
+    auto made = std::make_unique<Cancellation>();
+    if (drain_notice_.compare_exchange_strong(notice, made.get())) {
+      notice = made.release();
+    }
+  }
+  // Either TellDrain comes behind us and finds it, or we see what it was for.
+  if (draining()) notice->Cancel();
+  return notice->OnCancel(std::move(callback));
+}
+
+MonotonicTime ServerConnection::NextHostTimeout() const {
+  role_.AssertHeld();
+  return age_over_at_;
+}
+
+void ServerConnection::OnHostTime(MonotonicTime now) {
+  role_.AssertHeld();
+  if (now < age_over_at_) return;
+  age_over_at_ = MonotonicTime::InfiniteFuture();
+  if (std::exchange(aged_, true)) return OnAgeGraceOver();
+  OnAge(now);
+}
+
+void ServerConnection::OnAge(MonotonicTime now) {
+  if (draining()) return;  // The server's grace holds.
+  Drain("the connection has reached its maximum age", now);
+  age_over_at_ = now + environment_->options.max_connection_age_grace;
+}
+
+void ServerConnection::OnAgeGraceOver() {
+  const AbortedCalls aborted =
+      Abort(absl::StatusCode::kCancelled,
+            "the grace of the connection's maximum age is over");
+  uint64_t more = 0;
+  if (aborted.count() == 0 ||
+      !environment_->connection_errors.Allow(MonotonicTime::Now(), &more)) {
+    return;
+  }
+  TERN_LOG(kWarning)
+      << "the grace of a connection's maximum age is over; calls cancelled: "
+      << aborted.count() << " (" << more << " more lines suppressed)";
+  for (const std::string& line : aborted.Lines()) TERN_LOG(kWarning) << line;
+}
+
+AbortedCalls ServerConnection::Abort(absl::StatusCode code,
+                                     std::string_view reason) {
+  AbortedCalls aborted;
+  const MonotonicTime now = MonotonicTime::Now();
+  session().ForEachStream([&](wire::Stream& stream) {
+    role_.AssertHeld();
+    ServerCall& call = CallOf(stream);
+    aborted.Add(call.method(), peer(), now - stream.opened_at());
+    const bool unrun = call.TryWithdraw();
+    if (!unrun) Defer(call.Cancel());
+    Finish(call,
+           {.code = code,
+            .message = reason,
+            .certainty =
+                unrun ? Certainty::kNotStarted : Certainty::kMaybeStarted},
+           nullptr);
+  });
+  session().Close(wire::ErrorCode::kNoError, reason);
+  return aborted;
+}
+
+void ServerConnection::AbortSoon(
+    absl::StatusCode code, std::string_view reason,
+    absl::AnyInvocable<void(AbortedCalls)> on_aborted) {
+  const auto told = std::make_shared<absl::AnyInvocable<void(AbortedCalls)>>(
+      std::move(on_aborted));
   const auto abort = [self = shared_from_this(), this, code,
                       reason = std::string(reason), told] {
-    size_t aborted = 0;
     role_.Acquire();
-    session().ForEachStream([&](wire::Stream& stream) {
-      role_.AssertHeld();
-      ServerCall& call = CallOf(stream);
-      ++aborted;
-      const bool unrun = call.TryWithdraw();
-      if (!unrun) Defer(call.Cancel());
-      Finish(call,
-             {.code = code,
-              .message = reason,
-              .certainty =
-                  unrun ? Certainty::kNotStarted : Certainty::kMaybeStarted},
-             nullptr);
-    });
-    session().Close(wire::ErrorCode::kNoError, reason);
+    AbortedCalls aborted = Abort(code, reason);
     DriveAndRelease();
-    (*told)(aborted);
+    (*told)(std::move(aborted));
   };
   // A loop that has been stopped has no more calls to end.
-  if (!loop()->Post(abort)) (*told)(0);
+  if (!loop()->Post(abort)) (*told)({});
 }
 
 void ServerConnection::OnDisconnected(wire::ErrorCode code,

@@ -1,6 +1,7 @@
 #ifndef TERN_SERVER_SERVER_CONNECTION_H_
 #define TERN_SERVER_SERVER_CONNECTION_H_
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "absl/strings/cord.h"
 #include "tern/lib/base/submission_queue.h"
 #include "tern/lib/net/connection.h"
+#include "tern/server/aborted_calls.h"
 #include "tern/server/memory_budget.h"
 #include "tern/server/server_call.h"
 #include "tern/server/server_environment.h"
@@ -28,6 +30,7 @@ class ServerConnection final : public net::Connection {
   ServerConnection(ServerEnvironment* environment, net::EventLoop* loop,
                    net::FileDescriptor socket, const net::Address& peer,
                    bool over_limit);
+  ~ServerConnection() override;
 
   // Any thread: `call` has its status; it is answered soon.
   void Complete(std::shared_ptr<ServerCall> call);
@@ -39,12 +42,16 @@ class ServerConnection final : public net::Connection {
   // Any thread: the call's pipe has work; it is done soon.
   void TakePipeWork(std::shared_ptr<ServerCall::Streaming> streaming);
 
-  // Any thread, soon: see Session::Drain.
+  // Any thread, soon: tells the client and the calls; see Session::Drain.
   void DrainSoon();
+  // Any thread: whether they have been told, by the above or because the
+  // connection has reached its maximum age; and a callback for then.
+  bool draining() const { return draining_.load(); }
+  Cancellation::Registration OnDrain(absl::AnyInvocable<void()> callback);
   // Any thread, soon: ends every call with `code`, and runs none that waits,
   // then closes.
   void AbortSoon(absl::StatusCode code, std::string_view reason,
-                 absl::AnyInvocable<void(size_t)> on_aborted);
+                 absl::AnyInvocable<void(AbortedCalls)> on_aborted);
 
   ServerEnvironment& environment() { return *environment_; }
 
@@ -64,9 +71,20 @@ class ServerConnection final : public net::Connection {
 
   // Connection.
   void TakeSubmissions() override;
+  MonotonicTime NextHostTimeout() const override;
+  void OnHostTime(MonotonicTime now) override;
   void OnTurnEnd() override;
   void OnIdle() override;
   void OnDisconnected(wire::ErrorCode code, const std::string& reason) override;
+
+  class TellDrain;
+  void Drain(std::string_view reason, MonotonicTime now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  AbortedCalls Abort(absl::StatusCode code, std::string_view reason)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // Its maximum age, and that age's grace.
+  void OnAge(MonotonicTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void OnAgeGraceOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
 
   // The handler can begin.
   void MakeReady(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
@@ -110,12 +128,21 @@ class ServerConnection final : public net::Connection {
   ServerEnvironment* const environment_;
   const bool over_limit_;
 
+  std::atomic<bool> draining_{false};
+  bool aged_ ABSL_GUARDED_BY(role_) = false;
+  // When its age, and once it is aged_ the grace, is over.
+  MonotonicTime age_over_at_ ABSL_GUARDED_BY(role_);
+  // Who wants to be told of a drain; made when somebody does. Owned.
+  std::atomic<Cancellation*> drain_notice_{nullptr};
+
   SubmissionQueue<ServerCall> completed_;
   SubmissionQueue<ServerCall::Streaming> pipes_;  // That have work.
   MethodRegistry::Entry* last_method_ ABSL_GUARDED_BY(role_) = nullptr;
   MemoryAccount memory_ ABSL_GUARDED_BY(role_);
   // Ready, but not to be run before the client has taken more of the answers.
-  std::vector<std::shared_ptr<ServerCall>> held_back_ ABSL_GUARDED_BY(role_);
+  // Never empty: most connections have no such call, and no list.
+  using HeldBack = std::vector<std::shared_ptr<ServerCall>>;
+  std::unique_ptr<HeldBack> held_back_ ABSL_GUARDED_BY(role_);
 };
 
 }  // namespace tern

@@ -19,8 +19,8 @@ namespace tern {
 // to the answer. Made by the server; valid until the handler has ended: has
 // returned, or answered by its responder.
 //
-// cancelled(), deadline() and cancellation() may be used from any thread
-// meanwhile; the rest belongs to the handler.
+// cancelled(), deadline(), cancellation(), draining() and OnDrain() may be used
+// from any thread meanwhile; the rest belongs to the handler.
 class ServerContext {
  public:
   virtual ~ServerContext() = default;
@@ -40,6 +40,17 @@ class ServerContext {
   virtual bool cancelled() const = 0;
   // Calls back when that happens: see Cancellation::OnCancel.
   virtual Cancellation& cancellation() = 0;
+
+  // True once the client has been told to make its calls elsewhere: the server
+  // is draining, or the connection has reached its maximum age. This call may
+  // go on until the grace is over and it is cancelled. One that could take
+  // longer (a Watch, a long poll) should end well before, so that its client
+  // begins it anew where it can go on.
+  virtual bool draining() const = 0;
+  // Calls `callback` once when that happens, and at once when it has already:
+  // see Cancellation::OnCancel. It must not block.
+  [[nodiscard]] virtual Cancellation::Registration OnDrain(
+      absl::AnyInvocable<void()> callback) = 0;
 
   virtual const Metadata& metadata() const = 0;
 

@@ -1,6 +1,8 @@
 #ifndef TERN_SERVER_SERVER_ENVIRONMENT_H_
 #define TERN_SERVER_SERVER_ENVIRONMENT_H_
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -35,6 +37,7 @@ struct ServerEnvironment {
   PendingHandlers pending_handlers;
   std::unique_ptr<MemoryBudget> memory;
   LogRateLimiter connection_errors;
+  std::atomic<uint64_t> age_seed{0};  // Of the next connection: JitteredAge().
 };
 
 }  // namespace tern

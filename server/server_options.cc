@@ -48,6 +48,9 @@ class Checker {
         "ServerOptions::", name, " is ", absl::FormatDuration(value),
         ", not from 1ms to 30 days")));
   }
+  void PositiveOrInfinite(const char* name, absl::Duration value) {
+    if (value != absl::InfiniteDuration()) Positive(name, value);
+  }
   absl::Status status() const { return status_; }
   void Add(absl::Status status) { status_.Update(std::move(status)); }
 
@@ -101,6 +104,9 @@ absl::Status CheckServerOptions(const ServerOptions& given) {
   checker.Positive("hello_timeout", options.hello_timeout);
   checker.Positive("frame_timeout", options.frame_timeout);
   checker.Positive("write_timeout", options.write_timeout);
+  checker.PositiveOrInfinite("max_connection_age", options.max_connection_age);
+  checker.PositiveOrInfinite("max_connection_age_grace",
+                             options.max_connection_age_grace);
   checker.Add(wire::CheckHello(ToHello(options)));
   return checker.status();
 }

@@ -21,6 +21,9 @@ class Interceptor;
 struct ServerOptions {
   // "host:port", "0.0.0.0:7117", "[::]:7117" (both IPv6 and IPv4),
   // "unix:/path"; port 0 chooses one. A name listens on all its addresses.
+  // "fd:3" is a socket that this process has inherited and that listens
+  // already, for restarts that lose no connection: docs/restart.md. The server
+  // uses a descriptor of its own; number 3 stays open.
   std::vector<std::string> listen = {};
 
   // I/O threads, each with its share of the connections; -1: one per core.
@@ -72,6 +75,14 @@ struct ServerOptions {
       absl::Seconds(10);  // From a frame's first byte to its last.
   absl::Duration write_timeout =
       absl::Seconds(30);  // Without a byte taken by the peer.
+
+  // A connection that has been there for so long, give or take 10 %, is
+  // drained: its client connects anew for its next calls (to another server,
+  // where names or balancers say so), those that it has may finish within the
+  // grace; then they are cancelled, and the log lists them. Each is from 1 ms
+  // to 30 days, or InfiniteDuration().
+  absl::Duration max_connection_age = absl::InfiniteDuration();
+  absl::Duration max_connection_age_grace = absl::Minutes(1);
 
   // What stands around the handlers of all calls, the first one outermost:
   // tern/lib/call/interceptor.h. None is null.

@@ -1,5 +1,9 @@
 // The code of the pages in docs/, compiled and run. docs_test compares them.
 
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <iostream>
 #include <string>
 #include <thread>
@@ -102,6 +106,76 @@ TEST_F(Docs, ServerStreaming) {
   absl::Status status = reader.Finish();
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_EQ(count, kReports);
+}
+
+class Station final : public Weather::Service {
+ public:
+  absl::Status Follow(tern::ServerContext& context, const Place& place,
+                      tern::ServerWriter<Report>& writer) override {
+    Report report;
+    report.set_place(place.name());
+    while (!context.draining()) {
+      report.set_celsius(Measure());
+      if (!writer.Write(report)) break;
+    }
+    return absl::OkStatus();  // The client follows on, elsewhere.
+  }
+
+ private:
+  static double Measure() { return 19.5; }
+};
+
+TEST(DocsRestart, StreamsEndEarly) {
+  Station station;
+  tern::Server server({.listen = {"127.0.0.1:0"}});
+  server.Register(&station);
+  ASSERT_TRUE(server.Start().ok());
+  const auto channel = tern::Channel::Create(server.addresses().at(0));
+  auto reader = Weather::Stub(*channel).Follow(Place());
+  Report report;
+  ASSERT_TRUE(reader.Read(&report));
+  absl::Status drained;
+  std::thread drain([&] { drained = server.Drain(absl::Minutes(10)); });
+  while (reader.Read(&report)) {
+  }
+  EXPECT_TRUE(reader.Finish().ok());
+  drain.join();
+  EXPECT_TRUE(drained.ok()) << drained;
+}
+
+// Number 3 as systemd would have opened it.
+class InheritedSocket {
+ public:
+  InheritedSocket() : before_(fcntl(3, F_DUPFD_CLOEXEC, 10)) {
+    const int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(listen(listening, 16), 0);  // On a port that the kernel chooses.
+    EXPECT_EQ(dup2(listening, 3), 3);
+    if (listening != 3) close(listening);
+  }
+  ~InheritedSocket() {
+    close(3);
+    if (before_ < 0) return;
+    dup2(before_, 3);
+    close(before_);
+  }
+
+ private:
+  const int before_;  // -1: there was none.
+};
+
+TEST(DocsRestart, InheritedSocket) {
+  const InheritedSocket inherited;
+  Station station;
+  tern::Server server({.listen = {"fd:3"},
+                       .max_connection_age = absl::Minutes(30),
+                       .drain_grace = absl::Seconds(3)});
+  server.Register(&station);
+  ASSERT_TRUE(server.Start().ok());
+  const auto channel =
+      tern::Channel::Create("127.0.0.1:" + std::to_string(server.port()));
+  auto reader = Weather::Stub(*channel).Follow(Place());
+  Report report;
+  EXPECT_TRUE(reader.Read(&report));
 }
 
 TEST_F(Docs, ClientStreaming) {

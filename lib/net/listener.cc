@@ -74,12 +74,27 @@ bool IsErrorOfOneConnection(int error) {
 absl::StatusOr<std::unique_ptr<Listener>> Listener::Start(
     EventLoop* loop, const Address& address, int backlog, OnAccept on_accept) {
   TERN_ASSIGN_OR_RETURN(FileDescriptor socket, Listen(address, backlog));
+  return StartOn(loop, std::move(socket), /*made_path=*/true,
+                 std::move(on_accept));
+}
+
+absl::StatusOr<std::unique_ptr<Listener>> Listener::StartOn(
+    EventLoop* loop, FileDescriptor socket, OnAccept on_accept) {
+  return StartOn(loop, std::move(socket), /*made_path=*/false,
+                 std::move(on_accept));
+}
+
+absl::StatusOr<std::unique_ptr<Listener>> Listener::StartOn(
+    EventLoop* loop, FileDescriptor socket, bool made_path,
+    OnAccept on_accept) {
+  const Address address = LocalAddress(socket.get());
   FileDescriptor reserve = OpenReserve();
   if (!reserve.valid()) {
     return ErrnoToStatus(errno, "listen on " + address.ToString());
   }
   std::unique_ptr<Listener> listener(new Listener(
       loop, std::move(socket), std::move(reserve), std::move(on_accept)));
+  if (made_path) listener->RememberUnixPath();
   absl::Status status;
   loop->PostAndWait([&] { status = listener->StartOnLoop(); });
   if (!status.ok()) {
@@ -96,9 +111,7 @@ Listener::Listener(EventLoop* loop, FileDescriptor socket,
       address_(LocalAddress(socket.get())),
       socket_(std::move(socket)),
       reserve_(std::move(reserve)),
-      on_accept_(std::move(on_accept)) {
-  RememberUnixPath();
-}
+      on_accept_(std::move(on_accept)) {}
 
 Listener::~Listener() {
   // First, while the bound socket keeps the inode from being used again.

@@ -31,7 +31,8 @@ namespace tern::net {
 //
 // Created and destroyed on any thread; lives on its loop: the destructor waits
 // for the loop's thread (or runs at once when on it). The loop outlives it.
-// Unlinks its Unix path when destroyed, if that is still its own.
+// Unlinks its Unix path when destroyed, if it has made it and it is still its
+// own.
 class Listener final : private EventLoop::IoHandler {
  public:
   static constexpr int kAcceptsPerTurn = 64;
@@ -50,6 +51,11 @@ class Listener final : private EventLoop::IoHandler {
                                                          const Address& address,
                                                          int backlog,
                                                          OnAccept on_accept);
+  // The same on a socket that listens already, non-blocking. Others may accept
+  // from it, too, at the same time and later: what waits there when this is
+  // destroyed waits for them, and a Unix path stays.
+  static absl::StatusOr<std::unique_ptr<Listener>> StartOn(
+      EventLoop* loop, FileDescriptor socket, OnAccept on_accept);
   ~Listener() override;
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -66,6 +72,9 @@ class Listener final : private EventLoop::IoHandler {
     ino_t inode;
   };
 
+  static absl::StatusOr<std::unique_ptr<Listener>> StartOn(
+      EventLoop* loop, FileDescriptor socket, bool made_path,
+      OnAccept on_accept);
   Listener(EventLoop* loop, FileDescriptor socket, FileDescriptor reserve,
            OnAccept on_accept);
 

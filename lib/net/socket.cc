@@ -363,6 +363,29 @@ absl::StatusOr<FileDescriptor> Listen(const Address& address, int backlog) {
   return socket;
 }
 
+absl::StatusOr<FileDescriptor> ShareListening(int fd) {
+  const std::string what = "fd:" + std::to_string(fd);
+  FileDescriptor socket(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  int listens = 0;
+  int type = 0;
+  socklen_t length = sizeof(int);
+  if (!socket.valid() ||
+      getsockopt(socket.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) !=
+          0 ||
+      getsockopt(socket.get(), SOL_SOCKET, SO_TYPE, &type, &length) != 0) {
+    return absl::InvalidArgumentError(what + ": " + ErrnoText(errno));
+  }
+  if (listens == 0 || type != SOCK_STREAM) {
+    return absl::InvalidArgumentError(what +
+                                      ": not a stream socket that listens");
+  }
+  const int flags = fcntl(socket.get(), F_GETFL);
+  if (flags < 0 || fcntl(socket.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
+    return ErrnoToStatus(errno, what + ": O_NONBLOCK");
+  }
+  return socket;
+}
+
 Address LocalAddress(int fd) { return AddressOf<getsockname>(fd); }
 Address PeerAddress(int fd) { return AddressOf<getpeername>(fd); }
 

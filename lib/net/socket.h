@@ -96,6 +96,12 @@ absl::Status ConfigureAccepted(int fd);
 // text: "listen on [::]:7117: address already in use".
 absl::StatusOr<FileDescriptor> Listen(const Address& address, int backlog);
 
+// One more descriptor, non-blocking (for all that share the socket) and
+// close-on-exec, of the stream socket `fd` that listens already: as inherited
+// from whoever started this process. `fd` stays as it is, and the caller's.
+// INVALID_ARGUMENT when there is no such socket: "fd:3: bad file descriptor".
+absl::StatusOr<FileDescriptor> ShareListening(int fd);
+
 // Unspecified when the kernel has none to tell.
 Address LocalAddress(int fd);
 Address PeerAddress(int fd);

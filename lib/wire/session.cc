@@ -168,7 +168,7 @@ void Session::OnTime(MonotonicTime now) {
   if (oddities_ != nullptr && now >= oddities_->pings.due()) {
     AppendPing(oddities_->pings.TakePending(), /*ack=*/true);
   }
-  if (draining() && now >= drain_->final_at) SendFinalGoAway();
+  if (draining() && now >= drain_->final_at) EndFirstPhase();
   if (closed_ || now < KeepaliveTime()) return;
   if (ping_sent_at_.is_infinite()) {
     ping_sent_at_ = now;
@@ -244,18 +244,25 @@ void Session::Drain(std::string_view reason, MonotonicTime now) {
   const Entry entry(this);
   now_ = now;
   if (closed_ || draining()) return;
-  if (!has_peer_hello_) {
-    return CloseWith(ErrorCode::kNoError, reason,
-                     absl::StatusCode::kUnavailable, Farewell::kGoAway,
-                     /*nothing_started=*/true);
-  }
   drain_ = std::make_unique<Drainage>(Drainage{
       .reason = std::string(reason), .final_at = now + kDrainPingTimeout});
-  AppendGoAway(kMaxStreamId, ErrorCode::kNoError, reason);
+  // A client that has just connected sends its first calls behind its HELLO,
+  // and could not know whether they were started if it were turned away before.
+  if (has_peer_hello_) AnnounceDrain();
+}
+
+void Session::AnnounceDrain() {
+  drain_->final_at = now_ + kDrainPingTimeout;
+  AppendGoAway(kMaxStreamId, ErrorCode::kNoError, drain_->reason);
   AppendPing(kDrainPing, /*ack=*/false);
 }
 
-void Session::SendFinalGoAway() {
+void Session::EndFirstPhase() {
+  if (!has_peer_hello_) {
+    return CloseWith(ErrorCode::kNoError, drain_->reason,
+                     absl::StatusCode::kUnavailable, Farewell::kGoAway,
+                     /*nothing_started=*/true);
+  }
   drain_->final = true;
   drain_->final_at = MonotonicTime::InfiniteFuture();
   goaway_last_ = highest_id_;

@@ -256,8 +256,8 @@ class Session {
 
   // --- The connection ------------------------------------------------------
 
-  // Server: the two phases of PROTOCOL.md, section 9. OnClosed(kNoError) when
-  // the last call has ended.
+  // Server: the two phases of PROTOCOL.md, section 9, once the client has said
+  // HELLO. OnClosed(kNoError) when the last call has ended.
   void Drain(std::string_view reason, MonotonicTime now);
   // Ends the connection now: GOAWAY, every stream told, OnClosed.
   void Close(ErrorCode code, std::string_view reason);
@@ -295,8 +295,8 @@ class Session {
 
   struct Drainage {
     std::string reason;
-    // When the final GOAWAY follows the first at the latest; none is due once
-    // it is `final`.
+    // When the final GOAWAY follows the first at the latest, or what has not
+    // said HELLO is turned away; nothing is due once it is `final`.
     MonotonicTime final_at;
     bool final = false;
     bool acknowledged = false;  // The client knows of it.
@@ -487,7 +487,8 @@ class Session {
   void ExpireStreams();
   void ExpireServerStream(Stream& stream);
   bool AboveAnnouncedCalls(StreamId id) const;
-  void SendFinalGoAway();
+  void AnnounceDrain();
+  void EndFirstPhase();
   void MaybeFinishDrain();
   void CloseWith(ErrorCode code, std::string_view reason,
                  absl::StatusCode stream_code, Farewell farewell,

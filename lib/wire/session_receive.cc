@@ -499,6 +499,8 @@ void Session::ReceiveHello(const Frame& frame) {
     stream.send_window_ += more;
     if (stream.send_queue_ != nullptr) MakeReady(stream);
   }
+  // Before OnHello, which may begin a drain itself.
+  if (draining()) AnnounceDrain();
   visitor_->OnHello(*hello);
 }
 
@@ -917,7 +919,7 @@ void Session::ReceivePing(const Frame& frame) {
   if ((frame.header.flags & kFlagAck) != 0) {
     if (draining() && payload == kDrainPing) {
       drain_->acknowledged = true;
-      if (!drain_->final) SendFinalGoAway();
+      if (!drain_->final) EndFirstPhase();
     }
     return;
   }

@@ -24,6 +24,7 @@ class Stream {
  public:
   StreamId id() const { return id_; }
   MonotonicTime deadline() const { return deadline_; }
+  MonotonicTime opened_at() const { return opened_at_; }
 
   // The host's own, untouched by the session.
   void* user = nullptr;

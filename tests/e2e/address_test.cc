@@ -200,7 +200,8 @@ TEST_F(TakenAddressTest, NothingIsHalfStarted) {
 
 TEST_F(TakenAddressTest, AddressesThatMakeNoSense) {
   for (const char* text :
-       {"nonsense", "1.2.3.4", "127.0.0.1:99999", "::1:80", ":", ""}) {
+       {"nonsense", "1.2.3.4", "127.0.0.1:99999", "::1:80", ":", "",
+        "fd:", "fd:x", "fd:1x", "fd:-1", "fd:99999", "fd:99999999999"}) {
     Server server({.listen = {text}});
     const absl::Status status = server.Start();
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument)

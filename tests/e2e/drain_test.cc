@@ -3,14 +3,21 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <string>
 #include <thread>
+#include <vector>
 
+#include "gmock/gmock.h"
 #include "tests/testing/end_to_end.h"
+#include "tests/testing/logged.h"
 
 namespace tern::testing {
 namespace {
 
 using ::absl::StatusCode;
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
+using ::testing::StartsWith;
 
 class DrainTest : public EndToEnd {
  protected:
@@ -68,6 +75,107 @@ TEST_F(DrainTest, CancelsCallsThatOutlastTheGrace) {
   EXPECT_NE(drained.message().find("1 call was"), std::string::npos) << drained;
   EXPECT_TRUE(Failed(call->WaitForStatus(), StatusCode::kCancelled,
                      Certainty::kMaybeStarted, CallPhase::kHandler));
+}
+
+// A Watch that ends early, to be begun anew elsewhere.
+TEST_F(DrainTest, TellsHandlersAndLetsThemEnd) {
+  service_.OnWatch([](ServerContext& context, const Message&,
+                      ServerWriter<Message>& writer) {
+    EXPECT_FALSE(context.draining());
+    Event told;
+    const auto registration = context.OnDrain([&told] { told.Notify(); });
+    EXPECT_TRUE(writer.Write(MessageWith("watching")));
+    EXPECT_TRUE(told.Wait());
+    EXPECT_TRUE(context.draining());
+    Event late;
+    const auto at_once = context.OnDrain([&late] { late.Notify(); });
+    EXPECT_EQ(late.count(), 1);
+    EXPECT_TRUE(writer.Write(MessageWith("go on elsewhere")));
+    return absl::OkStatus();
+  });
+  StartServer();
+  const auto channel = Connect();
+  auto reader = Tester::Stub(*channel).Watch(MessageWith(""));
+  Message message;
+  ASSERT_TRUE(reader.Read(&message));
+  const absl::Status drained = server_->Drain(absl::Minutes(10));
+  EXPECT_TRUE(drained.ok()) << drained;
+  ASSERT_TRUE(reader.Read(&message));
+  EXPECT_EQ(message.text(), "go on elsewhere");
+  EXPECT_TRUE(reader.Finish().ok());
+}
+
+TEST_F(DrainTest, TellsEveryHandlerOfAConnection) {
+  constexpr int kStreams = 5;
+  service_.OnWatch([](ServerContext& context, const Message&,
+                      ServerWriter<Message>& writer) {
+    Event told;
+    const auto registration = context.OnDrain([&told] { told.Notify(); });
+    EXPECT_TRUE(writer.Write(MessageWith("watching")));
+    EXPECT_TRUE(told.Wait());
+    return absl::OkStatus();
+  });
+  StartServer();
+  const auto channel = Connect();
+  std::vector<ClientReader<Message>> readers;
+  Message message;
+  for (int i = 0; i < kStreams; ++i) {
+    readers.push_back(Tester::Stub(*channel).Watch(MessageWith("")));
+    ASSERT_TRUE(readers.back().Read(&message));
+  }
+  EXPECT_TRUE(server_->Drain(absl::Minutes(10)).ok());
+  for (auto& reader : readers) EXPECT_TRUE(reader.Finish().ok());
+}
+
+TEST_F(DrainTest, TellsNoHandlerThatHasEnded) {
+  std::atomic<int> told{0};
+  service_.OnCall([&told](ServerContext& context, const Message&, Message*) {
+    const auto registration = context.OnDrain([&told] { ++told; });
+    return absl::OkStatus();
+  });
+  StartServer();
+  const auto channel = Connect();
+  ASSERT_TRUE(CallStatus(*channel, "x").ok());
+  EXPECT_TRUE(server_->Drain(absl::Minutes(10)).ok());
+  EXPECT_EQ(told, 0);
+}
+
+TEST_F(DrainTest, ListsTheCallsThatItCancels) {
+  const Logged warnings(LogSeverity::kWarning);
+  service_.OnCall(holdup_.HandlerThatHeedsCancellation());
+  StartServer();
+  const auto channel = Connect();
+  CallInfo info;
+  ASSERT_TRUE(Tester::Stub(*channel).Other(Message(), {.info = &info}).ok());
+  const auto call = StartCall(*channel, "x");
+  ASSERT_TRUE(holdup_.WaitForEntered());
+  EXPECT_FALSE(server_->Drain(absl::Milliseconds(20)).ok());
+  EXPECT_FALSE(call->WaitForStatus().ok());
+  EXPECT_THAT(warnings.lines(),
+              ElementsAre("the drain's grace is over; calls cancelled: 1",
+                          AllOf(StartsWith("tern.testing.Tester/Call for " +
+                                           info.local + ", "),
+                                EndsWith(" old"))));
+}
+
+TEST_F(DrainTest, ListsSomeOfManyCallsThatItCancels) {
+  constexpr int kCalls = 23;
+  const Logged warnings(LogSeverity::kWarning);
+  service_.OnCall(holdup_.HandlerThatHeedsCancellation());
+  StartServer({.worker_threads = 1});
+  const std::unique_ptr<Channel> channels[] = {Connect(), Connect()};
+  std::vector<std::shared_ptr<PendingCall>> calls;
+  for (int i = 0; i < kCalls; ++i) {
+    calls.push_back(StartCall(*channels[i % 2], "x"));
+  }
+  ASSERT_TRUE(holdup_.WaitForEntered());
+  for (const auto& channel : channels) WaitForArrival(*channel);
+  EXPECT_FALSE(server_->Drain(absl::ZeroDuration()).ok());
+  for (const auto& call : calls) EXPECT_FALSE(call->WaitForStatus().ok());
+  const std::vector<std::string> lines = warnings.lines();
+  ASSERT_EQ(lines.size(), 22u);
+  EXPECT_EQ(lines.front(), "the drain's grace is over; calls cancelled: 23");
+  EXPECT_EQ(lines.back(), "and 3 more");
 }
 
 TEST_F(DrainTest, WithoutGraceCancelsAtOnce) {

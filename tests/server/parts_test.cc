@@ -65,6 +65,33 @@ TEST(ServerOptions, WhatMakesNoSenseIsNamed) {
   }
 }
 
+TEST(ServerOptions, LimitConnectionAgeAndItsGrace) {
+  const std::pair<const char*, absl::Duration ServerOptions::*> options[] = {
+      {"max_connection_age is ", &ServerOptions::max_connection_age},
+      {"max_connection_age_grace is ",
+       &ServerOptions::max_connection_age_grace}};
+  for (const auto& [name, member] : options) {
+    const auto check = [member = member](absl::Duration value) {
+      ServerOptions with = Good();
+      with.*member = value;
+      return CheckServerOptions(with);
+    };
+    for (const absl::Duration value :
+         {absl::Milliseconds(1), absl::Hours(24 * 30),
+          absl::InfiniteDuration()}) {
+      EXPECT_TRUE(check(value).ok()) << value;
+    }
+    for (const absl::Duration value :
+         {absl::ZeroDuration(), absl::Milliseconds(1) - absl::Nanoseconds(1),
+          absl::Hours(24 * 30) + absl::Nanoseconds(1), -absl::Seconds(1),
+          -absl::InfiniteDuration()}) {
+      const absl::Status status = check(value);
+      EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << value;
+      EXPECT_NE(status.message().find(name), std::string::npos) << status;
+    }
+  }
+}
+
 TEST(Permille, OfACapacity) {
   EXPECT_EQ(Permille(0, 8), 0u);
   EXPECT_EQ(Permille(8, 8), 1'000u);

@@ -30,6 +30,11 @@ class EmptyContext final : public tern::ServerContext {
   tern::Deadline deadline() const override { return tern::Deadline(); }
   bool cancelled() const override { return false; }
   tern::Cancellation& cancellation() override { return cancellation_; }
+  bool draining() const override { return false; }
+  tern::Cancellation::Registration OnDrain(
+      absl::AnyInvocable<void()>) override {
+    return {};
+  }
   const tern::Metadata& metadata() const override { return metadata_; }
   const absl::Cord& attachment() const override { return attachment_; }
   void set_reply_attachment(absl::Cord) override {}

@@ -268,6 +268,29 @@ TEST_F(ListenerTest, MayBeDestroyedAfterItsLoopHasStopped) {
   listener_.reset();
 }
 
+// Two processes have one socket, which here are two listeners.
+TEST_F(ListenerTest, LeavesWhatWaitsToOthersThatHaveItsSocket) {
+  const FileDescriptor socket = Listen(Loopback(), kBacklog).value();
+  const auto start = [&] {
+    return Listener::StartOn(
+        loop_.get(), ShareListening(socket.get()).value(),
+        [this](FileDescriptor accepted, const Address& peer) {
+          accepted_.Put({std::move(accepted), peer, loop_->now()});
+        });
+  };
+  auto first = start();
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ((*first)->address(), LocalAddress(socket.get()));
+  Client clients[2];
+  clients[0].Connect((*first)->address());
+  EXPECT_EQ(accepted_.Take().peer, clients[0].local());
+  first->reset();
+  clients[1].Connect(LocalAddress(socket.get()));
+  auto second = start();
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(accepted_.Take().peer, clients[1].local());
+}
+
 class UnixListenerTest : public ListenerTest {
  protected:
   ~UnixListenerTest() override { listener_.reset(); }
@@ -287,6 +310,16 @@ TEST_F(UnixListenerTest, RemovesItsPathWhenDestroyed) {
   EXPECT_TRUE(accepted_.Take().peer.is_unix());
   listener_.reset();
   EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(UnixListenerTest, LeavesAPathThatItHasNotMade) {
+  auto socket = Listen(Address::FromUnixPath(path_).value(), kBacklog);
+  ASSERT_TRUE(socket.ok()) << socket.status();
+  auto listener = Listener::StartOn(loop_.get(), *std::move(socket),
+                                    [](FileDescriptor, const Address&) {});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  listener->reset();
+  EXPECT_TRUE(std::filesystem::exists(path_));
 }
 
 TEST_F(UnixListenerTest, LeavesAPathThatIsNoLongerItsOwn) {

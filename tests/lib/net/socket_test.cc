@@ -247,6 +247,31 @@ TEST(Listen, ChoosesAPortThatThenAccepts) {
   EXPECT_TRUE(Connect(address).ok());
 }
 
+TEST(ShareListening, GivesOneMoreDescriptorOfTheSocket) {
+  const auto socket = Listen(Loopback(0), kBacklog);
+  ASSERT_TRUE(socket.ok()) << socket.status();
+  const int flags = fcntl(socket->get(), F_GETFL);
+  ASSERT_EQ(fcntl(socket->get(), F_SETFL, flags & ~O_NONBLOCK), 0);
+  const auto shared = ShareListening(socket->get());
+  ASSERT_TRUE(shared.ok()) << shared.status();
+  EXPECT_NE(shared->get(), socket->get());
+  EXPECT_EQ(LocalAddress(shared->get()), LocalAddress(socket->get()));
+  EXPECT_TRUE(fcntl(shared->get(), F_GETFL) & O_NONBLOCK);
+  EXPECT_TRUE(fcntl(shared->get(), F_GETFD) & FD_CLOEXEC);
+}
+
+TEST(ShareListening, RefusesWhatDoesNotListen) {
+  const FileDescriptor stream(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const FileDescriptor datagrams(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const FileDescriptor file(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  for (const int fd : {stream.get(), datagrams.get(), file.get(), -1}) {
+    const absl::Status status = ShareListening(fd).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    EXPECT_EQ(Message(status).find("fd:" + std::to_string(fd) + ": "), 0u)
+        << status;
+  }
+}
+
 // L20.
 TEST(Listen, NamesTheAddressThatIsInUse) {
   const auto first = Listen(Loopback(0), kBacklog);

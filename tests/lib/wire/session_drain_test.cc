@@ -122,12 +122,32 @@ TEST(SessionDrain, TwiceIsOnce) {
                           "GOAWAY 1 NO_ERROR"));
 }
 
-// Its first calls may be on their way: they were not started, and it is told.
-TEST(SessionDrain, BeforeHelloSaysThatNothingWasStarted) {
+// It has only just connected, and its first calls are on their way. (They were
+// turned away once, and a client that had not got the server's preface could
+// not know that they had not been started.)
+TEST(SessionDrain, BeforeHelloServesTheCallsThatComeWithIt) {
   SessionPair pair;
   pair.client.Call(kUnary, "q");
   pair.MoveToServer(8);
   pair.server.session().Drain("restart", pair.now);
+  pair.now = pair.now + absl::Milliseconds(999);
+  pair.server.session().OnTime(pair.now);
+  pair.Run();
+  pair.server.Reply(1, "a").IgnoreError();
+  pair.Run();
+  EXPECT_THAT(pair.client.events(), Contains("end 1 OK"));
+  EXPECT_EQ(pair.client.events().back(), "closed NO_ERROR");
+  EXPECT_EQ(pair.server.events().back(), "closed NO_ERROR");
+}
+
+TEST(SessionDrain, WaitsASecondForHelloAndSaysThatNothingWasStarted) {
+  SessionPair pair;
+  pair.client.Call(kUnary, "q");
+  pair.MoveToServer(8);
+  pair.server.session().Drain("restart", pair.now);
+  EXPECT_EQ(pair.server.session().NextTimeout(), pair.now + absl::Seconds(1));
+  pair.now = pair.now + absl::Seconds(1);
+  pair.server.session().OnTime(pair.now);
   EXPECT_THAT(pair.server.TakeEvents(), ElementsAre("closed NO_ERROR"));
   pair.MoveToClient();
   EXPECT_THAT(
@@ -136,10 +156,12 @@ TEST(SessionDrain, BeforeHelloSaysThatNothingWasStarted) {
                   "closed NO_ERROR"));
 }
 
-TEST(SessionDrain, BeforeThePrefaceIsSilent) {
+TEST(SessionDrain, WithoutThePrefaceIsSilent) {
   RawPeer peer(Role::kServer);
   peer.Feed(PrefaceBytes().substr(0, 3));
   peer.host.session().Drain("restart", peer.now);
+  peer.now = peer.now + absl::Seconds(1);
+  peer.host.session().OnTime(peer.now);
   EXPECT_EQ(peer.Bytes(), "");
   EXPECT_THAT(peer.host.TakeEvents(), ElementsAre("closed NO_ERROR"));
 }

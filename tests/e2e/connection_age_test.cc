@@ -1,0 +1,131 @@
+// Connections that are drained because they are old.
+
+#include <atomic>
+#include <set>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "tests/testing/end_to_end.h"
+#include "tests/testing/frame_text.h"
+#include "tests/testing/logged.h"
+#include "tests/testing/raw_socket.h"
+
+namespace tern::testing {
+namespace {
+
+using ::absl::StatusCode;
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+class ConnectionAgeTest : public EndToEnd {
+ protected:
+  // Answers with the client's end of the connection.
+  void AnswerWithPeer() {
+    service_.OnCall([](ServerContext& context, const Message&, Message* reply) {
+      reply->set_text(context.peer());
+      return absl::OkStatus();
+    });
+  }
+};
+
+TEST_F(ConnectionAgeTest, ConnectsAnewWithoutFailingACall) {
+  AnswerWithPeer();
+  StartServer({.max_connection_age = absl::Milliseconds(10)});
+  const std::unique_ptr<Channel> channels[] = {Connect(), Connect()};
+  std::atomic<int> answered{0};
+  InThreads(4, [&](int i) {
+    const MonotonicTime until = MonotonicTime::Now() + kPatience;
+    std::set<std::string> peers;
+    while (peers.size() < 5 && MonotonicTime::Now() < until) {
+      const absl::StatusOr<Message> reply = Call(*channels[i % 2], "x");
+      ASSERT_TRUE(reply.ok()) << reply.status();
+      ++answered;
+      peers.insert(reply->text());
+    }
+    EXPECT_EQ(peers.size(), 5u);
+  });
+  EXPECT_EQ(service_.started(), answered);
+}
+
+TEST_F(ConnectionAgeTest, LetsStreamsFinishWithinTheGrace) {
+  AnswerWithPeer();
+  service_.OnWatch([this](ServerContext& context, const Message&,
+                          ServerWriter<Message>& writer) {
+    Event told;
+    const auto registration = context.OnDrain([&told] { told.Notify(); });
+    EXPECT_TRUE(told.Wait());
+    EXPECT_TRUE(writer.Write(MessageWith(context.peer())));
+    holdup_.WaitUntilLetGo();
+    EXPECT_TRUE(writer.Write(MessageWith("the rest")));
+    return absl::OkStatus();
+  });
+  StartServer({.max_connection_age = absl::Milliseconds(10),
+               .max_connection_age_grace = absl::InfiniteDuration()});
+  const auto channel = Connect();
+  auto reader = Tester::Stub(*channel).Watch(MessageWith(""));
+  Message old_peer;
+  ASSERT_TRUE(reader.Read(&old_peer));
+  const absl::StatusOr<Message> new_peer = Call(*channel, "x");
+  ASSERT_TRUE(new_peer.ok()) << new_peer.status();
+  EXPECT_NE(new_peer->text(), old_peer.text());
+  holdup_.LetGo();
+  Message message;
+  ASSERT_TRUE(reader.Read(&message));
+  EXPECT_EQ(message.text(), "the rest");
+  EXPECT_TRUE(reader.Finish().ok());
+}
+
+TEST_F(ConnectionAgeTest, CancelsAndListsCallsThatOutlastTheGrace) {
+  const Logged warnings(LogSeverity::kWarning);
+  service_.OnCall(holdup_.HandlerThatHeedsCancellation());
+  StartServer({.max_connection_age = absl::Milliseconds(200),
+               .max_connection_age_grace = absl::Milliseconds(200)});
+  const auto channel = Connect();
+  const auto call = StartCall(*channel, "x");
+  EXPECT_TRUE(Failed(call->WaitForStatus(), StatusCode::kCancelled,
+                     Certainty::kMaybeStarted, CallPhase::kHandler));
+  StopServer();
+  EXPECT_THAT(
+      warnings.lines(),
+      ElementsAre(
+          StartsWith("the grace of a connection's maximum age is over; calls "
+                     "cancelled: 1 "),
+          AllOf(StartsWith("tern.testing.Tester/Call for 127.0.0.1:"),
+                EndsWith("ms old"))));
+}
+
+TEST_F(ConnectionAgeTest, ClosesAnIdleConnection) {
+  const Logged warnings(LogSeverity::kWarning);
+  StartServer({.max_connection_age = absl::Milliseconds(10)});
+  RawConnection client = RawConnection::To(target());
+  client.Send(GreetingBytes());
+  EXPECT_THAT(DescribeFrames(client.ReadUntilClosed()),
+              ElementsAre("PREFACE", "HELLO", "GOAWAY 2147483647 NO_ERROR",
+                          "PING 0000000000000002", "GOAWAY 0 NO_ERROR"));
+  StopServer();
+  EXPECT_THAT(warnings.lines(), IsEmpty());
+}
+
+// The server's own drain has a longer grace, or a shorter one: it holds.
+TEST_F(ConnectionAgeTest, DoesNotShortenTheServersDrain) {
+  constexpr absl::Duration kAge = absl::Milliseconds(100);
+  Event over;
+  service_.OnCall([&](ServerContext& context, const Message&, Message*) {
+    EXPECT_TRUE(server_->Drain(absl::Minutes(10)).ok());
+    const auto registration =
+        context.cancellation().OnCancel([&over] { over.Notify(); });
+    EXPECT_FALSE(over.Wait(1, 3 * kAge));
+    return absl::OkStatus();
+  });
+  StartServer(
+      {.max_connection_age = kAge, .max_connection_age_grace = kAge / 10});
+  const auto channel = Connect();
+  const absl::Status status = CallStatus(*channel, "x");
+  EXPECT_TRUE(status.ok()) << status;
+  server_->Wait();
+}
+
+}  // namespace
+}  // namespace tern::testing
