@@ -82,7 +82,8 @@ StreamCall::StreamCall(Channel& channel, const MethodInfo& method,
       .request_size = request == nullptr ? 0 : request->ByteSizeLong(),
       .reply = ending_->reply()};
   if (core->options().interceptors.empty()) {
-    return Start(core, method, messages, options, nullptr, absl::OkStatus());
+    Start(core, method, messages, options, nullptr, absl::OkStatus());
+    return;
   }
   CallOptions changed = options;
   auto intercepted = std::make_unique<InterceptedCall>(*core, method, &changed);
