@@ -603,27 +603,25 @@ TEST_P(EveryCall, HasItsMetadataAndTraceChanged) {
 }
 
 TEST_P(EveryCall, IsMeasured) {
-  for (auto* add : {&EveryCall::AtClient, &EveryCall::AtServer}) {
-    (this->*add)("a", {.start =
-                           [this](CallStart& start) {
-                             EXPECT_EQ(start.method.substr(0, 20),
-                                       "tern.testing.Tester/");
-                             if (start.side == CallSide::kClient) {
-                               EXPECT_EQ(start.peer, target());
-                             } else {
-                               EXPECT_NE(start.peer, "");
-                             }
-                           },
-                       .request =
-                           [](MessageInPassing& request) {
-                             EXPECT_EQ(request.ByteSize(), 3u);
-                           },
-                       .end =
-                           [](CallEnd& end) {
-                             EXPECT_GT(end.elapsed, absl::ZeroDuration());
-                             EXPECT_FALSE(end.cancelled);
-                           }});
-  }
+  const Hooks measuring = {
+      .start =
+          [this](CallStart& start) {
+            EXPECT_EQ(start.method.substr(0, 20), "tern.testing.Tester/");
+            if (start.side == CallSide::kClient) {
+              EXPECT_EQ(start.peer, target());
+            } else {
+              EXPECT_NE(start.peer, "");
+            }
+          },
+      .request =
+          [](MessageInPassing& request) { EXPECT_EQ(request.ByteSize(), 3u); },
+      .end =
+          [](CallEnd& end) {
+            EXPECT_GT(end.elapsed, absl::ZeroDuration());
+            EXPECT_FALSE(end.cancelled);
+          }};
+  AtClient("a", measuring);
+  AtServer("b", measuring);
   const auto channel = Start();
   EXPECT_TRUE(Make(kind(), *channel).status.ok());
   EXPECT_EQ(at_client_.Of("end").size(), 1u);
