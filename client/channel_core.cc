@@ -1,5 +1,6 @@
 #include "tern/client/channel_core.h"
 
+#include <algorithm>
 #include <limits>
 #include <random>
 #include <utility>
@@ -39,6 +40,17 @@ net::ConnectionOptions ToConnectionOptions(const ChannelOptions& options) {
   return result;
 }
 
+bool HasNull(const std::vector<std::shared_ptr<Interceptor>>& interceptors) {
+  return std::count(interceptors.begin(), interceptors.end(), nullptr) != 0;
+}
+
+// Every call of a channel whose options make no sense fails, and is not shown
+// to interceptors that are not there.
+ChannelOptions WithoutNull(ChannelOptions options) {
+  if (HasNull(options.interceptors)) options.interceptors.clear();
+  return options;
+}
+
 absl::Status CheckChannelOptions(const ChannelOptions& options) {
   const std::pair<const char*, absl::Duration> durations[] = {
       {"default_timeout", options.default_timeout},
@@ -66,8 +78,7 @@ absl::Status CheckChannelOptions(const ChannelOptions& options) {
     return absl::InvalidArgumentError(
         "ChannelOptions::max_backoff is less than initial_backoff");
   }
-  for (const auto& interceptor : options.interceptors) {
-    if (interceptor != nullptr) continue;
+  if (HasNull(options.interceptors)) {
     return absl::InvalidArgumentError(
         "ChannelOptions::interceptors has one that is null");
   }
@@ -103,7 +114,7 @@ std::shared_ptr<ChannelCore> ChannelCore::Create(
 
 ChannelCore::ChannelCore(std::string target, const ChannelOptions& options)
     : target_(std::move(target)),
-      options_(options),
+      options_(WithoutNull(options)),
       fork_generation_(ForkGeneration()),
       backoff_(options.initial_backoff, options.max_backoff, RandomSeed()) {}
 
