@@ -127,10 +127,9 @@ void StreamCall::Start(const std::shared_ptr<ChannelCore>& core,
   }
   if (status.ok() && core->loop() == nullptr) status = core->error();
   const bool fit = status.ok();
-  call_ = MakeCall(core, method,
-                   fit ? messages : OneMessages{.reply = ending_->reply()},
-                   options, std::make_unique<Completion>(ending_, around),
-                   around);
+  call_ = MakeCall(
+      core, method, fit ? messages : OneMessages{.reply = ending_->reply()},
+      options, std::make_unique<Completion>(ending_, around), around);
   if (around != nullptr) {
     call_->streaming()->Intercept(std::move(intercepted));
   }

@@ -62,7 +62,8 @@ absl::Status MakeAndWait(const std::shared_ptr<ChannelCore>& core,
 
 absl::Status InterceptAndWait(const std::shared_ptr<ChannelCore>& core,
                               const MethodInfo& method,
-                              const OneMessages& messages, CallOptions options) {
+                              const OneMessages& messages,
+                              CallOptions options) {
   InterceptedCall intercepted(*core, method, &options);
   absl::Status status;
   absl::Status refusal =

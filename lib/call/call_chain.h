@@ -23,8 +23,8 @@ class CallChain {
 
   // Has a message seen by all. Not OK: it has been refused, and the call ends
   // with that.
-  virtual absl::Status Pass(Way way,
-                            google::protobuf::MessageLite* message) noexcept = 0;
+  virtual absl::Status Pass(
+      Way way, google::protobuf::MessageLite* message) noexcept = 0;
   virtual absl::Status Pass(Way way, RawMessage* message) noexcept = 0;
 
   // The same for one that is not ours to change: `go_on` is called with it, or

@@ -18,9 +18,9 @@
 #include "tern/lib/wire/call_header.h"
 
 // What stands around calls, whatever their methods: tracing, metrics,
-// authentication. The same interface at both ends (ChannelOptions::interceptors,
-// ServerOptions::interceptors) and for calls of every kind and form. See
-// docs/interceptors.md.
+// authentication. The same interface at both ends
+// (ChannelOptions::interceptors, ServerOptions::interceptors) and for calls of
+// every kind and form. See docs/interceptors.md.
 namespace tern {
 
 enum class CallSide { kClient, kServer };

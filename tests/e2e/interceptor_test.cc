@@ -142,14 +142,15 @@ constexpr Kind kKinds[] = {
     Kind::kWatch,    Kind::kUpload,          Kind::kChat,
     Kind::kGeneric,  Kind::kGenericCallback, Kind::kGenericStream};
 const char* NameOf(Kind kind) {
-  constexpr const char* kNames[] = {"Blocking", "Callback",        "Coroutine",
-                                    "Watch",    "Upload",          "Chat",
-                                    "Generic",  "GenericCallback",
-                                    "GenericStream"};
+  constexpr const char* kNames[] = {
+      "Blocking", "Callback", "Coroutine",       "Watch",        "Upload",
+      "Chat",     "Generic",  "GenericCallback", "GenericStream"};
   return kNames[static_cast<int>(kind)];
 }
 // Whether the client sends "1" and "2", or "1" alone.
-bool SendsMany(Kind kind) { return kind == Kind::kUpload || kind == Kind::kChat; }
+bool SendsMany(Kind kind) {
+  return kind == Kind::kUpload || kind == Kind::kChat;
+}
 // Whether replies are read one by one, and requests written.
 bool Streams(Kind kind) {
   return kind == Kind::kWatch || kind == Kind::kUpload || kind == Kind::kChat ||
@@ -223,8 +224,9 @@ Outcome Make(Kind kind, Channel& channel, const CallOptions& options = {}) {
     case Kind::kGeneric:
       return OutcomeOf(generic.Call(kCall, raw, options));
     case Kind::kGenericCallback:
-      return WaitFor<RawMessage>(
-          [&](auto done) { generic.Call(kCall, raw, options, std::move(done)); });
+      return WaitFor<RawMessage>([&](auto done) {
+        generic.Call(kCall, raw, options, std::move(done));
+      });
     case Kind::kGenericStream: {
       auto stream = generic.Stream(kCall, options);
       (void)stream.Write(raw);
@@ -289,14 +291,13 @@ class InterceptorTest : public EndToEnd {
           reply->set_text(text);
           return absl::OkStatus();
         });
-    service_.OnChat(
-        [](ServerContext&, ServerStream<Message, Message>& stream) {
-          Message request;
-          while (stream.Read(&request) &&
-                 stream.Write(MessageWith("re " + request.text()))) {
-          }
-          return absl::OkStatus();
-        });
+    service_.OnChat([](ServerContext&, ServerStream<Message, Message>& stream) {
+      Message request;
+      while (stream.Read(&request) &&
+             stream.Write(MessageWith("re " + request.text()))) {
+      }
+      return absl::OkStatus();
+    });
   }
   ~InterceptorTest() override { StopServer(); }
 
@@ -354,15 +355,15 @@ class EveryCall : public InterceptorTest,
   }
   void ExpectAllSeen(const Journal& journal) const {
     EXPECT_EQ(journal.Of("start"), (Lines{"a start", "b start"}));
-    EXPECT_EQ(journal.Of("request"), Seen(Requests(), "a request", "b request"));
+    EXPECT_EQ(journal.Of("request"),
+              Seen(Requests(), "a request", "b request"));
     EXPECT_EQ(journal.Of("reply"), Seen(Replies(), "b reply", "a reply"));
     EXPECT_EQ(journal.Of("end"), (Lines{"b end OK", "a end OK"}));
   }
   // Nothing overtakes, where messages cannot.
   void ExpectInOrder(const Journal& journal) const {
-    EXPECT_EQ(journal.lines(),
-              Join({journal.Of("start"), journal.Of("request"),
-                    journal.Of("reply"), journal.Of("end")}));
+    EXPECT_EQ(journal.lines(), Join({journal.Of("start"), journal.Of("request"),
+                                     journal.Of("reply"), journal.Of("end")}));
   }
 };
 
@@ -409,9 +410,9 @@ TEST_P(EveryCall, IsSeenByServicesWithoutThreads) {
     EXPECT_EQ(outcome.replies, Replies());
     Lines seen = at_server_.lines();
     seen.erase(seen.begin(), seen.begin() + static_cast<ptrdiff_t>(before));
-    EXPECT_EQ(seen, (Lines{"a start", "b start", "a request 1", "b request 1",
-                           "b reply re 1", "a reply re 1", "b end OK",
-                           "a end OK"}));
+    EXPECT_EQ(seen,
+              (Lines{"a start", "b start", "a request 1", "b request 1",
+                     "b reply re 1", "a reply re 1", "b end OK", "a end OK"}));
   }
 }
 
@@ -436,8 +437,8 @@ TEST_P(EveryCall, CanBeStoppedAtItsStartByTheClient) {
   AtClient("b", RefusingStart());
   AtClient("c");
   const auto channel = Start();
-  EXPECT_TRUE(Failed(Make(kind(), *channel).status, StatusCode::kUnauthenticated,
-                     Certainty::kNotStarted));
+  EXPECT_TRUE(Failed(Make(kind(), *channel).status,
+                     StatusCode::kUnauthenticated, Certainty::kNotStarted));
   EXPECT_THAT(at_client_.lines(),
               ElementsAre("a start", "b start", "b end UNAUTHENTICATED",
                           "a end UNAUTHENTICATED"));
@@ -456,8 +457,8 @@ TEST_P(EveryCall, CanBeStoppedAtItsStartByTheServer) {
     const absl::Status status = Make(kind(), *channel).status;
     // A service that lacks the method is not asked.
     if (status.code() == StatusCode::kUnimplemented) continue;
-    EXPECT_TRUE(Failed(status, StatusCode::kUnauthenticated,
-                       Certainty::kNotStarted));
+    EXPECT_TRUE(
+        Failed(status, StatusCode::kUnauthenticated, Certainty::kNotStarted));
     Lines seen = at_server_.lines();
     seen.erase(seen.begin(), seen.begin() + static_cast<ptrdiff_t>(before));
     EXPECT_EQ(seen, (Lines{"a start", "b start", "b end UNAUTHENTICATED",
@@ -532,11 +533,9 @@ TEST_P(EveryCall, CanBeStoppedAtItsReplyByTheClient) {
 
 TEST_P(EveryCall, HasItsMessagesReplaced) {
   const auto appending = [](std::string_view name) {
-    return Hooks{.request = [name](
-                     MessageInPassing& request) { Append(request, name); },
-                 .reply = [name](MessageInPassing& reply) {
-                   Append(reply, name);
-                 }};
+    return Hooks{
+        .request = [name](MessageInPassing& request) { Append(request, name); },
+        .reply = [name](MessageInPassing& reply) { Append(reply, name); }};
   };
   AtClient("a", appending("a"));
   AtClient("b", appending("b"));
@@ -572,24 +571,24 @@ TEST_P(EveryCall, HasItsMetadataAndTraceChanged) {
                        EXPECT_EQ(end.trailing_metadata.Get("last"), "2");
                        end.trailing_metadata.Add("seen", "3");
                      }});
-  AtServer("b", {.start =
-                     [&trace](CallStart& start) {
-                       EXPECT_EQ(start.side, CallSide::kServer);
-                       EXPECT_FALSE(start.deadline.is_infinite());
-                       EXPECT_EQ(start.trace, trace);
-                       EXPECT_EQ(start.metadata.Get("token"), "secret");
-                       start.metadata.Remove("token");
-                       start.metadata.Set("user", "ann");
-                       start.response_metadata->Add("first", "1");
-                     },
-                 .end = [](CallEnd& end) {
-                   end.trailing_metadata.Add("last", "2");
-                 }});
+  AtServer(
+      "b",
+      {.start =
+           [&trace](CallStart& start) {
+             EXPECT_EQ(start.side, CallSide::kServer);
+             EXPECT_FALSE(start.deadline.is_infinite());
+             EXPECT_EQ(start.trace, trace);
+             EXPECT_EQ(start.metadata.Get("token"), "secret");
+             start.metadata.Remove("token");
+             start.metadata.Set("user", "ann");
+             start.response_metadata->Add("first", "1");
+           },
+       .end = [](CallEnd& end) { end.trailing_metadata.Add("last", "2"); }});
   // Sees what the one before has left.
   AtServer("c", {.start = [](CallStart& start) {
-    EXPECT_EQ(start.metadata.Get("user"), "ann");
-    EXPECT_FALSE(start.metadata.Get("token").has_value());
-  }});
+             EXPECT_EQ(start.metadata.Get("user"), "ann");
+             EXPECT_FALSE(start.metadata.Get("token").has_value());
+           }});
   const auto channel = Start();
   CallInfo info;
   const Outcome outcome = Make(kind(), *channel,
@@ -630,13 +629,13 @@ TEST_P(EveryCall, IsMeasured) {
 
 TEST_P(EveryCall, HasItsEndReplaced) {
   AtClient("a", {.end = [](CallEnd& end) {
-    EXPECT_EQ(end.status.code(), StatusCode::kInternal);
-    end.status = absl::AbortedError("by the client");
-  }});
+             EXPECT_EQ(end.status.code(), StatusCode::kInternal);
+             end.status = absl::AbortedError("by the client");
+           }});
   AtServer("b", {.end = [](CallEnd& end) {
-    EXPECT_TRUE(end.status.ok()) << end.status;
-    end.status = absl::InternalError("by the server");
-  }});
+             EXPECT_TRUE(end.status.ok()) << end.status;
+             end.status = absl::InternalError("by the server");
+           }});
   const auto channel = Start();
   // What is known of the call is kept.
   EXPECT_TRUE(Failed(Make(kind(), *channel).status, StatusCode::kAborted,
@@ -661,8 +660,8 @@ TEST_P(EveryCall, IsSeenThatCannotBeMade) {
   StartServer();
   const auto channel =
       Channel::Create("no target at all", {.interceptors = client_});
-  EXPECT_TRUE(Failed(Make(kind(), *channel).status, StatusCode::kInvalidArgument,
-                     Certainty::kNotStarted));
+  EXPECT_TRUE(Failed(Make(kind(), *channel).status,
+                     StatusCode::kInvalidArgument, Certainty::kNotStarted));
   EXPECT_THAT(at_client_.Of("end"), ElementsAre("a end INVALID_ARGUMENT"));
 }
 
@@ -690,26 +689,26 @@ class UntimelyEnd : public InterceptorTest {
  protected:
   UntimelyEnd() {
     AtClient("a", {.end = [this](CallEnd& end) {
-      {
-        MutexLock lock(mutex_);
-        client_codes_.push_back(end.status.code());
-      }
-      client_ended_.Notify();
-    }});
+               {
+                 MutexLock lock(mutex_);
+                 client_codes_.push_back(end.status.code());
+               }
+               client_ended_.Notify();
+             }});
     AtServer("b", {.end = [this](CallEnd& end) {
-      MutexLock lock(mutex_);
-      ++server_ends_;
-      if (end.cancelled) ++server_cancelled_;
-    }});
+               MutexLock lock(mutex_);
+               ++server_ends_;
+               if (end.cancelled) ++server_cancelled_;
+             }});
     service_.OnCall(holdup_.HandlerThatHeedsCancellation());
-    service_.OnChat([this](ServerContext&,
-                           ServerStream<Message, Message>& stream) {
-      chatting_.Notify();
-      Message message;
-      while (stream.Read(&message)) {
-      }
-      return absl::OkStatus();
-    });
+    service_.OnChat(
+        [this](ServerContext&, ServerStream<Message, Message>& stream) {
+          chatting_.Notify();
+          Message message;
+          while (stream.Read(&message)) {
+          }
+          return absl::OkStatus();
+        });
   }
 
   void Begin(const ChannelOptions& options = {},
@@ -791,10 +790,10 @@ TEST_F(UntimelyEnd, OfAStreamThatIsDropped) {
 // --- Options -----------------------------------------------------------------
 
 TEST_F(InterceptorTest, NoneIsNull) {
-  EXPECT_EQ(CheckServerOptions(
-                {.listen = {"127.0.0.1:0"}, .interceptors = {nullptr}})
-                .code(),
-            StatusCode::kInvalidArgument);
+  EXPECT_EQ(
+      CheckServerOptions({.listen = {"127.0.0.1:0"}, .interceptors = {nullptr}})
+          .code(),
+      StatusCode::kInvalidArgument);
   StartServer();
   const auto channel = Connect({.interceptors = {nullptr}});
   EXPECT_TRUE(Failed(CallStatus(*channel, "x"), StatusCode::kInvalidArgument,

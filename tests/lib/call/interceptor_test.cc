@@ -122,15 +122,15 @@ TEST_F(InterceptorTest, AMessageOfTheUsersIsCopiedToBeChanged) {
   const auto chain = Begin();
   const auto message = MessageWith("x");
   std::string passed;
-  EXPECT_TRUE(chain
-                  ->PassOn(Way::kRequest, message,
-                           [&](const google::protobuf::MessageLite& changed) {
-                             passed =
-                                 static_cast<const tern::testing::Message&>(
-                                     changed)
-                                     .text();
-                           })
-                  .ok());
+  EXPECT_TRUE(
+      chain
+          ->PassOn(
+              Way::kRequest, message,
+              [&](const google::protobuf::MessageLite& changed) {
+                passed =
+                    static_cast<const tern::testing::Message&>(changed).text();
+              })
+          .ok());
   EXPECT_EQ(passed, "xab");
   EXPECT_EQ(message.text(), "x");
 
@@ -158,7 +158,9 @@ TEST_F(InterceptorTest, ARefusedMessageGoesNoFurther) {
   EXPECT_EQ(chain->Pass(Way::kRequest, &message).code(), StatusCode::kDataLoss);
   EXPECT_THAT(seen_, ElementsAre("a", "b"));
   bool passed = false;
-  const auto pass = [&](const google::protobuf::MessageLite&) { passed = true; };
+  const auto pass = [&](const google::protobuf::MessageLite&) {
+    passed = true;
+  };
   EXPECT_EQ(chain->PassOn(Way::kReply, MessageWith(""), pass).code(),
             StatusCode::kDataLoss);
   EXPECT_FALSE(passed);
