@@ -1,6 +1,7 @@
 // The code of docs/interceptors.md.
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,7 +11,6 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tern/client/channel.h"
-#include "tern/lib/base/mutex.h"
 #include "tern/lib/call/call_error.h"
 #include "tern/lib/call/interceptor.h"
 #include "tern/server/server.h"
@@ -24,17 +24,17 @@ using ::testing::ElementsAre;
 class Log {
  public:
   void Write(std::string line) {
-    const tern::MutexLock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     lines_.push_back(std::move(line));
   }
   std::vector<std::string> lines() const {
-    const tern::MutexLock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     return lines_;
   }
 
  private:
-  mutable tern::Mutex mutex_;
-  std::vector<std::string> lines_ ABSL_GUARDED_BY(mutex_);
+  mutable std::mutex mutex_;
+  std::vector<std::string> lines_;
 };
 
 class Logging final : public tern::Interceptor {
