@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "tern/client/channel.h"
 #include "tern/lib/call/call_error.h"
+#include "tern/lib/call/deadline.h"
 #include "tern/server/server.h"
 #include "tern/testing/fake_stream.h"
 #include "tern/testing/local_server.h"
@@ -211,6 +212,18 @@ TEST_F(Docs, BothWays) {
   absl::Status status = stream.Finish();
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_EQ(answers, "Oslo Rome ");
+}
+
+TEST_F(Docs, NotWaitingForever) {
+  Weather::Stub& weather = weather_;
+  tern::ClientStream<Place, Report> stream = weather.Ask();
+  Report report;
+  const auto soon = tern::Deadline::After(absl::Milliseconds(20));
+  if (stream.ReadUntil(&report, soon) == tern::Poll::kNotYet) {
+    stream.EndWrites();  // For example.
+  }
+  EXPECT_TRUE(soon.HasPassed());
+  EXPECT_TRUE(stream.Finish().ok());
 }
 
 TEST_F(Docs, Cancelling) {

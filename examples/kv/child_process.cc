@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,15 +26,16 @@ absl::Status ErrnoError(const std::string& what) {
 
 // In the child, between fork and exec: async-signal-safe calls only. Reports
 // errno when there is nothing to exec.
-[[noreturn]] void BecomeProgram(char* const* argv, pid_t parent, int output_fd,
-                                int error_fd) {
+// `input_fd` -1: it gets nothing to read.
+[[noreturn]] void BecomeProgram(char* const* argv, pid_t parent, int input_fd,
+                                int output_fd, int error_fd) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != parent) _exit(1);  // It ended before the line above.
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  const int empty = open("/dev/null", O_RDONLY);
-  dup2(empty, STDIN_FILENO);
+  if (input_fd < 0) input_fd = open("/dev/null", O_RDONLY);
+  dup2(input_fd, STDIN_FILENO);
   dup2(output_fd, STDOUT_FILENO);
   dup2(output_fd, STDERR_FILENO);
   execv(argv[0], argv);
@@ -46,20 +48,29 @@ absl::Status ErrnoError(const std::string& what) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(
-    const std::vector<std::string>& command) {
+    const std::vector<std::string>& command, Input input_kind) {
   std::vector<char*> argv;
   for (const std::string& word : command) {
     argv.push_back(const_cast<char*>(word.c_str()));
   }
   argv.push_back(nullptr);
+  int input[2] = {-1, -1};
   int output[2];
   int error[2];
+  // A socket: a write to a program that has ended is an error, not a signal.
+  if (input_kind == Input::kWritten &&
+      socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, input) != 0) {
+    return ErrnoError("socketpair");
+  }
   if (pipe2(output, O_CLOEXEC) != 0) return ErrnoError("pipe");
   if (pipe2(error, O_CLOEXEC) != 0) return ErrnoError("pipe");
 
   const pid_t parent = getpid();
   const pid_t pid = fork();
-  if (pid == 0) BecomeProgram(argv.data(), parent, output[1], error[1]);
+  if (pid == 0) {
+    BecomeProgram(argv.data(), parent, input[1], output[1], error[1]);
+  }
+  if (input[1] >= 0) close(input[1]);
   close(output[1]);
   close(error[1]);
   // Closed unwritten by a successful exec.
@@ -71,11 +82,13 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(
   close(error[0]);
   if (exec_errno != 0) {
     close(output[0]);
+    if (input[0] >= 0) close(input[0]);
     if (pid > 0) waitpid(pid, nullptr, 0);
     errno = exec_errno;
     return ErrnoError("run " + command[0]);
   }
-  return std::unique_ptr<ChildProcess>(new ChildProcess(pid, output[0]));
+  return std::unique_ptr<ChildProcess>(
+      new ChildProcess(pid, input[0], output[0]));
 }
 
 ChildProcess::~ChildProcess() {
@@ -83,7 +96,24 @@ ChildProcess::~ChildProcess() {
     Signal(SIGKILL);
     waitpid(pid_, nullptr, 0);
   }
+  EndInput();
   close(output_fd_);
+}
+
+absl::Status ChildProcess::WriteLine(std::string line) {
+  line += '\n';
+  for (size_t written = 0; written < line.size();) {
+    const ssize_t count = send(input_fd_, line.data() + written,
+                               line.size() - written, MSG_NOSIGNAL);
+    if (count < 0) return ErrnoError("write to the program");
+    written += static_cast<size_t>(count);
+  }
+  return absl::OkStatus();
+}
+
+void ChildProcess::EndInput() {
+  if (input_fd_ >= 0) close(input_fd_);
+  input_fd_ = -1;
 }
 
 void ChildProcess::Signal(int signal) {

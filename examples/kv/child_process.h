@@ -14,15 +14,16 @@
 
 namespace kv {
 
-// A program that runs beside this one: stdin is empty, stdout and stderr are
-// read here. It gets SIGTERM should the thread that started it end. Not
-// thread-safe.
+// A program that runs beside this one: stdin is empty, or written here; stdout
+// and stderr are read here. It gets SIGTERM should the thread that started it
+// end. Not thread-safe.
 class ChildProcess {
  public:
+  enum class Input { kEmpty, kWritten };
   // `command` is the program's path and its arguments. The error says why it
   // cannot be run.
   static absl::StatusOr<std::unique_ptr<ChildProcess>> Start(
-      const std::vector<std::string>& command);
+      const std::vector<std::string>& command, Input input = Input::kEmpty);
   ~ChildProcess();  // Kills it if it still runs.
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
@@ -30,6 +31,11 @@ class ChildProcess {
   pid_t pid() const { return pid_; }
   // What it has printed so far and was read here.
   const std::string& output() const { return output_; }
+
+  // Writes a line to its stdin, and waits while too much is unread there.
+  // REQUIRES: Input::kWritten, not yet ended.
+  absl::Status WriteLine(std::string line);
+  void EndInput();
 
   // Its next line, without the line feed. OUT_OF_RANGE when it has closed its
   // output (it ended, most likely), DEADLINE_EXCEEDED when there is none in
@@ -48,13 +54,15 @@ class ChildProcess {
   absl::StatusOr<int> Wait(absl::Duration timeout);
 
  private:
-  ChildProcess(pid_t pid, int output_fd) : pid_(pid), output_fd_(output_fd) {}
+  ChildProcess(pid_t pid, int input_fd, int output_fd)
+      : pid_(pid), output_fd_(output_fd), input_fd_(input_fd) {}
 
   // Appends to output_; errors as of ReadLine.
   absl::Status ReadMore(tern::MonotonicTime deadline);
 
   const pid_t pid_;
   const int output_fd_;
+  int input_fd_;  // -1: it reads nothing, or nothing more.
   bool waited_for_ = false;
   std::string output_;
   size_t line_start_ = 0;  // In output_.

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <iostream>
@@ -12,16 +13,27 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "examples/kv/client_output.h"
 #include "examples/kv/entry_text.h"
 #include "examples/kv/kv.tern.client.h"
 #include "examples/kv/limits.h"
 #include "examples/kv/loader.h"
 #include "examples/kv/progress.h"
+#include "examples/kv/transact_command.h"
+#include "examples/kv/watch_command.h"
 #include "tern/lib/call/call_error.h"
 
 namespace {
+
+using kv::FailCall;
+using kv::FinishOutput;
+using kv::kFailed;
+using kv::kNoSuchKey;
+using kv::kOk;
+using kv::kWrongUsage;
 
 constexpr std::string_view kUsage = R"(Usage: client [OPTION]... COMMAND
 
@@ -31,14 +43,22 @@ constexpr std::string_view kUsage = R"(Usage: client [OPTION]... COMMAND
   scan [PREFIX]   print all entries, or those whose key starts with PREFIX, in the
                   order of their keys, as lines of KEY<TAB>VALUE
   load FILE       put the entries of such lines; `-` reads stdin
+  transact        read commands from stdin, one on a line, and make one transaction of
+                  them: get KEY, put KEY VALUE, delete KEY, and at the end commit or
+                  abort. get prints KEY<TAB>VALUE, or KEY when it has no value
+  watch [PREFIX]  print changes as they happen, until Ctrl-C, as lines of
+                  REVISION<TAB>KEY<TAB>VALUE, or REVISION<TAB>KEY when it was deleted
 
   --server=ADDRESS  HOST:PORT or unix:/PATH. Default: 127.0.0.1:7117
-  --timeout=TIME    of each call: 500ms, 5s, 1m. Default: 10s
+  --timeout=TIME    of each call: 500ms, 5s, 1m. Default: 10s. With transact of each
+                    command, with watch of nothing
+  --after=REVISION  where watch begins. Default: with the next change
   --help            print this
   --                what follows are no options, even if it starts with a dash
 
-KEY, VALUE and PREFIX are taken as they are. In the lines of scan and load, \t, \n,
-\r, \\ and \xHH stand for the byte that they name, so that any bytes survive:
+KEY, VALUE and PREFIX are taken as they are. In the lines of scan, load, watch and
+transact, \t, \n, \r, \\ and \xHH stand for the byte that they name, so that any bytes
+survive (in transact also a space in a key: \x20):
 
   client --server=a:7117 scan | client --server=b:7117 load -
 
@@ -46,15 +66,21 @@ load reports malformed lines by their number, leaves them out and goes on. It st
 the first call that fails, and tells which lines are not stored. When a key occurs more
 than once, the last line counts.
 
-Data goes to stdout, all else to stderr. Exit code: 0 done, 1 a call failed or a line was
-malformed, 2 the command line is wrong, 3 get found no such key.
-)";
+transact writes at the commit, and only if nobody has changed meanwhile what it has read;
+without a commit it writes nothing. At a terminal it lets you mistype.
 
-enum ExitCode { kOk = 0, kFailed = 1, kWrongUsage = 2, kNoSuchKey = 3 };
+watch goes on where it was when the server has been away. It ends when it has missed
+changes: too far behind, or the server was started anew.
+
+Data goes to stdout, all else to stderr. Exit code: 0 done, 1 a call failed or a line was
+malformed, 2 the command line is wrong, 3 get found no such key, 4 transact met with a
+conflict and can be tried again.
+)";
 
 struct Flags {
   std::string server = "127.0.0.1:7117";
   absl::Duration timeout = absl::Seconds(10);
+  uint64_t after = 0;
   std::vector<std::string> words;  // The command and its arguments.
 };
 
@@ -67,6 +93,7 @@ Flags ParseFlags(int argc, char** argv) {
   static constexpr option kOptions[] = {
       {"server", required_argument, nullptr, 's'},
       {"timeout", required_argument, nullptr, 't'},
+      {"after", required_argument, nullptr, 'a'},
       {"help", no_argument, nullptr, 'h'},
       {},
   };
@@ -82,6 +109,11 @@ Flags ParseFlags(int argc, char** argv) {
           ExitWithUsageError("--timeout takes a time, such as 500ms or 5s");
         }
         break;
+      case 'a':
+        if (!absl::SimpleAtoi(optarg, &flags.after) || flags.after == 0) {
+          ExitWithUsageError("--after takes a revision, a number from 1 on");
+        }
+        break;
       case 'h':
         std::cout << kUsage;
         std::exit(kOk);
@@ -94,29 +126,14 @@ Flags ParseFlags(int argc, char** argv) {
   }
 }
 
-int FailCall(const absl::Status& status) {
-  std::cerr << "client: " << absl::StatusCodeToString(status.code()) << ": "
-            << status.message() << "\n";
-  if (const auto error = tern::CallError::From(status)) {
-    std::cerr << "client: the call: " << error->ToString() << "\n";
-  }
-  return kFailed;
-}
-
-// What was printed may still be on its way to a full disk.
-int FinishOutput() {
-  if (std::cout.flush()) return kOk;
-  std::cerr << "client: write to stdout: " << strerror(errno) << "\n";
-  return kFailed;
-}
-
 // The commands, with the arguments that they need already counted.
 class Client {
  public:
   explicit Client(const Flags& flags)
       : channel_(tern::Channel::Create(flags.server)),
         store_(*channel_),
-        timeout_(flags.timeout) {}
+        timeout_(flags.timeout),
+        after_(flags.after) {}
 
   int Get(const std::string& key) {
     kv::v1::GetRequest request;
@@ -166,6 +183,15 @@ class Client {
     return FinishOutput();
   }
 
+  int Watch(const std::string& prefix) {
+    return kv::WatchCommand(store_, prefix, after_);
+  }
+
+  int Transact() {
+    return kv::TransactCommand(store_, stdin, isatty(STDIN_FILENO) == 1,
+                               timeout_);
+  }
+
   int Load(const std::string& path) {
     std::FILE* const input =
         path == "-" ? stdin : std::fopen(path.c_str(), "r");
@@ -213,6 +239,7 @@ class Client {
   const std::unique_ptr<tern::Channel> channel_;
   kv::v1::KeyValue::Stub store_;
   const absl::Duration timeout_;
+  const uint64_t after_;
 };
 
 }  // namespace
@@ -232,9 +259,12 @@ int main(int argc, char** argv) {
   if (command == "scan" && arguments == 0) return client.Scan("");
   if (command == "scan" && arguments == 1) return client.Scan(words[1]);
   if (command == "load" && arguments == 1) return client.Load(words[1]);
+  if (command == "transact" && arguments == 0) return client.Transact();
+  if (command == "watch" && arguments == 0) return client.Watch("");
+  if (command == "watch" && arguments == 1) return client.Watch(words[1]);
 
   for (const std::string_view known :
-       {"get", "put", "delete", "scan", "load"}) {
+       {"get", "put", "delete", "scan", "load", "transact", "watch"}) {
     if (command == known) {
       ExitWithUsageError(command + " does not take " +
                          std::to_string(arguments) + " arguments");

@@ -48,6 +48,9 @@ constexpr int kCallsInFlight = 64;
 constexpr int kBatchEntries = 64;
 constexpr size_t kReadsInFlight = 20'000;  // At least, for a steady p99.
 constexpr int kShownEntries = 4;
+// Of the stream that is watched: the watcher is not to lose any.
+constexpr size_t kMaxLoadedEntries = 20'000;
+constexpr size_t kMaxLoadedBytes = 4 << 20;
 constexpr absl::Duration kServerTimeout = absl::Seconds(30);
 
 volatile sig_atomic_t interrupted = 0;
@@ -102,6 +105,9 @@ class Demo {
   absl::Status StartServer();
   absl::Status Connect();
   absl::Status Write();
+  absl::Status Stream();
+  absl::StatusOr<size_t> Load();
+  absl::Status Transact();
   absl::Status ReadBack();
   absl::Status ScanPrefix();
   absl::Status FailACall();
@@ -138,9 +144,9 @@ class Demo {
 
 absl::Status Demo::Run() {
   page_.Title("Tern: a key-value store, served over TCP");
-  for (const auto step :
-       {&Demo::StartServer, &Demo::Connect, &Demo::Write, &Demo::ReadBack,
-        &Demo::ScanPrefix, &Demo::FailACall, &Demo::StopServer}) {
+  for (const auto step : {&Demo::StartServer, &Demo::Connect, &Demo::Write,
+                          &Demo::Stream, &Demo::ReadBack, &Demo::ScanPrefix,
+                          &Demo::FailACall, &Demo::StopServer}) {
     TERN_RETURN_IF_ERROR((this->*step)());
     if (interrupted) return absl::CancelledError("interrupted");
   }
@@ -216,6 +222,87 @@ absl::Status Demo::Write() {
   Show(absl::StrCat("BatchPut of ", kBatchEntries, ", one by one"),
        std::move(batches));
   return absl::OkStatus();
+}
+
+// Watches while it loads.
+absl::Status Demo::Stream() {
+  page_.Heading("Streams");
+  auto watch = store_->Watch({});
+  kv::v1::WatchReply told;
+  if (!watch.Read(&told)) return watch.Finish();
+  TERN_ASSIGN_OR_RETURN(const size_t loaded, Load());
+  size_t changes = 0;
+  while (changes < loaded && watch.Read(&told)) {
+    for (const kv::v1::Change& change : told.changes()) {
+      const auto entry = input_.entries.find(change.key());
+      if (entry == input_.entries.end() || entry->second != change.value()) {
+        return absl::DataLossError("the watch told of what was not written");
+      }
+      ++changes;
+    }
+  }
+  if (changes < loaded) return watch.Finish();
+  page_.Check(absl::StrCat("Watch: told of these ", WithCommas(changes),
+                           " changes, up to revision ",
+                           WithCommas(told.revision())));
+  calls_ += 3;
+  return Transact();
+}
+
+// Returns how many entries.
+absl::StatusOr<size_t> Demo::Load() {
+  const MonotonicTime start = MonotonicTime::Now();
+  auto load = store_->Load();
+  size_t entries = 0;
+  size_t bytes = 0;
+  kv::v1::LoadRequest request;
+  for (const auto& [key, value] : input_.entries) {
+    if (++entries > kMaxLoadedEntries || bytes > kMaxLoadedBytes) break;
+    bytes += key.size() + value.size();
+    kv::v1::Entry& entry = *request.add_entries();
+    entry.set_key(key);
+    entry.set_value(value);
+    if (request.entries_size() < kBatchEntries) continue;
+    if (!load.Write(request)) break;  // Finish() says why.
+    request.Clear();
+  }
+  if (!request.entries().empty()) (void)load.Write(request);
+  TERN_ASSIGN_OR_RETURN(const auto reply, load.Finish());
+  const absl::Duration took = MonotonicTime::Now() - start;
+  page_.Check(absl::StrCat(
+      "Load: ", WithCommas(reply.entries()), " entries in one call, ",
+      kv::FormatLatency(took), ": ",
+      WithCommas(static_cast<uint64_t>(static_cast<double>(reply.entries()) /
+                                       absl::ToDoubleSeconds(took))),
+      " entries/s"));
+  return reply.entries();
+}
+
+absl::Status Demo::Transact() {
+  const MonotonicTime start = MonotonicTime::Now();
+  const auto& [key, value] = *input_.entries.begin();
+  auto transaction = store_->Transact();
+  kv::v1::TransactRequest request;
+  kv::v1::TransactReply reply;
+  *request.mutable_get() = GetRequestFor(key);
+  if (!transaction.Write(request) || !transaction.Read(&reply)) {
+    return transaction.Finish();
+  }
+  if (reply.get().value() != value) {
+    return absl::DataLossError("the transaction read what was not written");
+  }
+  request.mutable_put()->set_key(key);
+  request.mutable_put()->set_value(value);
+  if (!transaction.Write(request) || !transaction.Read(&reply)) {
+    return transaction.Finish();
+  }
+  request.mutable_commit();
+  if (!transaction.Write(request) || !transaction.Read(&reply)) {
+    return transaction.Finish();
+  }
+  page_.Check(absl::StrCat("Transact: a read, a write and a commit, ",
+                           kv::FormatLatency(MonotonicTime::Now() - start)));
+  return transaction.Finish();
 }
 
 absl::Status Demo::ReadBack() {

@@ -65,7 +65,22 @@ std::optional<char> TakeEscape(std::string_view* text) {
   return "\t\n\r\\"[letter];
 }
 
-absl::StatusOr<std::string> Unescape(std::string_view text) {
+absl::Status CheckSize(std::string_view what, size_t bytes, size_t limit) {
+  if (bytes <= limit) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "a %s of %d bytes exceeds the limit of %d", what, bytes, limit));
+}
+
+}  // namespace
+
+std::string EscapeText(std::string_view bytes) {
+  std::string text;
+  text.reserve(bytes.size());
+  AppendEscaped(bytes, &text);
+  return text;
+}
+
+absl::StatusOr<std::string> UnescapeText(std::string_view text) {
   std::string bytes;
   bytes.reserve(text.size());
   while (!text.empty()) {
@@ -82,14 +97,6 @@ absl::StatusOr<std::string> Unescape(std::string_view text) {
   }
   return bytes;
 }
-
-absl::Status CheckSize(std::string_view what, size_t bytes, size_t limit) {
-  if (bytes <= limit) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrFormat(
-      "a %s of %d bytes exceeds the limit of %d", what, bytes, limit));
-}
-
-}  // namespace
 
 std::string FormatEntry(std::string_view key, std::string_view value) {
   std::string line;
@@ -110,8 +117,8 @@ absl::StatusOr<EntryText> ParseEntry(std::string_view line) {
         "more than one tab (in a value, write \\t)");
   }
   EntryText entry;
-  TERN_ASSIGN_OR_RETURN(entry.key, Unescape(line.substr(0, tab)));
-  TERN_ASSIGN_OR_RETURN(entry.value, Unescape(line.substr(tab + 1)));
+  TERN_ASSIGN_OR_RETURN(entry.key, UnescapeText(line.substr(0, tab)));
+  TERN_ASSIGN_OR_RETURN(entry.value, UnescapeText(line.substr(tab + 1)));
   if (entry.key.empty()) return absl::InvalidArgumentError("the key is empty");
   TERN_RETURN_IF_ERROR(CheckSize("key", entry.key.size(), kMaxKeyBytes));
   TERN_RETURN_IF_ERROR(CheckSize("value", entry.value.size(), kMaxValueBytes));

@@ -17,6 +17,11 @@ namespace kv {
 // and every other byte for itself. FormatEntry writes control characters as
 // \xHH, so that a terminal is safe from them, and leaves all else alone.
 
+// The bytes as such text, and back. INVALID_ARGUMENT when a backslash starts
+// none of the above.
+std::string EscapeText(std::string_view bytes);
+absl::StatusOr<std::string> UnescapeText(std::string_view text);
+
 struct EntryText {
   std::string key;
   std::string value;

@@ -6,35 +6,16 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "examples/kv/checks.h"
 #include "examples/kv/limits.h"
+#include "examples/kv/load.h"
+#include "examples/kv/transact.h"
+#include "examples/kv/watch.h"
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/status_macros.h"
 
 namespace kv {
 namespace {
-
-absl::Status TooLarge(std::string_view what, size_t size, std::string_view unit,
-                      size_t limit) {
-  return absl::InvalidArgumentError(absl::StrFormat(
-      "%s of %d %s exceeds the limit of %d", what, size, unit, limit));
-}
-
-absl::Status CheckKey(std::string_view key) {
-  if (key.empty()) return absl::InvalidArgumentError("the key is empty");
-  if (key.size() > kMaxKeyBytes) {
-    return TooLarge("a key", key.size(), "bytes", kMaxKeyBytes);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckEntry(std::string_view key, std::string_view value) {
-  TERN_RETURN_IF_ERROR(CheckKey(key));
-  if (value.size() > kMaxValueBytes) {
-    return TooLarge("a value", value.size(), "bytes", kMaxValueBytes);
-  }
-  return absl::OkStatus();
-}
 
 absl::Status CheckBatch(const v1::BatchPutRequest& request) {
   const size_t count = static_cast<size_t>(request.entries_size());
@@ -110,6 +91,7 @@ absl::Status KeyValueService::Scan(tern::ServerContext&,
   TERN_RETURN_IF_ERROR(CheckScan(request));
   const size_t max_entries =
       request.page_size() == 0 ? kDefaultPageEntries : request.page_size();
+  reply->set_revision(store_.changes().last_revision());
   size_t entries = 0;
   size_t bytes = 0;
   return store_.Scan(request.prefix(), request.page_token(),
@@ -138,6 +120,24 @@ absl::Status KeyValueService::BatchPut(tern::ServerContext&,
     entries.push_back({entry.key(), entry.value()});
   }
   return store_.Put(entries);
+}
+
+absl::Status KeyValueService::Load(tern::ServerContext& context,
+                                   tern::ServerReader<v1::LoadRequest>& reader,
+                                   v1::LoadReply* reply) {
+  return kv::Load(store_, context, reader, reply);
+}
+
+absl::Status KeyValueService::Transact(
+    tern::ServerContext& context,
+    tern::ServerStream<v1::TransactRequest, v1::TransactReply>& stream) {
+  return kv::Transact(store_, max_transaction_time_, context, stream);
+}
+
+absl::Status KeyValueService::Watch(
+    tern::ServerContext& context, const v1::WatchRequest& request,
+    tern::ServerWriter<v1::WatchReply>& writer) {
+  return kv::Watch(store_.changes(), context, request, writer);
 }
 
 }  // namespace kv

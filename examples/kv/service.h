@@ -2,7 +2,9 @@
 #define TERN_EXAMPLES_KV_SERVICE_H_
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "examples/kv/kv.tern.server.h"
+#include "examples/kv/limits.h"
 #include "examples/kv/store.h"
 
 namespace kv {
@@ -11,7 +13,9 @@ namespace kv {
 // puts its errors into words. Thread-safe; `store` outlives it.
 class KeyValueService final : public v1::KeyValue::Service {
  public:
-  explicit KeyValueService(Store* store) : store_(*store) {}
+  explicit KeyValueService(
+      Store* store, absl::Duration max_transaction_time = kMaxTransactionTime)
+      : store_(*store), max_transaction_time_(max_transaction_time) {}
 
   absl::Status Get(tern::ServerContext& context, const v1::GetRequest& request,
                    v1::GetReply* reply) override;
@@ -26,9 +30,19 @@ class KeyValueService final : public v1::KeyValue::Service {
   absl::Status BatchPut(tern::ServerContext& context,
                         const v1::BatchPutRequest& request,
                         v1::BatchPutReply* reply) override;
+  absl::Status Load(tern::ServerContext& context,
+                    tern::ServerReader<v1::LoadRequest>& reader,
+                    v1::LoadReply* reply) override;
+  absl::Status Transact(tern::ServerContext& context,
+                        tern::ServerStream<v1::TransactRequest,
+                                           v1::TransactReply>& stream) override;
+  absl::Status Watch(tern::ServerContext& context,
+                     const v1::WatchRequest& request,
+                     tern::ServerWriter<v1::WatchReply>& writer) override;
 
  private:
   Store& store_;
+  const absl::Duration max_transaction_time_;
 };
 
 }  // namespace kv

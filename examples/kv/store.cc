@@ -5,12 +5,12 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "examples/kv/transaction.h"
 #include "leveldb/db.h"
 #include "leveldb/iterator.h"
 #include "leveldb/options.h"
 #include "leveldb/slice.h"
 #include "leveldb/status.h"
-#include "leveldb/write_batch.h"
 
 namespace kv {
 namespace {
@@ -55,11 +55,14 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(
   // no damage: it was never acknowledged.)
   leveldb_options.paranoid_checks = true;
   leveldb::DB* db = nullptr;
-  const leveldb::Status status =
+  leveldb::Status status =
       leveldb::DB::Open(leveldb_options, options.directory, &db);
+  std::unique_ptr<leveldb::DB> owned(db);
+  uint64_t revision = 0;
+  if (status.ok()) status = WriteQueue::ReadRevision(db, &revision);
   if (status.ok()) {
     return std::unique_ptr<Store>(
-        new Store(options, std::unique_ptr<leveldb::DB>(db)));
+        new Store(options, std::move(owned), revision));
   }
   if (IsLocked(status, options.directory)) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -71,8 +74,12 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(
                                                    "\": ", status.ToString()));
 }
 
-Store::Store(const StoreOptions& options, std::unique_ptr<leveldb::DB> db)
-    : options_(options), db_(std::move(db)) {}
+Store::Store(const StoreOptions& options, std::unique_ptr<leveldb::DB> db,
+             uint64_t revision)
+    : options_(options),
+      db_(std::move(db)),
+      changes_(options.history, revision),
+      writes_(db_.get(), options.sync, &changes_) {}
 
 Store::~Store() = default;
 
@@ -81,19 +88,15 @@ absl::Status Store::Get(std::string_view key, std::string* value) const {
 }
 
 absl::Status Store::Delete(std::string_view key) {
-  leveldb::WriteOptions writing;
-  writing.sync = options_.sync;
-  return ToAbslStatus(db_->Delete(writing, ToSlice(key)));
+  Write write;
+  write.Delete(key);
+  return ToAbslStatus(writes_.Apply(write));
 }
 
 absl::Status Store::Put(std::span<const Entry> entries) {
-  leveldb::WriteBatch batch;
-  for (const Entry& entry : entries) {
-    batch.Put(ToSlice(entry.key), ToSlice(entry.value));
-  }
-  leveldb::WriteOptions writing;
-  writing.sync = options_.sync;
-  return ToAbslStatus(db_->Write(writing, &batch));
+  Write write;
+  for (const Entry& entry : entries) write.Put(entry.key, entry.value);
+  return ToAbslStatus(writes_.Apply(write));
 }
 
 absl::Status Store::Scan(std::string_view prefix, std::string_view start,
@@ -104,9 +107,14 @@ absl::Status Store::Scan(std::string_view prefix, std::string_view start,
   for (iterator->Seek(ToSlice(std::max(prefix, start))); iterator->Valid();
        iterator->Next()) {
     const Entry entry = {ToView(iterator->key()), ToView(iterator->value())};
+    if (entry.key == WriteQueue::kRevisionKey) continue;
     if (!entry.key.starts_with(prefix) || !visit(entry)) break;
   }
   return ToAbslStatus(iterator->status());
+}
+
+std::unique_ptr<Transaction> Store::Begin() {
+  return std::unique_ptr<Transaction>(new Transaction(this));
 }
 
 absl::Status Store::ToAbslStatus(const leveldb::Status& status) const {

@@ -9,6 +9,8 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "examples/kv/change_log.h"
+#include "examples/kv/write_queue.h"
 
 namespace leveldb {
 class DB;
@@ -17,16 +19,21 @@ class Status;
 
 namespace kv {
 
+class Transaction;
+
 struct StoreOptions {
   // Made when it does not exist (its parent must).
   std::string directory;
   // Whether a write is on disk when it returns OK: it then survives a crash of
   // the machine, else only one of the process.
   bool sync = true;
+  // How many of the last changes are kept for those who watch.
+  ChangeLog::Limits history = {};
 };
 
 // An ordered map from bytes to bytes in a directory: LevelDB behind
-// absl::Status. It knows no limits but memory; the service does.
+// absl::Status. It knows no limits but memory; the service does. No key is
+// empty: that one is the store's own.
 //
 // Thread-safe. Errors: DATA_LOSS when what is on disk is damaged, INTERNAL when
 // the disk fails.
@@ -59,12 +66,25 @@ class Store {
   absl::Status Scan(std::string_view prefix, std::string_view start,
                     absl::FunctionRef<bool(const Entry&)> visit) const;
 
+  // The store outlives it.
+  std::unique_ptr<Transaction> Begin();
+
+  // What has been put and deleted, in this order. Who reads its last_revision()
+  // and then the store finds there all changes up to it, and maybe more. A
+  // store that is opened again goes on counting, with nothing kept: after the
+  // same revision when it was closed, after a later one when its process died.
+  ChangeLog& changes() { return changes_; }
+
  private:
-  Store(const StoreOptions& options, std::unique_ptr<leveldb::DB> db);
+  friend class Transaction;
+  Store(const StoreOptions& options, std::unique_ptr<leveldb::DB> db,
+        uint64_t revision);
   absl::Status ToAbslStatus(const leveldb::Status& status) const;
 
   const StoreOptions options_;
   const std::unique_ptr<leveldb::DB> db_;
+  ChangeLog changes_;
+  WriteQueue writes_;  // Uses the two.
 };
 
 }  // namespace kv

@@ -33,12 +33,13 @@ Poll MessageStream::TryRead(MessageLite* message) {
   return Poll::kOver;
 }
 
-bool MessageStream::Read(MessageLite* message) {
+Poll MessageStream::ReadUntil(MessageLite* message, MonotonicTime until) {
   while (true) {
     const Poll poll = TryRead(message);
-    if (poll != Poll::kNotYet) return poll == Poll::kReady;
-    if (!MayBlock("read")) return false;
-    pipe_.WaitForRead();
+    if (poll != Poll::kNotYet) return poll;
+    if (!MayBlock("read")) return Poll::kOver;
+    if (!until.is_infinite() && MonotonicTime::Now() >= until) return poll;
+    pipe_.WaitForRead(until);
   }
 }
 
@@ -69,12 +70,14 @@ Poll MessageStream::WriteNow(const MessageLite& message) {
   });
 }
 
-bool MessageStream::Write(const MessageLite& message) {
+Poll MessageStream::WriteUntil(const MessageLite& message,
+                               MonotonicTime until) {
   while (true) {
     const Poll poll = TryWrite(message);
-    if (poll != Poll::kNotYet) return poll == Poll::kReady;
-    if (!MayBlock("write")) return false;
-    pipe_.WaitForWrite();
+    if (poll != Poll::kNotYet) return poll;
+    if (!MayBlock("write")) return Poll::kOver;
+    if (!until.is_infinite() && MonotonicTime::Now() >= until) return poll;
+    pipe_.WaitForWrite(until);
   }
 }
 

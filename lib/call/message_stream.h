@@ -8,6 +8,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "google/protobuf/message_lite.h"
+#include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/base/mutex.h"
 #include "tern/lib/call/call_chain.h"
 #include "tern/lib/call/stream_pipe.h"
@@ -36,10 +37,10 @@ class MessageStream {
 
   // The next message; kOver when there are no more, or the call is over.
   Poll TryRead(google::protobuf::MessageLite* message);
-  // Blocks until there is one. False: kOver.
-  bool Read(google::protobuf::MessageLite* message);
+  // Blocks until there is one, or `until`: then kNotYet.
+  Poll ReadUntil(google::protobuf::MessageLite* message, MonotonicTime until);
   Poll TryRead(RawMessage* message);
-  bool Read(RawMessage* message);
+  Poll ReadUntil(RawMessage* message, MonotonicTime until);
   // False when TryRead would not say kNotYet. Else calls `wake` once when it
   // would not any more, on an I/O thread, which it must not block.
   bool WakeForRead(Wake wake) {
@@ -48,10 +49,11 @@ class MessageStream {
 
   // kReady: the message is on its way; kOver: the call is over.
   Poll TryWrite(const google::protobuf::MessageLite& message);
-  // Blocks while too much waits to be sent. False: kOver.
-  bool Write(const google::protobuf::MessageLite& message);
+  // Blocks while too much waits to be sent, or until `until`: then kNotYet.
+  Poll WriteUntil(const google::protobuf::MessageLite& message,
+                  MonotonicTime until);
   Poll TryWrite(const RawMessage& message);
-  bool Write(const RawMessage& message);
+  Poll WriteUntil(const RawMessage& message, MonotonicTime until);
   bool WakeForWrite(Wake wake) {
     return !failed() && pipe_.WakeForWrite(std::move(wake));
   }

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tern/lib/base/large_blocks.h"
+#include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/call/message_stream.h"
 
 namespace tern {
@@ -37,12 +38,13 @@ Poll MessageStream::TryRead(RawMessage* message) {
   return Passed(chain_->Pass(read_way(), message));
 }
 
-bool MessageStream::Read(RawMessage* message) {
+Poll MessageStream::ReadUntil(RawMessage* message, MonotonicTime until) {
   while (true) {
     const Poll poll = TryRead(message);
-    if (poll != Poll::kNotYet) return poll == Poll::kReady;
-    if (!MayBlock("read")) return false;
-    pipe_.WaitForRead();
+    if (poll != Poll::kNotYet) return poll;
+    if (!MayBlock("read")) return Poll::kOver;
+    if (!until.is_infinite() && MonotonicTime::Now() >= until) return poll;
+    pipe_.WaitForRead(until);
   }
 }
 
@@ -68,12 +70,13 @@ Poll MessageStream::WriteNow(const RawMessage& message) {
   });
 }
 
-bool MessageStream::Write(const RawMessage& message) {
+Poll MessageStream::WriteUntil(const RawMessage& message, MonotonicTime until) {
   while (true) {
     const Poll poll = TryWrite(message);
-    if (poll != Poll::kNotYet) return poll == Poll::kReady;
-    if (!MayBlock("write")) return false;
-    pipe_.WaitForWrite();
+    if (poll != Poll::kNotYet) return poll;
+    if (!MayBlock("write")) return Poll::kOver;
+    if (!until.is_infinite() && MonotonicTime::Now() >= until) return poll;
+    pipe_.WaitForWrite(until);
   }
 }
 

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "google/protobuf/message_lite.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/call/deadline.h"
 #include "tern/lib/call/message_stream.h"
 
 namespace tern {
@@ -82,7 +84,14 @@ class StreamReader {
 
   // False when there are no more: the other side has ended its messages, or the
   // call is over. Not on an I/O thread.
-  bool Read(Message* message) { return messages_->Read(message); }
+  bool Read(Message* message) {
+    return messages_->ReadUntil(message, MonotonicTime::InfiniteFuture()) ==
+           Poll::kReady;
+  }
+  // Gives up at `deadline`, with kNotYet: the call goes on, and so may reading.
+  Poll ReadUntil(Message* message, Deadline deadline) {
+    return messages_->ReadUntil(message, deadline.time());
+  }
 
   // Resumes on an I/O thread, which the coroutine must not block. `message`
   // lives until then.
@@ -124,7 +133,14 @@ class StreamWriter {
       typename call_internal::Untyped<Message>::Type>;
 
   // False when the call is over. Not on an I/O thread.
-  bool Write(const Message& message) { return messages_->Write(message); }
+  bool Write(const Message& message) {
+    return messages_->WriteUntil(message, MonotonicTime::InfiniteFuture()) ==
+           Poll::kReady;
+  }
+  // Gives up at `deadline`, with kNotYet: the message is not on its way.
+  Poll WriteUntil(const Message& message, Deadline deadline) {
+    return messages_->WriteUntil(message, deadline.time());
+  }
 
   // Resumes on an I/O thread. `message` lives until then: not a temporary, of
   // which some compilers lose track in a co_await.

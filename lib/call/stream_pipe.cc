@@ -85,11 +85,12 @@ void StreamPipe::StopReads() {
   host_->OnPipeWork();
 }
 
-void StreamPipe::WaitForRead() {
+void StreamPipe::WaitForRead(MonotonicTime until) {
   if (!reading_.empty()) return;
   MutexLock lock(mutex_);
   reader_waits_ = true;
-  while (!ReadableLocked()) readable_.Wait(mutex_);
+  while (!ReadableLocked() && readable_.WaitUntil(mutex_, until)) {
+  }
   reader_waits_ = false;
 }
 
@@ -192,10 +193,11 @@ Poll StreamPipe::WriteShared(std::shared_ptr<const char[]> owner,
   return Poll::kReady;
 }
 
-void StreamPipe::WaitForWrite() {
+void StreamPipe::WaitForWrite(MonotonicTime until) {
   MutexLock lock(mutex_);
   writer_waits_ = true;
-  while (!WritableLocked()) writable_.Wait(mutex_);
+  while (!WritableLocked() && writable_.WaitUntil(mutex_, until)) {
+  }
   writer_waits_ = false;
 }
 

@@ -10,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
+#include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/base/mutex.h"
 #include "tern/lib/call/message_batch.h"
 #include "tern/lib/wire/byte_buffer.h"
@@ -66,8 +67,8 @@ class StreamPipe {
   // The same, where the message lies: valid until the next one is asked for, or
   // as long as it has an owner.
   Poll Next(MessageBatch::Message* message);
-  // Blocks until Read() would not say kNotYet.
-  void WaitForRead();
+  // Blocks until Read() would not say kNotYet, or `until`.
+  void WaitForRead(MonotonicTime until = MonotonicTime::InfiniteFuture());
   // False when Read() would not say kNotYet. Else `wake` is called when it
   // would not any more: once, in RunWakes().
   bool WakeForRead(Wake wake);
@@ -84,7 +85,7 @@ class StreamPipe {
   Poll WriteShared(std::shared_ptr<const char[]> owner, std::string_view bytes);
   // What the next one will say: only this thread makes the room less.
   Poll PollWrite();
-  void WaitForWrite();
+  void WaitForWrite(MonotonicTime until = MonotonicTime::InfiniteFuture());
   bool WakeForWrite(Wake wake);
   // No more messages: half-closes the stream behind the last one.
   void EndWrites();

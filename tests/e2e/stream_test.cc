@@ -604,6 +604,60 @@ TEST_F(StreamTest, CanBeAwaited) {
   EXPECT_TRUE(done.Wait(kConversations));
 }
 
+TEST_F(StreamTest, CanBeReadUntilADeadline) {
+  Event go;
+  service_.OnChat([&](ServerContext&, ServerStream<Message, Message>& stream) {
+    Message message;
+    const auto soon = Deadline::After(absl::Milliseconds(20));
+    EXPECT_EQ(stream.ReadUntil(&message, soon), Poll::kNotYet);
+    EXPECT_TRUE(soon.HasPassed());
+    EXPECT_EQ(stream.ReadUntil(&message, soon), Poll::kNotYet);
+    go.Notify();
+    EXPECT_EQ(stream.ReadUntil(&message, Deadline()), Poll::kReady);
+    EXPECT_EQ(message.text(), "one");
+    EXPECT_EQ(stream.ReadUntil(&message, Deadline::After(kPatience)),
+              Poll::kOver);
+    return absl::OkStatus();
+  });
+  const auto channel = Start();
+  auto stream = Tester::Stub(*channel).Chat();
+  ASSERT_TRUE(go.Wait());
+  EXPECT_EQ(stream.WriteUntil(MessageWith("one"), Deadline::After(kPatience)),
+            Poll::kReady);
+  EXPECT_TRUE(stream.Finish().ok());
+}
+
+TEST_F(StreamTest, CanBeWrittenUntilADeadline) {
+  Event full;
+  service_.OnWatch(
+      [&](ServerContext&, const Message&, ServerWriter<Message>& writer) {
+        const Message message = Sized(10'000);
+        const auto soon = Deadline::After(absl::Milliseconds(20));
+        // Room is written to even when it has passed.
+        Poll poll = Poll::kReady;
+        int written = -1;
+        while (poll == Poll::kReady) {
+          ++written;
+          poll = writer.WriteUntil(message, soon);
+        }
+        EXPECT_EQ(poll, Poll::kNotYet);
+        EXPECT_TRUE(soon.HasPassed());
+        full.Notify();
+        EXPECT_EQ(writer.WriteUntil(MessageWith(std::to_string(written)),
+                                    Deadline::After(kPatience)),
+                  Poll::kReady);
+        return absl::OkStatus();
+      });
+  const auto channel = Start();
+  auto reader = Tester::Stub(*channel).Watch(MessageWith(""));
+  ASSERT_TRUE(full.Wait());
+  Message message;
+  int count = 0;
+  while (reader.Read(&message)) ++count;
+  EXPECT_EQ(message.text(), std::to_string(count - 1));
+  EXPECT_TRUE(reader.Finish().ok());
+}
+
 TEST_F(StreamTest, DoesNotBlockAnIoThread) {
   service_.OnChat(Echo);
   const auto channel = Start();

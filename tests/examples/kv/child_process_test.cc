@@ -16,8 +16,9 @@ constexpr absl::Duration kHung = absl::Seconds(50);
 
 class ChildProcessTest : public testing::Test {
  protected:
-  void Start(const std::string& script) {
-    auto process = ChildProcess::Start({"/bin/sh", "-c", script});
+  void Start(const std::string& script,
+             ChildProcess::Input input = ChildProcess::Input::kEmpty) {
+    auto process = ChildProcess::Start({"/bin/sh", "-c", script}, input);
     ASSERT_TRUE(process.ok()) << process.status();
     process_ = *std::move(process);
   }
@@ -31,6 +32,22 @@ TEST_F(ChildProcessTest, ReadsItsLinesAndItsExitCode) {
   EXPECT_TRUE(absl::IsOutOfRange(process_->ReadLine(kHung).status()));
   EXPECT_EQ(*process_->Wait(kHung), 7);
   EXPECT_EQ(process_->output(), "one\ntwo\n");
+}
+
+TEST_F(ChildProcessTest, ReadsWhatIsWritten) {
+  Start("exec cat", ChildProcess::Input::kWritten);
+  EXPECT_TRUE(process_->WriteLine("one").ok());
+  EXPECT_EQ(*process_->ReadLine(kHung), "one");
+  EXPECT_TRUE(process_->WriteLine("two").ok());
+  process_->EndInput();
+  EXPECT_EQ(*process_->Wait(kHung), 0);
+  EXPECT_EQ(process_->output(), "one\ntwo\n");
+}
+
+TEST_F(ChildProcessTest, ThatHasEndedCannotBeWrittenTo) {
+  Start("exit 0", ChildProcess::Input::kWritten);
+  EXPECT_EQ(*process_->Wait(kHung), 0);
+  EXPECT_FALSE(process_->WriteLine("one").ok());
 }
 
 TEST_F(ChildProcessTest, FindsALine) {

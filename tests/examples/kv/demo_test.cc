@@ -34,10 +34,11 @@ TEST_F(DemoTest, RunsOnThisMachineAndLeavesNothing) {
   const Ran ran = Demo();
   EXPECT_EQ(ran.exit_code, 0) << ran.out << ran.err;
   EXPECT_EQ(ran.err, "");
-  EXPECT_THAT(ran.out,
-              AllOf(HasSubstr("listening on 127.0.0.1:"), HasSubstr("p99"),
-                    HasSubstr("NOT_FOUND"), HasSubstr("UNAVAILABLE"),
-                    HasSubstr("drained"), Not(HasSubstr("\x1b"))));
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("listening on 127.0.0.1:"),
+                             HasSubstr("p99"), HasSubstr("Load: "),
+                             HasSubstr("Watch: told of"), HasSubstr("a commit"),
+                             HasSubstr("NOT_FOUND"), HasSubstr("UNAVAILABLE"),
+                             HasSubstr("drained"), Not(HasSubstr("\x1b"))));
   EXPECT_TRUE(temporary_.IsEmpty());
 }
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "examples/kv/kv.tern.client.h"
 #include "examples/kv/kv.tern.server.h"
@@ -16,8 +17,9 @@ namespace kv {
 class Served {
  public:
   // `service` outlives it.
-  explicit Served(v1::KeyValue::Service* service)
-      : server_({.listen = {"127.0.0.1:0"}}) {
+  explicit Served(v1::KeyValue::Service* service,
+                  tern::ServerOptions options = {})
+      : server_(OnLoopback(std::move(options))) {
     server_.Register(service);
     const absl::Status status = server_.Start();
     if (!status.ok()) {
@@ -32,6 +34,11 @@ class Served {
   tern::Server& server() { return server_; }
 
  private:
+  static tern::ServerOptions OnLoopback(tern::ServerOptions options) {
+    options.listen = {"127.0.0.1:0"};
+    return options;
+  }
+
   tern::Server server_;
   std::unique_ptr<tern::Channel> channel_;
   std::optional<v1::KeyValue::Stub> stub_;

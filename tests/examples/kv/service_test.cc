@@ -1,7 +1,6 @@
 #include "examples/kv/service.h"
 
-#include <memory>
-#include <optional>
+#include <atomic>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,8 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tern/lib/call/call_error.h"
-#include "tests/examples/kv/folder.h"
-#include "tests/examples/kv/served.h"
+#include "tests/examples/kv/store_fixture.h"
 
 namespace kv {
 namespace {
@@ -21,46 +19,10 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-// The real store behind the real service, called over loopback.
-class ServiceTest : public testing::Test {
+class ServiceTest : public StoreFixture {
  protected:
-  ServiceTest() {
-    auto store = Store::Open({.directory = folder_ / "db", .sync = false});
-    EXPECT_TRUE(store.ok()) << store.status();
-    store_ = *std::move(store);
-    service_.emplace(store_.get());
-    served_.emplace(&*service_);
-  }
-  v1::KeyValue::Stub& stub() { return served_->stub(); }
+  ServiceTest() { Start(); }
 
-  absl::StatusOr<std::string> Get(const std::string& key) {
-    v1::GetRequest request;
-    request.set_key(key);
-    auto reply = stub().Get(request);
-    if (!reply.ok()) return reply.status();
-    return reply->value();
-  }
-  absl::Status Put(const std::string& key, const std::string& value) {
-    v1::PutRequest request;
-    request.set_key(key);
-    request.set_value(value);
-    return stub().Put(request).status();
-  }
-  absl::Status Delete(const std::string& key) {
-    v1::DeleteRequest request;
-    request.set_key(key);
-    return stub().Delete(request).status();
-  }
-  using Entries = std::vector<std::pair<std::string, std::string>>;
-  absl::Status BatchPut(const Entries& entries) {
-    v1::BatchPutRequest request;
-    for (const auto& [key, value] : entries) {
-      v1::Entry& entry = *request.add_entries();
-      entry.set_key(key);
-      entry.set_value(value);
-    }
-    return stub().BatchPut(request).status();
-  }
   absl::StatusOr<v1::ScanReply> Scan(const std::string& prefix,
                                      uint32_t page_size = 0,
                                      const std::string& token = "") {
@@ -94,11 +56,6 @@ class ServiceTest : public testing::Test {
     EXPECT_THAT(std::string(status.message()), HasSubstr(why));
     EXPECT_EQ(tern::CertaintyOf(status), tern::Certainty::kFinished);
   }
-
-  TestFolder folder_;
-  std::unique_ptr<Store> store_;
-  std::optional<KeyValueService> service_;
-  std::optional<Served> served_;
 };
 
 TEST_F(ServiceTest, PutsGetsAndDeletes) {

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "gtest/gtest.h"
+#include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/call/message_stream.h"
 #include "tests/testing/required.pb.h"
 
@@ -326,8 +327,10 @@ TEST_F(MessageStreamTest, TheFirstFailureCounts) {
 TEST_F(MessageStreamTest, FailsInsteadOfBlockingWhereItMayNot) {
   host_.may_block = false;
   EXPECT_FALSE(Deliver("\x0a\x01x"));
-  EXPECT_TRUE(server_.Read(&message_));  // It did not have to wait.
-  EXPECT_FALSE(server_.Read(&message_));
+  const auto forever = MonotonicTime::InfiniteFuture();
+  // It did not have to wait.
+  EXPECT_EQ(server_.ReadUntil(&message_, forever), Poll::kReady);
+  EXPECT_EQ(server_.ReadUntil(&message_, forever), Poll::kOver);
   EXPECT_EQ(server_.TakeFailure().code(),
             absl::StatusCode::kFailedPrecondition);
 }
