@@ -60,7 +60,8 @@ absl::Status MakeAndWait(const std::shared_ptr<ChannelCore>& core,
   return call->Wait();
 }
 
-absl::Status InterceptAndWait(const std::shared_ptr<ChannelCore>& core,
+// `core`: the channel may be gone when the call has ended.
+absl::Status InterceptAndWait(std::shared_ptr<ChannelCore> core,
                               const MethodInfo& method,
                               const OneMessages& messages,
                               CallOptions options) {

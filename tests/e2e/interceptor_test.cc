@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/cord.h"
 #include "gmock/gmock.h"
 #include "tern/client/generic_stub.h"
 #include "tern/lib/call/spawn.h"
@@ -785,6 +786,63 @@ TEST_F(UntimelyEnd, OfAStreamThatIsDropped) {
   MutexLock lock(mutex_);
   EXPECT_EQ(client_codes_.size(), 2u);
   EXPECT_EQ(server_ends_, 2);
+}
+
+// Its user is told what nobody could know when it ended.
+TEST_F(InterceptorTest, RefusesAReplyAfterTheEnd) {
+  for (const bool calls_back : {false, true}) {
+    Event ended;
+    client_.clear();
+    Hooks hooks = RefusingReplies();
+    hooks.end = [&ended](CallEnd& end) {
+      EXPECT_TRUE(end.status.ok()) << end.status;
+      ended.Notify();
+    };
+    AtClient("a", hooks);
+    StopServer();
+    const auto channel = Start();
+    auto reader = Tester::Stub(*channel).Watch(MessageWith("1"));
+    ASSERT_TRUE(ended.Wait());
+    Message reply;
+    EXPECT_FALSE(reader.Read(&reply));
+    absl::Status status;
+    if (calls_back) {
+      Event finished;
+      reader.Finish([&](absl::Status said) {
+        status = std::move(said);
+        finished.Notify();
+      });
+      ASSERT_TRUE(finished.Wait());
+    } else {
+      status = reader.Finish();
+    }
+    EXPECT_TRUE(Failed(status, StatusCode::kDataLoss, Certainty::kFinished));
+    EXPECT_EQ(ended.count(), 1);
+  }
+}
+
+TEST_F(InterceptorTest, AttachmentsPassUnseen) {
+  const Hooks appending = {
+      .request = [](MessageInPassing& request) { Append(request, "+"); },
+      .reply = [](MessageInPassing& reply) { Append(reply, "-"); }};
+  AtClient("a", appending);
+  AtServer("b", appending);
+  service_.OnCall(
+      [](ServerContext& context, const Message& request, Message* reply) {
+        *reply = request;
+        context.set_reply_attachment(context.attachment());
+        return absl::OkStatus();
+      });
+  const auto channel = Start();
+  for (const size_t size : {size_t{10}, size_t{100'000}}) {
+    const std::string bytes(size, 'x');
+    CallInfo info;
+    const Outcome outcome =
+        Make(Kind::kBlocking, *channel,
+             {.attachment = absl::Cord(bytes), .info = &info});
+    EXPECT_EQ(outcome.replies, (Lines{"1++--"})) << outcome.status;
+    EXPECT_EQ(info.attachment, bytes);
+  }
 }
 
 // --- Options -----------------------------------------------------------------
