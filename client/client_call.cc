@@ -8,7 +8,6 @@
 #include "tern/client/channel_core.h"
 #include "tern/client/client_connection.h"
 #include "tern/client/client_process.h"
-#include "tern/client/intercepted_call.h"
 #include "tern/lib/base/string_view.h"
 #include "tern/lib/call/ambient_call.h"
 #include "tern/lib/call/attachment.h"
@@ -96,14 +95,6 @@ ClientCall::Streaming::Streaming(ClientCall* call,
       pipe(this, options.max_stream_unsent_bytes,
            options.stream_window_bytes / 4),
       messages(&pipe, MessageStream::End::kClient) {}
-
-ClientCall::Streaming::~Streaming() = default;
-
-void ClientCall::Streaming::Intercept(
-    std::unique_ptr<client_internal::InterceptedCall> by) {
-  intercepted_ = std::move(by);
-  messages.SetChain(intercepted_->chain());
-}
 
 void ClientCall::Streaming::OnPipeWork() { call->core_->TakePipeWork(Share()); }
 

@@ -33,8 +33,6 @@ class ClientConnection;
 
 namespace client_internal {
 
-class InterceptedCall;
-
 // What a call sends and where its reply goes, if it is one message: null where
 // they are streamed. Protobuf's, or as they travel.
 struct OneMessages {
@@ -180,10 +178,6 @@ class ClientCall::Streaming final : public StreamPipe::Host,
                                     public net::Connection::Deferred {
  public:
   Streaming(ClientCall* call, const ChannelOptions& options);
-  ~Streaming() override;
-
-  // Before the call is started: its messages go through the interceptors.
-  void Intercept(std::unique_ptr<client_internal::InterceptedCall> by);
 
   void OnPipeWork() override;
   void OnPipeFailed() override { call->RequestCancel(); }
@@ -204,9 +198,6 @@ class ClientCall::Streaming final : public StreamPipe::Host,
   // Connection's role: something of the pipe's has gone to a session, so that
   // the call cannot be started anew.
   bool moved = false;
-
- private:
-  std::unique_ptr<client_internal::InterceptedCall> intercepted_;
 };
 
 }  // namespace tern

@@ -13,7 +13,8 @@
 
 namespace tern::client_internal {
 
-// Filled by the call's completion, and waited for by its user.
+// Filled by the call's completion, and waited for by its user. The last of the
+// two destroys it, where the user's code may run: interceptors are a part.
 class StreamCall::Ending {
  public:
   explicit Ending(std::unique_ptr<google::protobuf::MessageLite> reply)
@@ -21,7 +22,16 @@ class StreamCall::Ending {
 
   google::protobuf::MessageLite* reply() const { return reply_.get(); }
 
+  // Before the call is started. Its messages go through `by`, too.
+  void Intercept(std::unique_ptr<InterceptedCall> by, MessageStream* messages) {
+    intercepted_ = std::move(by);
+    messages->SetChain(intercepted_->chain());
+  }
+
   void Set(absl::Status status) {
+    if (intercepted_ != nullptr) {
+      status = intercepted_->End(std::move(status), {.reply = reply()});
+    }
     OnEnd done;
     {
       MutexLock lock(mutex_);
@@ -63,6 +73,7 @@ class StreamCall::Ending {
 
  private:
   const std::unique_ptr<google::protobuf::MessageLite> reply_;
+  std::unique_ptr<InterceptedCall> intercepted_;  // Null: there is none.
   Mutex mutex_;
   CondVar changed_;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
@@ -104,24 +115,14 @@ void StreamCall::Start(const std::shared_ptr<ChannelCore>& core,
                        absl::Status status) {
   class Completion final : public UnaryCompletion {
    public:
-    Completion(std::shared_ptr<Ending> ending, InterceptedCall* intercepted)
-        : ending_(std::move(ending)), intercepted_(intercepted) {}
+    explicit Completion(std::shared_ptr<Ending> ending)
+        : ending_(std::move(ending)) {}
     google::protobuf::MessageLite* reply() override { return ending_->reply(); }
-    void Done(absl::Status status) override {
-      ending_->Set(Seen(std::move(status), intercepted_, reply()));
-    }
-    static absl::Status Seen(absl::Status status, InterceptedCall* intercepted,
-                             google::protobuf::MessageLite* reply) {
-      return intercepted == nullptr
-                 ? std::move(status)
-                 : intercepted->End(std::move(status), {.reply = reply});
-    }
+    void Done(absl::Status status) override { ending_->Set(std::move(status)); }
 
    private:
     const std::shared_ptr<Ending> ending_;
-    InterceptedCall* const intercepted_;  // The call's. Null: there is none.
   };
-  InterceptedCall* const around = intercepted.get();
   if (status.ok()) {
     status = CheckCall(*core, method, messages, options, /*blocking=*/false);
   }
@@ -129,21 +130,20 @@ void StreamCall::Start(const std::shared_ptr<ChannelCore>& core,
   const bool fit = status.ok();
   call_ = MakeCall(
       core, method, fit ? messages : OneMessages{.reply = ending_->reply()},
-      options, std::make_unique<Completion>(ending_, around), around);
-  if (around != nullptr) {
-    call_->streaming()->Intercept(std::move(intercepted));
+      options, std::make_unique<Completion>(ending_), intercepted.get());
+  if (intercepted != nullptr) {
+    ending_->Intercept(std::move(intercepted), &call_->streaming()->messages);
   }
   if (fit) return core->Start(call_);
   (void)call_->streaming()->pipe.Close(/*at_once=*/true);  // Nobody waits yet.
-  ending_->Set(Completion::Seen(WithError(std::move(status), *core, method),
-                                around, ending_->reply()));
+  ending_->Set(WithError(std::move(status), *core, method));
 }
 
 StreamCall& StreamCall::operator=(StreamCall&& other) noexcept {
   if (this == &other) return *this;
   Drop();
+  ending_ = std::move(other.ending_);  // First: the call's channel outlives it.
   call_ = std::move(other.call_);
-  ending_ = std::move(other.ending_);
   return *this;
 }
 

@@ -4,6 +4,7 @@
 
 #include "absl/time/time.h"
 #include "google/protobuf/message_lite.h"
+#include "tern/lib/call/ambient_call.h"
 #include "tern/lib/call/interceptor.h"
 #include "tern/server/server_call.h"
 #include "tern/server/server_connection.h"
@@ -42,6 +43,8 @@ __attribute__((cold)) bool ServerCall::BeginChain() {
 
 // Once, with the outcome that the handler has set.
 __attribute__((cold)) void ServerCall::EndChain() {
+  // Wherever that is: a call that is made there inherits from this one.
+  const AmbientCallScope scope(&ambient_);
   CallChain& chain = *extras_->chain;
   if (status_.ok() && !streams_replies()) {
     status_ = chain.Pass(CallChain::Way::kReply, messages_.reply.get());

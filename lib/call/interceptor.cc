@@ -1,5 +1,6 @@
 #include "tern/lib/call/interceptor.h"
 
+#include <atomic>
 #include <utility>
 
 #include "tern/lib/base/monotonic_time.h"
@@ -35,8 +36,10 @@ using Calls = std::vector<std::unique_ptr<CallInterceptor>>;
 
 class Chain final : public call_internal::CallChain {
  public:
-  Chain(MonotonicTime started_at, Calls calls)
-      : started_at_(started_at), calls_(std::move(calls)) {}
+  Chain(MonotonicTime started_at, CallSide side, Calls calls)
+      : started_at_(started_at),
+        end_is_last_(side == CallSide::kServer),
+        calls_(std::move(calls)) {}
 
   absl::Status Pass(Way way, MessageLite* message) noexcept override {
     MessageInPassing passing(message);
@@ -66,11 +69,14 @@ class Chain final : public call_internal::CallChain {
     for (auto call = calls_.rbegin(); call != calls_.rend(); ++call) {
       (*call)->OnEnd(*end);
     }
+    // The call itself may be given up where no code of the user's may run.
+    if (end_is_last_) Leave();
   }
 
  private:
   // The refusal, if there is one.
   absl::Status Show(Way way, MessageInPassing& passing) {
+    if (!Enter()) return absl::CancelledError("the call has ended");
     const size_t count = calls_.size();
     for (size_t i = 0; i < count && passing.refusal().ok(); ++i) {
       if (way == Way::kRequest) {
@@ -79,11 +85,31 @@ class Chain final : public call_internal::CallChain {
         calls_[count - 1 - i]->OnReply(passing);
       }
     }
+    Leave();
     return passing.TakeRefusal();
   }
 
+  // At the server calls_ go with the last hook. That is the end, unless the
+  // handler has answered while a read or a write of its own was outstanding.
+  bool Enter() {
+    int users = users_.load(std::memory_order_relaxed);
+    while (users != 0) {
+      if (users_.compare_exchange_weak(users, users + 1,
+                                       std::memory_order_acquire,
+                                       std::memory_order_relaxed)) {
+        return true;
+      }
+    }
+    return false;
+  }
+  void Leave() {
+    if (users_.fetch_sub(1, std::memory_order_acq_rel) == 1) calls_.clear();
+  }
+
   const MonotonicTime started_at_;
-  const Calls calls_;
+  const bool end_is_last_;
+  std::atomic<int> users_{1};
+  Calls calls_;
 };
 
 }  // namespace
@@ -98,7 +124,7 @@ std::unique_ptr<call_internal::CallChain> Interceptor::Begin(
     if (!start->refusal.ok()) break;
   }
   if (calls.empty()) return nullptr;
-  return std::make_unique<Chain>(now, std::move(calls));
+  return std::make_unique<Chain>(now, start->side, std::move(calls));
 }
 
 }  // namespace tern

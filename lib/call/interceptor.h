@@ -108,7 +108,8 @@ struct CallEnd {
 };
 
 // One call at an interceptor. OnEnd() is called exactly once for each of these
-// that has been made, whatever becomes of the call.
+// that has been made, whatever becomes of the call; it is destroyed after that,
+// where hooks run, and before its interceptor.
 //
 // Hooks run without any lock of Tern's and never inside its I/O, on the thread
 // that has the message or the end in its hands:
@@ -126,7 +127,9 @@ struct CallEnd {
 //
 // Of a unary call, one hook at a time is called, the end last. Of a stream,
 // requests and replies may pass at the same time, on two threads; at the server
-// the end is last there, too. At the client a stream ends when its status has
+// the end is last there, too (no hook begins after it; one may still run, if
+// the handler has answered while a read or write was outstanding). At the
+// client a stream ends when its status has
 // come, while its user may still write, and read what came before: so OnEnd()
 // may be called while the others are, and before them.
 class CallInterceptor {
@@ -148,7 +151,9 @@ std::unique_ptr<CallChain> BeginCall(const Interceptors& interceptors,
                                      CallStart* start);
 }  // namespace call_internal
 
-// Thread-safe: calls start on many threads.
+// Thread-safe: calls start on many threads. Destroyed with its channel, if that
+// was the last to hold it, or after that with the last of its calls, on
+// whatever thread: the destructor must not block.
 class Interceptor {
  public:
   virtual ~Interceptor() = default;

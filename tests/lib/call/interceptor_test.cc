@@ -43,6 +43,7 @@ class Signer final : public Interceptor {
   class OfCall final : public CallInterceptor {
    public:
     explicit OfCall(const Signer& by) : by_(by) {}
+    ~OfCall() override { by_.seen_.push_back(by_.name_ + " gone"); }
     void OnRequest(MessageInPassing& request) override { Sign(request); }
     void OnReply(MessageInPassing& reply) override { Sign(reply); }
     void OnEnd(CallEnd& end) override {
@@ -80,8 +81,9 @@ class InterceptorTest : public ::testing::Test {
     interceptors_.push_back(signer);
     return *signer;
   }
-  std::unique_ptr<call_internal::CallChain> Begin() {
-    CallStart start = {.side = CallSide::kServer,
+  std::unique_ptr<call_internal::CallChain> Begin(
+      CallSide side = CallSide::kClient) {
+    CallStart start = {.side = side,
                        .method = "a.B/C",
                        .peer = "peer",
                        .metadata = metadata_,
@@ -184,6 +186,28 @@ TEST_F(InterceptorTest, WhoIsNotInterestedIsAskedNoMore) {
   seen_.clear();
   End(*chain);
   EXPECT_THAT(seen_, ElementsAre("b end"));
+}
+
+// Where a server gives up a call, no code of the user's may run.
+TEST_F(InterceptorTest, AtTheServerTheEndIsTheLastOfIt) {
+  Add("a");
+  const auto chain = Begin(CallSide::kServer);
+  auto message = MessageWith("");
+  EXPECT_TRUE(chain->Pass(Way::kRequest, &message).ok());
+  End(*chain);
+  EXPECT_EQ(chain->Pass(Way::kRequest, &message).code(),
+            StatusCode::kCancelled);
+  EXPECT_THAT(seen_, ElementsAre("a start", "a", "a end", "a gone"));
+}
+
+TEST_F(InterceptorTest, AtTheClientMessagesMayComeLater) {
+  Add("a");
+  auto chain = Begin(CallSide::kClient);
+  End(*chain);
+  auto message = MessageWith("");
+  EXPECT_TRUE(chain->Pass(Way::kReply, &message).ok());
+  chain.reset();
+  EXPECT_THAT(seen_, ElementsAre("a start", "a end", "a", "a gone"));
 }
 
 // A message that has to wait is seen when it is written, not each time that
