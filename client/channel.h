@@ -49,8 +49,11 @@ struct ChannelOptions {
   uint32_t max_frame_bytes = 64 << 10;
   // What the server sends of a response before it needs leave for more: see
   // ServerOptions.
-  uint32_t stream_window_bytes = 1 << 20;
+  uint32_t stream_window_bytes = (1 << 20) + (64 << 10);
   uint32_t connection_window_bytes = 4 << 20;
+  // How far the window of a stream grows when the network holds more: see
+  // ServerOptions.
+  uint32_t max_stream_window_bytes = 16 << 20;
 
   // What stands around all calls, the first one nearest to the caller:
   // tern/lib/call/interceptor.h. None is null.

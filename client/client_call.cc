@@ -89,11 +89,14 @@ ClientCall::~ClientCall() = default;
 
 // --- A streaming call --------------------------------------------------------
 
+static_assert(StreamPipe::kMaxCreditBytes <= wire::Session::kCreditBytes);
+
 ClientCall::Streaming::Streaming(ClientCall* call,
                                  const ChannelOptions& options)
     : call(call),
       pipe(this, options.max_stream_unsent_bytes,
-           options.stream_window_bytes / 4),
+           StreamPipe::CreditBytes(options.stream_window_bytes),
+           options.max_stream_window_bytes),
       messages(&pipe, MessageStream::End::kClient) {}
 
 void ClientCall::Streaming::OnPipeWork() { call->core_->TakePipeWork(Share()); }

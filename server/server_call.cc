@@ -43,7 +43,8 @@ class CancelLater final : public net::Connection::Deferred {
 ServerCall::Streaming::Streaming(ServerCall* call, const ServerOptions& options)
     : call(call),
       pipe(this, options.max_stream_unsent_bytes,
-           options.stream_window_bytes / 4),
+           StreamPipe::CreditBytes(options.stream_window_bytes),
+           options.max_stream_window_bytes),
       messages(&pipe, MessageStream::End::kServer) {}
 
 void ServerCall::Streaming::OnPipeWork() {

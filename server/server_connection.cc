@@ -69,6 +69,12 @@ ServerConnection::~ServerConnection() { delete drain_notice_.load(); }
 
 // --- From the session --------------------------------------------------------
 
+wire::PathFacts ServerConnection::GetPathFacts() {
+  wire::PathFacts facts = net::Connection::GetPathFacts();
+  facts.spare_bytes = environment_->memory->available();
+  return facts;
+}
+
 void ServerConnection::OnHello(const wire::Hello& /*peer*/) {
   role_.AssertHeld();
   if (!over_limit_) return;

@@ -57,6 +57,7 @@ class ServerConnection final : public net::Connection {
 
  private:
   // SessionVisitor.
+  wire::PathFacts GetPathFacts() override;
   void OnHello(const wire::Hello& peer) override;
   void OnCall(wire::Stream& stream, const wire::CallHeader& header,
               wire::CallShape* shape) override;

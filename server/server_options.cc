@@ -118,6 +118,7 @@ net::ConnectionOptions ToConnectionOptions(const ServerOptions& options,
   result.session.hello = ToHello(options);
   result.session.hello.instance_id = instance_id;
   result.session.hello_timeout = options.hello_timeout;
+  result.session.max_stream_window_bytes = options.max_stream_window_bytes;
   result.session.frame_timeout = options.frame_timeout;
   result.max_unsent_bytes = options.max_unsent_bytes;
   result.write_timeout = options.write_timeout;

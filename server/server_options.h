@@ -58,8 +58,13 @@ struct ServerOptions {
   // What a client sends of a request before it needs leave for more. A longer
   // message is given that as soon as its length has been accepted, and so does
   // not come to a stop, if a window takes longer than the way there and back.
-  uint32_t stream_window_bytes = 1 << 20;
+  uint32_t stream_window_bytes = (1 << 20) + (64 << 10);
   uint32_t connection_window_bytes = 4 << 20;
+  // A stream whose messages are read as fast as they come, over a network that
+  // holds more than its window, is given more: up to here, and an eighth of the
+  // memory for requests that is not in use. (Its connection's window grows with
+  // it.) Not more than stream_window_bytes: windows stay as they are.
+  uint32_t max_stream_window_bytes = 16 << 20;
   absl::Duration min_ping_interval = absl::Seconds(10);
   // Of a call's request. (For trailing metadata the client's limits hold.)
   uint32_t max_metadata_bytes = 16 << 10;

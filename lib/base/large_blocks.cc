@@ -27,6 +27,21 @@ Kept& TheKept() {
   return *kept;
 }
 
+// The oldest one, if `block` cannot be kept before that has gone.
+[[maybe_unused]] LargeBlock KeepOrTakeOldest(LargeBlock block) {
+  Kept& kept = TheKept();
+  MutexLock lock(kept.mutex);
+  if (kept.bytes + block.size <= kMaxKeptBlockBytes) {
+    kept.bytes += block.size;
+    kept.blocks.push_back(block);
+    return {};
+  }
+  const LargeBlock oldest = kept.blocks.front();
+  kept.bytes -= oldest.size;
+  kept.blocks.erase(kept.blocks.begin());
+  return oldest;
+}
+
 }  // namespace
 
 LargeBlock TakeKeptBlock(size_t least) {
@@ -46,11 +61,11 @@ LargeBlock TakeKeptBlock(size_t least) {
 void GiveBlock(LargeBlock block) {
 #ifndef ABSL_HAVE_ADDRESS_SANITIZER  // Which sees uses of what was freed.
   if (block.size >= kMinLargeBlockBytes && block.size <= kMaxKeptBlockBytes) {
-    Kept& kept = TheKept();
-    MutexLock lock(kept.mutex);
-    if (kept.bytes + block.size <= kMaxKeptBlockBytes) {
-      kept.bytes += block.size;
-      return kept.blocks.push_back(block);
+    // What has lain longest makes room: nobody has wanted it.
+    while (true) {
+      const LargeBlock unwanted = KeepOrTakeOldest(block);
+      if (unwanted.data == nullptr) return;
+      std::free(unwanted.data);
     }
   }
 #endif
@@ -72,6 +87,7 @@ std::shared_ptr<char[]> MakeSharedBytes(size_t size) {
   if (size < kMinLargeBlockBytes) {
     return std::make_shared_for_overwrite<char[]>(size);
   }
+  size = LargeBlockSize(size);
   LargeBlock block = TakeKeptBlock(size);
   if (block.data == nullptr) {
     block = {.data = static_cast<char*>(std::malloc(size)), .size = size};

@@ -22,6 +22,13 @@ struct LargeBlock {
 inline constexpr size_t kMaxKeptBlockBytes = size_t{16} << 20;
 inline constexpr size_t kMinLargeBlockBytes = size_t{64} << 10;
 
+// What to ask malloc for instead of `size` bytes: messages that differ by
+// little can then have each other's.
+constexpr size_t LargeBlockSize(size_t size) {
+  constexpr size_t kStep = 4096;
+  return (size + kStep - 1) / kStep * kStep;
+}
+
 // One that is kept, of `least` bytes or more (but not of many more). Its data
 // is nullptr when there is none.
 LargeBlock TakeKeptBlock(size_t least);

@@ -51,14 +51,24 @@ class StreamPipe {
   using Wake = absl::AnyInvocable<void() &&>;
 
   // `host` outlives the pipe. The user's reading is reported to it each time
-  // that `credit_bytes` have been read: a quarter of the stream's window.
-  StreamPipe(Host* host, size_t max_unsent_bytes, size_t credit_bytes)
+  // that `credit_bytes` have been read: see CreditBytes. The stream's window
+  // grows to `max_window_bytes`, if that is more than four times those.
+  StreamPipe(Host* host, size_t max_unsent_bytes, size_t credit_bytes,
+             size_t max_window_bytes = 0)
       : host_(host),
         max_unsent_bytes_(max_unsent_bytes),
         credit_bytes_(credit_bytes),
-        max_unread_messages_(std::max(kMinUnreadMessages, 4 * credit_bytes)) {}
+        max_unread_messages_(std::max(
+            {kMinUnreadMessages, 4 * credit_bytes, max_window_bytes})) {}
   StreamPipe(const StreamPipe&) = delete;
   StreamPipe& operator=(const StreamPipe&) = delete;
+
+  // A quarter of the stream's window, and no more than a session gives back in
+  // one step.
+  static constexpr size_t kMaxCreditBytes = size_t{64} << 10;
+  static constexpr size_t CreditBytes(size_t window_bytes) {
+    return std::min(window_bytes / 4, kMaxCreditBytes);
+  }
 
   // --- The user's side -------------------------------------------------------
 

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/string_view.h"
+#include "tern/lib/net/round_trip.h"
 
 namespace tern::net {
 namespace {
@@ -49,6 +50,13 @@ constexpr size_t kFirstReadBytes =
     wire::Session::kMaxChunkFrameBytes + (size_t{1} << 10);
 // What a calling thread reads into.
 constexpr size_t kCallerBufferBytes = kFirstReadBytes;
+
+// How many of a turn's calls or answers are written before it ends: half of
+// what is open, so that both sides have something to do all the time, but no
+// fewer than are worth a system call.
+uint8_t BurstOf(size_t open_streams) {
+  return static_cast<uint8_t>(std::clamp<size_t>(open_streams / 2, 8, 255));
+}
 
 std::string Describe(const char* what, int error) {
   return std::string(ToStd(ErrnoToStatus(error, what).message()));
@@ -103,7 +111,15 @@ void Connection::Abandon() {
 
 void Connection::Drive() {
   if (loop()->IsDrivenHere()) {
-    if (std::exchange(flush_due_, true)) return;
+    if (std::exchange(flush_due_, true)) {
+      ++unwritten_;
+      if (unwritten_ >= burst_.load(std::memory_order_relaxed) &&
+          loop()->IsForOne()) {
+        WriteBurst();
+      }
+      return;
+    }
+    unwritten_ = 1;
     if (loop_share_ == nullptr) loop_share_ = shared_from_this();
     return loop()->FlushSoon(this);
   }
@@ -131,6 +147,19 @@ void Connection::DriveInSuccession(MonotonicTime now) {
   });
 }
 
+// Of a turn that brings many calls or answers some go before it ends: the peer
+// works on those while this side makes the rest. (Where the loop has other
+// connections, it works on what these have brought.) All else comes with the
+// flush that is due: here may be the middle of what a user's callback does.
+void Connection::WriteBurst() {
+  unwritten_ = 0;
+  if (!role_.AcquireOrAnnounce()) return;
+  TakeSubmissions();
+  WriteOutput();
+  loop()->NoteTimeSpent();
+  (void)role_.Release();  // What was announced waits for the flush, too.
+}
+
 void Connection::Flush() {
   flush_due_ = false;
   std::shared_ptr<Connection> last;
@@ -145,6 +174,7 @@ void Connection::OnReady(uint32_t events) {
     ReadInput(loop()->read_buffer(), loop()->now());
   }
   if (loop()->has_errands() && deferred_ == nullptr && !broken_) {
+    burst_.store(BurstOf(session_.open_streams()), std::memory_order_relaxed);
     ReleaseForErrands();
   } else {
     DriveAndRelease();
@@ -447,6 +477,7 @@ void Connection::UpdateInterest() {
   if (many != many_open_.load(std::memory_order_relaxed)) {
     many_open_.store(many, std::memory_order_relaxed);
   }
+  burst_.store(BurstOf(session_.open_streams()), std::memory_order_relaxed);
   if (interest_ == 0 || broken_) return;
   const size_t unsent = session_.output_bytes();
   const size_t limit = reading_paused_ ? options_->max_unsent_bytes / 2
@@ -520,6 +551,11 @@ void Connection::PostUpdate() {
     self->update_posted_ = false;
     self->DriveAndRelease();
   });
+}
+
+wire::PathFacts Connection::GetPathFacts() {
+  role_.AssertHeld();
+  return {.round_trip = MinRoundTrip(socket_.get())};
 }
 
 void Connection::OnClosed(wire::ErrorCode code, std::string_view reason) {

@@ -139,7 +139,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
     return session_;
   }
 
-  // SessionVisitor. A subclass that overrides it calls this one, too.
+  // SessionVisitor. A subclass that overrides one calls this one, too.
+  wire::PathFacts GetPathFacts() override;
   void OnClosed(wire::ErrorCode code, std::string_view reason) override;
 
   DriverRole role_;
@@ -154,6 +155,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
 
   void OnReady(uint32_t events) override;
   void Flush() override;
+  void WriteBurst();
   void ReleaseForErrands()
       ABSL_UNLOCK_FUNCTION(role_) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void OnDue() override;
@@ -188,9 +190,11 @@ class Connection : public std::enable_shared_from_this<Connection>,
   std::shared_ptr<Connection> loop_share_;  // While either of these is true:
   bool registered_ = false;                 // Until OnDisconnected.
   bool flush_due_ = false;                  // The loop is to Flush().
+  uint8_t unwritten_ = 0;                   // Times of Drive() since a write.
 
   // Any thread.
   std::atomic<bool> many_open_{false};     // Streams. Written with the role.
+  std::atomic<uint8_t> burst_{255};        // See BurstOf. Likewise.
   std::atomic<bool> left_to_loop_{false};  // It has been posted to drive.
   std::atomic<bool> reader_waits_{false};  // In poll, or about to be.
   std::atomic<int64_t> driven_at_{0};      // By DriveOrLeaveToLoop, in ns.

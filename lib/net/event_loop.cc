@@ -368,6 +368,7 @@ bool EventLoop::RunErrands() {
     }
     loop_of_this_thread = this;
     errand->OnErrandOver(/*on_loop=*/true);
+    if (std::exchange(time_spent_, false)) now = MonotonicTime::Now();
   }
   return true;
 }

@@ -160,6 +160,9 @@ class EventLoop {
   void AddErrand(Errand* errand);
   // REQUIRES: loop thread. Whether an errand waits.
   bool has_errands() const { return first_errand_ != nullptr; }
+  // Loop thread: something has been done between two errands that took longer
+  // than to read the clock, which is no time of the next one's.
+  void NoteTimeSpent() { time_spent_ = true; }
   // REQUIRES: loop thread, and `item` is not waiting for its flush. Calls
   // Flush() once the callbacks that are running, and the errands, have.
   void FlushSoon(Flushable* item);
@@ -245,6 +248,7 @@ class EventLoop {
   MonotonicTime one_since_;
   Functions running_;  // Swapped with posted_, so that both keep their space.
   bool last_turn_ = false;
+  bool time_spent_ = false;
   Errand* first_errand_ = nullptr;
   Errand* last_errand_ = nullptr;
   std::vector<Flushable*> to_flush_;

@@ -12,6 +12,7 @@ namespace tern::wire {
 
 void ByteBuffer::Reserve(size_t capacity, size_t likely) {
   if (capacity <= capacity_) return;
+  if (capacity >= kMinLargeBlockBytes) capacity = LargeBlockSize(capacity);
   likely = std::max(likely, capacity);
   if (data_ == nullptr && likely >= kMinLargeBlockBytes) {
     const LargeBlock kept = TakeKeptBlock(likely);

@@ -40,6 +40,7 @@ Stream* Session::Open(StreamId id, MonotonicTime deadline) {
   Stream* const stream = streams_.Add(id);
   stream->deadline_ = deadline;
   stream->opened_at_ = now_;
+  last_opened_ = CoarseTime(now_);
   stream->send_window_ = peer_.stream_window_bytes;
   stream->receive_window_ = options_.hello.stream_window_bytes;
   earliest_deadline_ = std::min(earliest_deadline_, deadline);
@@ -118,7 +119,12 @@ void Session::TellCancelled(Stream& stream, CancelCause cause) {
 MonotonicTime Session::NextTimeout() const {
   if (closed_) return MonotonicTime::InfiniteFuture();
   MonotonicTime next = std::min(earliest_deadline_, KeepaliveTime());
-  if (oddities_ != nullptr) next = std::min(next, oddities_->pings.due());
+  if (oddities_ != nullptr) {
+    next = std::min(next, oddities_->pings.due());
+    if (!oddities_->bulk.held.empty()) {
+      next = std::min(next, oddities_->bulk.held_until);
+    }
+  }
   if (draining()) next = std::min(next, drain_->final_at);
   if (!has_peer_hello_) {
     next = std::min(next, started_at_ + options_.hello_timeout);
@@ -165,8 +171,11 @@ void Session::OnTime(MonotonicTime now) {
                  absl::StrCat("a frame was not complete within ",
                               absl::FormatDuration(options_.frame_timeout)));
   }
-  if (oddities_ != nullptr && now >= oddities_->pings.due()) {
-    AppendPing(oddities_->pings.TakePending(), /*ack=*/true);
+  if (oddities_ != nullptr) {
+    if (now >= oddities_->pings.due()) {
+      AppendPing(oddities_->pings.TakePending(), /*ack=*/true);
+    }
+    if (now >= oddities_->bulk.held_until) EndGivingWay();
   }
   if (draining() && now >= drain_->final_at) EndFirstPhase();
   if (closed_ || now < KeepaliveTime()) return;

@@ -42,6 +42,15 @@ struct SessionOptions {
   // without a byte after it. The peer's announced interval is kept.
   absl::Duration keepalive_interval = absl::InfiniteDuration();
   absl::Duration keepalive_timeout = absl::Seconds(20);
+  // The windows of streams of messages grow up to here: see Session::Consume.
+  int64_t max_stream_window_bytes = 16 << 20;
+};
+
+// What is known of the way to the peer, and of what this side can hold.
+struct PathFacts {
+  // There and back, of the network alone; zero: unknown.
+  absl::Duration round_trip = absl::ZeroDuration();
+  int64_t spare_bytes = INT64_MAX;  // Of memory, for all streams together.
 };
 
 // Of the peer's HELLO, what it holds this side to.
@@ -148,6 +157,9 @@ class SessionVisitor {
   // has all been appended.
   virtual void OnWritable(Stream& /*stream*/) {}
 
+  // Asked a hundred times a second at most for each stream that carries much.
+  virtual PathFacts GetPathFacts() { return {}; }
+
   virtual void OnHello(const Hello& /*peer*/) {}
   // Client: no new calls on this connection any more.
   virtual void OnGoAway(ErrorCode /*code*/, std::string_view /*reason*/) {}
@@ -251,7 +263,9 @@ class Session {
                       const OutgoingMessage* message);
 
   // The host has dealt with `bytes` of the messages of a streaming direction:
-  // the peer may send as many more.
+  // the peer may send as many more. Where the window is smaller than what the
+  // way there and back holds, and so keeps the peer waiting, it grows (see
+  // SessionVisitor::GetPathFacts).
   void Consume(Stream* stream, size_t bytes);
 
   // --- The connection ------------------------------------------------------
@@ -281,6 +295,14 @@ class Session {
 
   static constexpr size_t kOutputTargetBytes = 256 << 10;
   static constexpr size_t kLowQueueBytes = 64 << 10;  // Of one stream.
+  // A stream's consumed bytes are given back by so many or by half a window,
+  // whichever is less: a sender that gives way waits for them.
+  static constexpr int64_t kCreditBytes = 64 << 10;
+  // A long stream has so many on the way, at most, for as long after another
+  // call has begun on the connection: what is ahead of that call's messages
+  // delays them.
+  static constexpr int64_t kBesideCallsBytes = 128 << 10;
+  static constexpr int64_t kBesideCallsNs = 10'000'000;
   static constexpr uint32_t kMaxChunkFrameBytes = 64 << 10;
   static constexpr uint32_t kMinChunkBytes = 1024;
   // Shorter parts of messages are copied, where longer ones are sent and
@@ -302,15 +324,23 @@ class Session {
     bool acknowledged = false;  // The client knows of it.
   };
   bool draining_finally() const { return draining() && drain_->final; }
+  // What streams that carry much need.
+  struct BulkFlow {
+    int64_t connection_window = 0;  // What the peer is granted.
+    std::vector<StreamId> held;     // Those that give way ...
+    MonotonicTime held_until;       // ... and for how long.
+  };
   // What most peers never make us need.
   struct Oddities {
     FaultBudget faults;
     PingThrottle pings;
+    BulkFlow bulk;
   };
   Oddities& oddities() {
     if (oddities_ == nullptr) oddities_ = std::make_unique<Oddities>();
     return *oddities_;
   }
+  BulkFlow& bulk() { return oddities().bulk; }
   // What a session that ends still sends.
   enum class Farewell {
     kGoAway,   // What is in out_, and why it ends.
@@ -442,6 +472,21 @@ class Session {
   Stream::SendQueue& QueueOf(Stream& stream);
   void MakeReady(Stream& stream);
   bool SendChunk(Stream& stream);
+  // Whether it is to send nothing now, so that other calls are not delayed.
+  bool GivesWay(Stream& stream) {
+    return CoarseTime(now_) - last_opened_ <= kBesideCallsNs >> kCoarseShift &&
+           GivesWayToCalls(stream);
+  }
+  bool GivesWayToCalls(Stream& stream);
+  // Milliseconds, nearly, modulo 50 days.
+  static constexpr int kCoarseShift = 20;
+  static uint32_t CoarseTime(MonotonicTime time) {
+    return static_cast<uint32_t>(time.nanoseconds() >> kCoarseShift);
+  }
+  Stream::Flow& FlowOf(Stream& stream);
+  void EndGivingWay();
+  void TuneWindow(Stream& stream, int64_t consumed);
+  void GrowConnectionWindow(int64_t stream_window);
   void FlushQueueEnd(Stream& stream);
   void DropSendQueue(Stream& stream);
   // Client: what makes up the request is in out_.
@@ -538,9 +583,10 @@ class Session {
 
   // Streams.
   StreamTable streams_;
-  int entries_ = 0;          // On the stack.
-  StreamId highest_id_ = 0;  // Of those that the client has opened.
-  StreamId next_id_ = 1;     // Client.
+  int entries_ = 0;           // On the stack.
+  StreamId highest_id_ = 0;   // Of those that the client has opened.
+  StreamId next_id_ = 1;      // Client.
+  uint32_t last_opened_ = 0;  // When a stream was, in CoarseTime.
   // No stream's deadline is earlier.
   MonotonicTime earliest_deadline_ = MonotonicTime::InfiniteFuture();
 

@@ -909,6 +909,9 @@ void Session::ReceiveWindow(const Frame& frame) {
                  "WINDOW makes a window larger than 2^31-1");
   }
   *window += increment;
+  if (stream != nullptr && stream->flow_ != nullptr) {
+    stream->flow_->credited_at = now_;
+  }
   if (stream != nullptr && stream->send_queue_ != nullptr) MakeReady(*stream);
 }
 

@@ -47,7 +47,7 @@ void Session::Pump() {
     Stream* stream = streams_.Find(id);
     if (stream == nullptr) continue;
     stream->ready_ = false;
-    if (stream->send_queue_ == nullptr) continue;
+    if (stream->send_queue_ == nullptr || GivesWay(*stream)) continue;
     if (!SendChunk(*stream)) {  // It keeps its turn.
       stream->ready_ = true;
       ready_.insert(ready_.begin(), id);
@@ -354,7 +354,8 @@ absl::Status Session::SendMessage(Stream* stream,
   stream->send_ended_ = half_close;
   // In the queue a stream has its turns; what is in out_ goes before all
   // others.
-  if (FitsOneFrame(*stream, 0, message) && out_.size() < kOutputTargetBytes) {
+  if (FitsOneFrame(*stream, 0, message) && out_.size() < kOutputTargetBytes &&
+      !GivesWay(*stream)) {
     AppendMessageFrame(FrameType::kData, *stream, 0, message,
                        half_close ? kFlagEndStream : 0);
     if (half_close) NoteRequestEnd(*stream);
@@ -381,18 +382,6 @@ void Session::HalfClose(Stream* stream) {
 
 size_t Session::QueuedBytes(const Stream* stream) const {
   return stream->send_queue_ == nullptr ? 0 : stream->send_queue_->bytes;
-}
-
-void Session::Consume(Stream* stream, size_t bytes) {
-  stream->unconsumed_bytes_ = std::max<int64_t>(
-      0, stream->unconsumed_bytes_ - static_cast<int64_t>(bytes));
-  if (closed_ || stream->wire_ended_ || stream->receive_ended_) return;
-  const int64_t initial = options_.hello.stream_window_bytes;
-  const int64_t grant =
-      initial - stream->unconsumed_bytes_ - stream->receive_window_;
-  if (grant < initial / 2) return;
-  stream->receive_window_ += grant;
-  AppendWindow(stream->id_, static_cast<uint32_t>(grant));
 }
 
 // --- Calls ------------------------------------------------------------------

@@ -66,6 +66,17 @@ class Stream {
     std::string status_block;  // ... with this header block.
   };
 
+  // Of a stream that carries much.
+  struct Flow {
+    // Receiving: see Session::TuneWindow.
+    int64_t window = 0;   // What the peer is granted.
+    int64_t bytes = 0;    // Consumed ...
+    MonotonicTime since;  // ... from then on.
+    // Sending: see Session::GivesWay.
+    MonotonicTime credited_at;  // The last WINDOW, or when this was made.
+    bool held = false;          // In the session's list.
+  };
+
   StreamId id_ = 0;
   CallShape shape_;
   MonotonicTime deadline_ = MonotonicTime::InfiniteFuture();
@@ -96,6 +107,7 @@ class Stream {
   // Shared with the session while it reads into it.
   std::shared_ptr<Assembly> assembly_;
   std::unique_ptr<SendQueue> send_queue_;
+  std::unique_ptr<Flow> flow_;
 
   Stream* next_ = nullptr;  // StreamTable's.
 };

@@ -89,6 +89,7 @@ class RecordingHost : public wire::SessionVisitor {
   bool finish_cancelled = true;
   // Whether OnMessage gives the bytes back at once (streaming directions).
   bool consume = true;
+  wire::PathFacts path;
   // Whether "begin", "writable" and "hello" are written, and "chunk 1 1000".
   bool log_details = false;
   bool log_chunks = false;
@@ -140,6 +141,7 @@ class RecordingHost : public wire::SessionVisitor {
   bool OnMessageChunk(wire::Stream& stream, size_t bytes) override;
   void OnMessage(wire::Stream& stream, wire::IncomingMessage& message) override;
   void OnWritable(wire::Stream& stream) override;
+  wire::PathFacts GetPathFacts() override { return path; }
   void OnHello(const wire::Hello& peer) override;
   void OnGoAway(wire::ErrorCode code, std::string_view reason) override;
   void OnClosed(wire::ErrorCode code, std::string_view reason) override;

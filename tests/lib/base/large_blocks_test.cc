@@ -59,6 +59,22 @@ TEST_F(LargeBlocks, KeepsNoMoreThanItsLimit) {
   EXPECT_EQ(kept, 4);
 }
 
+// Else blocks of a size that nobody asks for would fill the room for good.
+TEST_F(LargeBlocks, TheOldestMakeRoom) {
+  constexpr size_t kQuarter = kMaxKeptBlockBytes / 4;
+  const LargeBlock oldest = NewBlock(kQuarter);
+  GiveBlock(oldest);
+  for (int i = 0; i < 3; ++i) GiveBlock(NewBlock(kQuarter / 16));
+  const LargeBlock newest = NewBlock(kMaxKeptBlockBytes - kQuarter / 4);
+  GiveBlock(newest);  // At the limit without the oldest; past it with it.
+  const LargeBlock small = TakeKeptBlock(kQuarter / 16);
+  EXPECT_NE(small.data, nullptr);
+  std::free(small.data);
+  EXPECT_EQ(TakeKeptBlock(newest.size).data, newest.data);
+  EXPECT_EQ(TakeKeptBlock(kQuarter).data, nullptr);
+  std::free(newest.data);
+}
+
 TEST_F(LargeBlocks, SmallOnesAreFreed) {
   GiveBlock(NewBlock(kMinLargeBlockBytes - 1));
   EXPECT_EQ(TakeKeptBlock(kMinLargeBlockBytes / 2).data, nullptr);

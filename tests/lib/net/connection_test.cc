@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "gtest/gtest.h"
 #include "tests/lib/net/slot.h"
@@ -203,13 +204,82 @@ TEST_F(ConnectionTest, TakesOneTurnForAllThatComesInATurnOfItsLoop) {
   int before = 0;
   loop_->PostAndWait([&] {
     before = connection->turns;
-    for (int i = 0; i < 100; ++i) connection->Announce();
+    for (int i = 0; i < 7; ++i) connection->Announce();
     EXPECT_EQ(connection->turns, before);
   });
   loop_->PostAndWait([] {});
   EXPECT_EQ(connection->turns, before + 1);
   peer_.Close();
   events_.disconnected.Take();
+}
+
+// But the peer does not wait for the last of many.
+TEST_F(ConnectionTest, WritesInTheMiddleOfATurnThatBringsMuch) {
+  class Later final : public Connection::Deferred {
+   public:
+    explicit Later(int* runs) : runs_(runs) {}
+    void RunDeferred() override { ++*runs_; }
+
+   private:
+    int* const runs_;
+  };
+  const auto connection = Make();
+  Start(connection);
+  int before = 0;
+  int deferred = 0, runs = 0;
+  loop_->PostAndWait([&] {
+    before = connection->turns;
+    connection->on_turn = [&](TestConnection& self) {
+      ++deferred;
+      self.DeferFromTurn(std::make_shared<Later>(&runs));
+    };
+    for (int i = 0; i < 15; ++i) connection->Announce();
+    EXPECT_EQ(connection->turns, before + 1);
+    connection->Announce();
+    EXPECT_EQ(connection->turns, before + 2);
+    // What is deferred may be a user's callback; here may be another's middle.
+    EXPECT_EQ(runs, 0);
+    connection->on_turn = nullptr;
+  });
+  loop_->PostAndWait([] {});
+  EXPECT_EQ(connection->turns, before + 3);
+  EXPECT_EQ(deferred, 2);
+  EXPECT_EQ(runs, 2);
+  peer_.Close();
+  events_.disconnected.Take();
+}
+
+// Other connections have something to do meanwhile.
+TEST_F(ConnectionTest, WritesOnceInATurnWhereItsLoopHasOthers) {
+  int fds[2];
+  ASSERT_EQ(
+      socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+      0);
+  FileDescriptor other_peer(fds[1]);
+  TestConnection::Events other_events;
+  const auto other = std::make_shared<TestConnection>(
+      loop_.get(), FileDescriptor(fds[0]), &other_events, options_);
+  const auto connection = Make();
+  Start(connection);
+  Start(other);
+  Slot<int> turns;
+  bool told = false;
+  loop_->PostAndWait([&] {
+    other->on_turn = [&](TestConnection&) {
+      if (std::exchange(told, true)) return;
+      const int before = connection->turns;
+      for (int i = 0; i < 100; ++i) connection->Announce();
+      turns.Put(connection->turns - before);
+    };
+  });
+  EXPECT_EQ(write(other_peer.get(), kPreface.data(), kPreface.size()),
+            static_cast<ssize_t>(kPreface.size()));
+  EXPECT_EQ(turns.Take(), 0);
+  peer_.Close();
+  other_peer.Close();
+  events_.disconnected.Take();
+  other_events.disconnected.Take();
+  loop_->PostAndWait([] {});  // The loop has let go of it.
 }
 
 // ---- A caller that reads

@@ -60,12 +60,12 @@ TEST(ByteBuffer, TakesMoreOnlyWhenItLiesReady) {
   {
     ByteBuffer buffer;
     buffer.Reserve(100'000, 1'000'000);
-    EXPECT_EQ(buffer.capacity(), 100'000u);
+    EXPECT_EQ(buffer.capacity(), LargeBlockSize(100'000));
     buffer.Reserve(1'200'000);
   }
   ByteBuffer buffer;
   buffer.Reserve(100'000, 1'000'000);
-  EXPECT_EQ(buffer.capacity(), 1'200'000u);
+  EXPECT_EQ(buffer.capacity(), LargeBlockSize(1'200'000));
 }
 
 }  // namespace
