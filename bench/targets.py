@@ -114,6 +114,11 @@ def _open_loop(results):
     return results.ratio("W9", "p99_us", "tern", "tern", other_metric="p50_us")
 
 
+def _co_threads(results):
+    added = [results.median("CO", p, "threads_added") for p in ("tern-timer", "tern-child")]
+    return max(added) if None not in added else None
+
+
 def _hello(metric):
     return lambda r: r.hello.get("tern", {}).get(metric)
 
@@ -155,6 +160,11 @@ TARGETS = [
            lambda r: r.ratio("S2", "calls_per_s", "tern", "raw", other_case="W3")),
     Target("S", "p99 beside a stream, of W1's", _le, 2,
            lambda r: r.ratio("S3", "p99_us", "tern", "tern", other_case="W1")),
+    Target("CO", "bytes per call that waits for a timer", _le, 2048,
+           lambda r: r.median("CO", "tern-timer", "bytes_per_call")),
+    Target("CO", "bytes per call that waits for a call", _le, 2048,
+           lambda r: r.median("CO", "tern-child", "bytes_per_call")),
+    Target("CO", "threads for them", _le, 0, _co_threads),
     Target("HELLO", "stripped MB", _le, 3, _hello("stripped_mb")),
     Target("HELLO", "shared libraries", _le, 7, _hello("shared_libraries")),
     Target("HELLO", "resident MB", _le, 5, _hello("resident_mb")),

@@ -47,6 +47,10 @@ PEERS = [
     _raw("pool", "pool"),
     _raw("pool-2", "pool", loops=2),
     Peer("tern", "tern"),
+    Peer("tern-timer", "outstanding", ("timer",), only=("CO",), comes_with="tern",
+         competes=False),
+    Peer("tern-child", "outstanding", ("relay",), only=("CO",), comes_with="tern",
+         competes=False),
     Peer("grpc-sync", "grpc", ("sync",)),
     Peer("grpc-callback", "grpc", ("callback",)),
     Peer("thrift", "thrift", ("threaded",), only=_THRIFT_THREADED),
@@ -77,6 +81,8 @@ USER_INSTRUCTIONS = Metric("user_instructions", "user instr.")
 KERNEL_INSTRUCTIONS = Metric("kernel_instructions", "kernel instr.")
 SYSTEM_CALLS = Metric("system_calls", "system calls")
 BYTES = Metric("bytes_per_connection", "bytes/connection")
+CALL_BYTES = Metric("bytes_per_call", "bytes/call")
+THREADS_ADDED = Metric("threads_added", "more threads")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +131,8 @@ def _scattered(connections):
     )
 
 
+# Those with a server of coroutines are measured.
+_NO_COROUTINES = ("raw", "tern", "grpc-sync", "grpc-callback", "capnp")
 _NO_STREAMS = ("raw-fresh", "raw-headers", "thrift", "thrift-nb", "capnp")
 
 CASES = [
@@ -169,4 +177,7 @@ CASES = [
     Case("S3", "S", "W1 beside such a stream of 64 KiB messages, on the same connection",
          {"mode": "beside", "stream_bytes": 64 << 10}, (P99, P50, CALLS),
          without=(*_NO_STREAMS, "raw")),
+    Case("CO", "CO", "100,000 calls that wait in coroutine handlers, over 100 connections",
+         {"connections": 100, "outstanding": 100000}, (CALL_BYTES, THREADS_ADDED),
+         without=_NO_COROUTINES),
 ]

@@ -6,6 +6,7 @@
 
 #include "absl/strings/cord.h"
 #include "absl/time/time.h"
+#include "tern/lib/call/compression.h"
 #include "tern/lib/call/deadline.h"
 #include "tern/lib/call/metadata.h"
 
@@ -44,6 +45,12 @@ struct CallOptions {
   std::optional<Deadline> deadline = std::nullopt;
 
   Metadata metadata = {};
+
+  // How this call's messages are compressed, both ways: see
+  // docs/compression.md. Absent: as ChannelOptions says. It must be one of the
+  // channel's compressors (INVALID_ARGUMENT) and of the server's
+  // (UNIMPLEMENTED, NOT_STARTED).
+  std::optional<Compression> compression = std::nullopt;
 
   // Bytes to travel beside the request, as they are; together the two are
   // within the server's limit for messages (ServerOptions::max_message_bytes),

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "tern/lib/call/compression.h"
 
 namespace tern {
 
@@ -58,6 +59,15 @@ struct ChannelOptions {
   // What stands around all calls, the first one nearest to the caller:
   // tern/lib/call/interceptor.h. None is null.
   std::vector<std::shared_ptr<Interceptor>> interceptors = {};
+
+  // How messages may be compressed, announced to the server:
+  // {ZstdCompressor(), GzipCompressor()}, see docs/compression.md. A response
+  // counts as what it is when inflated. None: there is no compression at all.
+  Compressors compressors = {};
+  // Of calls that do not say: CallOptions::compression.
+  Compression compression = Compression::kNone;
+  // Shorter requests (without their attachment) are sent as they are.
+  size_t min_compressed_bytes = 1024;
 };
 
 // A target and the one connection to it, shared by all callers and stubs; made

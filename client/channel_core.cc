@@ -37,6 +37,7 @@ net::ConnectionOptions ToConnectionOptions(const ChannelOptions& options) {
   hello.stream_window_bytes = options.stream_window_bytes;
   hello.connection_window_bytes = options.connection_window_bytes;
   result.session.max_stream_window_bytes = options.max_stream_window_bytes;
+  hello.features = options.compressors.features();
   hello.agent = kAgent;
   return result;
 }
@@ -82,6 +83,12 @@ absl::Status CheckChannelOptions(const ChannelOptions& options) {
   if (HasNull(options.interceptors)) {
     return absl::InvalidArgumentError(
         "ChannelOptions::interceptors has one that is null");
+  }
+  if (options.compression != Compression::kNone &&
+      options.compressors.Find(options.compression) == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("ChannelOptions::compression is ",
+                     NameOf(options.compression), ", not one of compressors"));
   }
   return wire::CheckHello(ToConnectionOptions(options).session.hello);
 }

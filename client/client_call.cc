@@ -34,6 +34,15 @@ CallOptions WithoutAttachment(const CallOptions& options) {
   return kept;
 }
 
+// Of the request, when it is long enough.
+const Compressor* CompressorFor(const ChannelOptions& options,
+                                Compression compression, size_t size) {
+  return compression == Compression::kNone ||
+                 size < options.min_compressed_bytes
+             ? nullptr
+             : options.compressors.Find(compression);
+}
+
 }  // namespace
 
 struct ClientCall::Extras {
@@ -41,8 +50,11 @@ struct ClientCall::Extras {
   RawMessage* reply;
 };
 
-void RequestBytes::TakeRaw(const RawMessage& raw,
-                           const absl::Cord& attachment) {
+void RequestBytes::TakeRaw(const RawMessage& raw, const absl::Cord& attachment,
+                           const Compressor* compressor) {
+  if (compressor != nullptr) {
+    return Take(PackBytes(raw.view(), attachment, compressor));
+  }
   if (attachment_bytes_ == 0 && size_ > kInlineBytes &&
       raw.shared() != nullptr) {
     heap_ = raw.shared();
@@ -73,8 +85,11 @@ ClientCall::ClientCall(
       deadline_(deadline),
       started_at_(now),
       waited_for_(completion == nullptr),
-      request_(messages.request, messages.raw_request, messages.request_size,
-               options.attachment),
+      compression_(options.compression.value_or(core_->options().compression)),
+      request_(
+          messages.request, messages.raw_request, messages.request_size,
+          options.attachment,
+          CompressorFor(core_->options(), compression_, messages.request_size)),
       reply_(messages.reply),
       completion_(std::move(completion)) {
   request_id_ = {.client = ClientProcessId(), .sequence = NextCallSequence()};
@@ -97,7 +112,11 @@ ClientCall::Streaming::Streaming(ClientCall* call,
       pipe(this, options.max_stream_unsent_bytes,
            StreamPipe::CreditBytes(options.stream_window_bytes),
            options.max_stream_window_bytes),
-      messages(&pipe, MessageStream::End::kClient) {}
+      messages(&pipe, MessageStream::End::kClient,
+               {.known = options.compressors,
+                .compressor = options.compressors.Find(call->compression_),
+                .min_compressed_bytes = options.min_compressed_bytes,
+                .max_message_bytes = options.max_message_bytes}) {}
 
 void ClientCall::Streaming::OnPipeWork() { call->core_->TakePipeWork(Share()); }
 
@@ -114,6 +133,7 @@ void ClientCall::Streaming::RunDeferred() {
 // --- A call's end ------------------------------------------------------------
 
 void ClientCall::TakeReply(wire::IncomingMessage& message) {
+  if (message.compression != 0) return KeepPackedReply(message);
   if (reply_ == nullptr) return TakeRawReply(message);
   const std::string_view bytes = message.bytes;
   // Partial: else protobuf logs what a peer leaves out.
@@ -125,6 +145,56 @@ void ClientCall::TakeReply(wire::IncomingMessage& message) {
       message.storage == nullptr
           ? absl::Cord(ToAbsl(message.attachment))
           : CordOf(std::move(*message.storage), bytes.size());
+}
+
+void ClientCall::KeepPackedReply(wire::IncomingMessage& message) {
+  packed_reply_ = std::make_unique<PackedReply>(
+      PackedReply{.compression = static_cast<Compression>(message.compression),
+                  .bytes = {},
+                  .compressed_bytes = message.bytes.size()});
+  wire::ByteBuffer& bytes = packed_reply_->bytes;
+  if (message.storage != nullptr) {
+    bytes = std::move(*message.storage);
+    return;
+  }
+  bytes.Reserve(message.bytes.size() + message.attachment.size());
+  bytes.Append(message.bytes);
+  bytes.Append(message.attachment);
+}
+
+absl::Status ClientCall::UnpackReply() {
+  const std::unique_ptr<PackedReply> packed = std::move(packed_reply_);
+  const ChannelOptions& options = core_->options();
+  const size_t size = packed->compressed_bytes;
+  wire::ByteBuffer inflated;
+  bool peers_fault = false;
+  absl::Status status =
+      options.compressors.Find(packed->compression)
+          ->InflateMessage(
+              packed->bytes.view().substr(0, size),
+              options.max_message_bytes - (packed->bytes.size() - size),
+              "client", [](size_t) { return true; }, &inflated, &peers_fault);
+  const std::string_view bytes = inflated.view();
+  if (status.ok() && reply_ == nullptr) {
+    extras_->reply->CopyFrom(bytes);
+  } else if (status.ok() &&
+             (!reply_->ParsePartialFromArray(bytes.data(),
+                                             static_cast<int>(bytes.size())) ||
+              !reply_->IsInitialized())) {
+    status = absl::InternalError(
+        "the response is not a well-formed message of its type");
+  }
+  if (!status.ok()) {
+    CallError error = {.certainty = Certainty::kFinished,
+                       .phase = CallPhase::kReceive,
+                       .method = std::string(method()),
+                       .peer = core_->target(),
+                       .elapsed = MonotonicTime::Now() - started_at_};
+    error.AttachTo(&status);
+  } else if (options_.info != nullptr && packed->bytes.size() > size) {
+    options_.info->attachment = CordOf(std::move(packed->bytes), size);
+  }
+  return status;
 }
 
 void ClientCall::TakeRawReply(wire::IncomingMessage& message) {
@@ -252,7 +322,7 @@ void ClientCall::Deliver(bool on_loop) {
 void ClientCall::Complete(absl::Status status) {
   if (streaming_ != nullptr) streaming_->pipe.RunWakes();
   const auto completion = std::move(completion_);
-  completion->Done(std::move(status));
+  completion->Done(Unpacked(std::move(status)));
 }
 
 void ClientCall::WakesOnEnd(ClientConnection* connection) {
@@ -279,14 +349,14 @@ absl::Status ClientCall::Wait() {
     while (!delivered_ &&
            delivered_changed_.WaitUntil(mutex_, deadline_.time())) {
     }
-    if (delivered_) return std::move(status_);
+    if (delivered_) return Unpacked(std::move(status_));
   }
   // The loop's thread should have ended the call by now. If it is held up, this
   // thread does it.
   core_->Reconsider(shared_from_this());
   MutexLock lock(mutex_);
   while (!delivered_) delivered_changed_.Wait(mutex_);
-  return std::move(status_);
+  return Unpacked(std::move(status_));
 }
 
 void CallHandle::Cancel() {

@@ -18,11 +18,13 @@
 #include "tern/lib/base/submission_queue.h"
 #include "tern/lib/call/call_error.h"
 #include "tern/lib/call/cancellation.h"
+#include "tern/lib/call/compression.h"
 #include "tern/lib/call/message_stream.h"
 #include "tern/lib/call/method_info.h"
 #include "tern/lib/call/raw_message.h"
 #include "tern/lib/call/stream_pipe.h"
 #include "tern/lib/net/connection.h"
+#include "tern/lib/wire/byte_buffer.h"
 #include "tern/lib/wire/call_header.h"
 #include "tern/lib/wire/session.h"
 
@@ -79,6 +81,7 @@ class ClientCall final : public net::Connection::Deferred,
   bool wait_for_ready() const { return options_.wait_for_ready; }
   MonotonicTime started_at() const { return started_at_; }
   const RequestBytes& request() const { return request_; }
+  Compression compression() const { return compression_; }
   const Metadata& metadata() const { return options_.metadata; }
   const wire::TraceContext& trace() const { return trace_; }
   const wire::RequestId& request_id() const { return request_id_; }
@@ -134,6 +137,20 @@ class ClientCall final : public net::Connection::Deferred,
   void RunDeferred() override;
 
  private:
+  // A compressed reply, as it came, for him who is told of the call's end.
+  struct PackedReply {
+    Compression compression;
+    wire::ByteBuffer bytes;  // The attachment is behind.
+    size_t compressed_bytes;
+  };
+  void KeepPackedReply(wire::IncomingMessage& message);
+  // How the call has ended, once such a reply has been unpacked: where somebody
+  // waits, on his thread.
+  absl::Status Unpacked(absl::Status status) {
+    if (packed_reply_ == nullptr || !status.ok()) return status;
+    return UnpackReply();
+  }
+  absl::Status UnpackReply();
   // What few calls have.
   struct Extras;
 
@@ -148,12 +165,14 @@ class ClientCall final : public net::Connection::Deferred,
   const Deadline deadline_;
   const MonotonicTime started_at_;
   const bool waited_for_;
+  const Compression compression_;
   const RequestBytes request_;
   google::protobuf::MessageLite* const reply_;  // Null: in extras_, or none.
   wire::TraceContext trace_;
   wire::RequestId request_id_;
 
   bool reply_malformed_ = false;
+  std::unique_ptr<PackedReply> packed_reply_;
   std::atomic<bool> ended_{false};
 
   // Written by End(), given away by Deliver() or Wait(): shared with whoever

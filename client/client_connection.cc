@@ -175,6 +175,16 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
   header.request_id.attempt = call->attempts;
   header.trace = call->trace();
   header.priority = call->method_info().settings.priority;
+  if (call->compression() != Compression::kNone) {
+    header.compression = static_cast<uint32_t>(call->compression());
+    if (!session().has_peer_hello()) return false;
+    if (!session().PeerInflates(header.compression)) {
+      EndUnstarted(call, absl::UnimplementedError(
+                             absl::StrCat("the server does not inflate ",
+                                          NameOf(call->compression()))));
+      return true;
+    }
+  }
   for (const auto& [key, value] : call->metadata().entries()) {
     header.metadata.push_back({.key = key, .value = value});
   }
@@ -185,6 +195,7 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
   const wire::OutgoingMessage message = {
       .size = request.size(),
       .attachment_bytes = call->request().attachment_bytes(),
+      .inflated_bytes = call->request().inflated_bytes(),
       .shared = call->request().shared(),
       .write = write};
   const MethodInfo& method = call->method_info();
@@ -223,6 +234,8 @@ void ClientConnection::MovePipe(ClientCall& call) {
     sent = session().SendMessage(
         call.stream,
         {.size = message.bytes.size(),
+         .attachment_bytes = message.attachment_bytes,
+         .inflated_bytes = message.inflated_bytes,
          .shared = message.owner != nullptr ? &message.owner : nullptr,
          .write = write},
         work.end_writes && work.messages->empty());
@@ -365,7 +378,10 @@ void ClientConnection::OnMessage(wire::Stream& stream,
     return call.TakeReply(message);
   }
   StreamPipe& pipe = call.streaming()->pipe;
-  switch (pipe.Deliver(message.bytes, message.storage)) {
+  const size_t size = message.bytes.size() + message.attachment.size();
+  switch (pipe.Deliver({message.bytes.data(), size}, message.storage,
+                       static_cast<uint32_t>(message.attachment.size()),
+                       static_cast<Compression>(message.compression))) {
     case StreamPipe::Delivery::kDone:
       return;
     case StreamPipe::Delivery::kWake:

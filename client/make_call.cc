@@ -68,6 +68,12 @@ absl::Status CheckCall(const ChannelCore& core, const MethodInfo& method,
         "request of ", request_size, " bytes exceeds protobuf's limit of ",
         kMaxBytes, " bytes"));
   }
+  if (options.compression.value_or(Compression::kNone) != Compression::kNone &&
+      core.options().compressors.Find(*options.compression) == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "CallOptions::compression is ", NameOf(*options.compression),
+        ", not one of the channel's compressors"));
+  }
   if (options.attachment.empty()) return absl::OkStatus();
   if (!messages.has_request()) {
     return absl::InvalidArgumentError(

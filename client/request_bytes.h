@@ -11,6 +11,7 @@
 #include "google/protobuf/message_lite.h"
 #include "tern/lib/base/large_blocks.h"
 #include "tern/lib/call/attachment.h"
+#include "tern/lib/call/packed_message.h"
 #include "tern/lib/call/raw_message.h"
 
 namespace tern {
@@ -24,12 +25,15 @@ class RequestBytes {
 
   // None, when both messages are null. REQUIRES: else `size` is that of the one
   // (as message->ByteSizeLong() has just said), and at most INT32_MAX with the
-  // attachment.
+  // attachment. `compressor`: if it is to be compressed, else nullptr.
   RequestBytes(const google::protobuf::MessageLite* message,
-               const RawMessage* raw, size_t size, const absl::Cord& attachment)
+               const RawMessage* raw, size_t size, const absl::Cord& attachment,
+               const Compressor* compressor = nullptr)
       : size_(size + attachment.size()), attachment_bytes_(attachment.size()) {
     if (message == nullptr) {
-      if (raw != nullptr) TakeRaw(*raw, attachment);
+      if (raw != nullptr) TakeRaw(*raw, attachment, compressor);
+    } else if (compressor != nullptr) {
+      Take(PackMessage(*message, size, attachment, compressor));
     } else if (size_ > kInlineBytes) {
       std::shared_ptr<char[]> bytes = MakeSharedBytes(size_);
       Write(*message, attachment, bytes.get());
@@ -48,6 +52,8 @@ class RequestBytes {
   uint32_t attachment_bytes() const {
     return static_cast<uint32_t>(attachment_bytes_);
   }
+  // See PackedMessage.
+  uint32_t inflated_bytes() const { return inflated_bytes_; }
   // Memory that holds the same and that others may keep, too; nullptr for a
   // short one.
   const std::shared_ptr<const char[]>* shared() const {
@@ -55,7 +61,8 @@ class RequestBytes {
   }
 
  private:
-  void TakeRaw(const RawMessage& raw, const absl::Cord& attachment);
+  void TakeRaw(const RawMessage& raw, const absl::Cord& attachment,
+               const Compressor* compressor);
   void Write(const google::protobuf::MessageLite& message,
              const absl::Cord& attachment, char* out) {
     message.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(out));
@@ -64,8 +71,15 @@ class RequestBytes {
     }
   }
 
-  const size_t size_;
+  void Take(PackedMessage packed) {
+    heap_ = std::move(packed.bytes);
+    size_ = packed.size;
+    inflated_bytes_ = packed.inflated_bytes;
+  }
+
+  size_t size_;
   const size_t attachment_bytes_;
+  uint32_t inflated_bytes_ = 0;
   std::shared_ptr<const char[]> heap_;
   char inline_[kInlineBytes];  // Uninitialised beyond size_.
 };

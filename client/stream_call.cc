@@ -174,16 +174,19 @@ absl::Status StreamCall::Finish() {
   }
   pipe.EndWrites();
   pipe.DiscardReads();
-  return Outcome(ending_->Wait());
+  return OrFailure(ending_->Wait(), *call_);
 }
 
-absl::Status StreamCall::Outcome(absl::Status status) const {
-  absl::Status failure = call_->streaming()->messages.TakeFailure();
-  if (failure.ok()) return status;
+absl::Status StreamCall::OrFailure(absl::Status status, ClientCall& call) {
+  MessageStream& messages = call.streaming()->messages;
+  if (!status.ok() || !messages.failed()) return status;
+  absl::Status failure = messages.TakeFailure();
+  if (failure.ok()) return status;  // The call has ended with it, see End().
   CallError error = {.certainty = Certainty::kFinished,
                      .phase = CallPhase::kReceive,
-                     .method = std::string(call_->method()),
-                     .peer = call_->core()->target()};
+                     .method = std::string(call.method()),
+                     .peer = call.core()->target(),
+                     .elapsed = MonotonicTime::Now() - call.started_at()};
   error.AttachTo(&failure);
   return failure;
 }
@@ -191,9 +194,16 @@ absl::Status StreamCall::Outcome(absl::Status status) const {
 void StreamCall::Finish(OnEnd done) {
   call_->streaming()->pipe.EndWrites();
   call_->streaming()->pipe.DiscardReads();
+  if (messages()->failed()) {
+    done = [call = call_, done = std::move(done)](
+               absl::Status status,
+               google::protobuf::MessageLite* reply) mutable {
+      std::move(done)(OrFailure(std::move(status), *call), reply);
+    };
+  }
   if (ending_->TellLater(&done)) return;
   const std::shared_ptr<ChannelCore>& core = call_->core();
-  absl::Status status = Outcome(ending_->Take());
+  absl::Status status = ending_->Take();
   if (core->loop() == nullptr || core->forked()) {
     return std::move(done)(std::move(status), reply());
   }

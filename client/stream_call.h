@@ -61,10 +61,10 @@ class StreamCall {
   void Start(const std::shared_ptr<ChannelCore>& core, const MethodInfo& method,
              const OneMessages& messages, const CallOptions& options,
              std::unique_ptr<InterceptedCall> intercepted, absl::Status status);
-  // What the user is told: a message may have been found wrong when it was read
-  // after the end.
-  absl::Status Outcome(absl::Status status) const;
   void Drop();
+  // `status`, or what was wrong with a message that was read when the call had
+  // ended already.
+  static absl::Status OrFailure(absl::Status status, ClientCall& call);
 
   std::shared_ptr<ClientCall> call_;
   std::shared_ptr<Ending> ending_;

@@ -43,6 +43,15 @@ constexpr MethodHandler CallbackMethod(std::string_view full_name,
   };
 }
 
+// CallbackStreamMethod<&CallbackService::Watch>("kv.v1.KeyValue/Watch")
+template <auto method>
+constexpr MethodHandler CallbackStreamMethod(std::string_view full_name,
+                                             MethodSettings settings = {}) {
+  MethodHandler handler = StreamHandler<method>(full_name, settings);
+  handler.start_stream = CallStreamMethod<method, Responder>;
+  return handler;
+}
+
 }  // namespace tern::server_internal
 
 #endif  // TERN_SERVER_CALLBACK_SERVICE_H_

@@ -28,6 +28,21 @@
 // ended by itself: see ServerContext::cancellation(). An exception ends the
 // call UNKNOWN.
 //
+// A streaming method has a ServerReader, ServerWriter or ServerStream, which
+// lives as long, too, and is awaited (a blocking read or write would hold up an
+// I/O thread, and is refused there); it goes on on an I/O thread of the server:
+//
+//   tern::Task<absl::Status> Chat(tern::ServerContext&,
+//                                 tern::ServerStream<Ask, Answer>& stream)
+//       override {
+//     Ask ask;
+//     while (co_await stream.CoRead(&ask)) {
+//       const Answer answer = AnswerTo(ask);
+//       if (!co_await stream.CoWrite(answer)) break;
+//     }
+//     co_return absl::OkStatus();
+//   }
+//
 // The rest is for generated code.
 namespace tern::server_internal {
 
@@ -64,6 +79,21 @@ constexpr MethodHandler CoMethod(std::string_view full_name,
                     std::move(responder));
           },
   };
+}
+
+// CoStreamMethod<&CoService::Watch>("kv.v1.KeyValue/Watch")
+template <auto method>
+constexpr MethodHandler CoStreamMethod(std::string_view full_name,
+                                       MethodSettings settings = {}) {
+  MethodHandler handler = StreamHandler<method>(full_name, settings);
+  handler.start_stream = [](Service& service, ServerContext& context,
+                            const google::protobuf::MessageLite& request,
+                            google::protobuf::MessageLite* reply,
+                            HandlerStream* stream, Responder responder) {
+    RunTask(CallStreamMethod<method>(service, context, request, reply, stream),
+            std::move(responder));
+  };
+  return handler;
 }
 
 }  // namespace tern::server_internal

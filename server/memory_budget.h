@@ -36,6 +36,31 @@ class MemoryBudget {
   std::atomic<int64_t> available_;
 };
 
+// What one call holds of the budget beside its connection's account: what its
+// request has been inflated to. Of one thread at a time; the budget outlives
+// it.
+class MemoryHold {
+ public:
+  MemoryHold() = default;
+  MemoryHold(const MemoryHold&) = delete;
+  MemoryHold& operator=(const MemoryHold&) = delete;
+  ~MemoryHold() {
+    if (held_ != 0) budget_->Return(held_);
+  }
+
+  // False, and no more is held than before, when there is not so much left.
+  bool Take(MemoryBudget* budget, int64_t bytes) {
+    if (!budget->Take(bytes)) return false;
+    budget_ = budget;
+    held_ += bytes;
+    return true;
+  }
+
+ private:
+  MemoryBudget* budget_ = nullptr;
+  int64_t held_ = 0;
+};
+
 // One connection's part of the budget, taken and returned in large pieces so
 // that the path of a call does not touch what all connections share. Not
 // thread-safe; the budget outlives it.

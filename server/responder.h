@@ -39,8 +39,14 @@ class CoroutineRun;
 //                 });
 //   }
 //
-// Context, request and reply live until the call has been answered and the
-// method has returned; the answer is sent then, too. One that is dropped
+// A streaming method has its stream beside it, to read and write by callbacks:
+//
+//   void Record(tern::ServerContext& context, tern::ServerReader<Report>&
+//   reader,
+//               Summary* summary, tern::Responder responder) override;
+//
+// Context, request, reply and stream live until the call has been answered and
+// the method has returned; the answer is sent then, too. One that is dropped
 // unanswered answers INTERNAL, and the log says so. Calls that are made outside
 // the method's own thread inherit from the call where an AmbientCallScope says
 // so: see ServerContext::ambient().

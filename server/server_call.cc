@@ -45,16 +45,38 @@ ServerCall::Streaming::Streaming(ServerCall* call, const ServerOptions& options)
       pipe(this, options.max_stream_unsent_bytes,
            StreamPipe::CreditBytes(options.stream_window_bytes),
            options.max_stream_window_bytes),
-      messages(&pipe, MessageStream::End::kServer) {}
+      messages(&pipe, MessageStream::End::kServer,
+               {.known = options.compressors,
+                .min_compressed_bytes = options.min_compressed_bytes,
+                .max_message_bytes = options.max_message_bytes}),
+      handlers(&messages) {}
+
+bool ServerCall::Streaming::TakeMemory(size_t bytes) {
+  return call->connection_->environment().memory->Take(
+      static_cast<int64_t>(bytes));
+}
+
+void ServerCall::Streaming::ReturnMemory(size_t bytes) {
+  call->connection_->environment().memory->Return(static_cast<int64_t>(bytes));
+}
 
 void ServerCall::Streaming::OnPipeWork() {
   call->connection_->TakePipeWork(Share());
 }
 
+bool ServerCall::Streaming::MayBlock() const {
+  return !net::EventLoop::OnAnyLoopThread();
+}
+
 void ServerCall::Streaming::RunDeferred() {
   net::EventLoop* const loop = call->connection_->loop();
-  if (loop->IsDrivenHere()) return pipe.RunWakes();
-  loop->Post([self = Share()] { self->pipe.RunWakes(); });
+  if (loop->IsDrivenHere()) return RunWakes();
+  loop->Post([self = Share()] { self->RunWakes(); });
+}
+
+void ServerCall::Streaming::RunWakes() {
+  const AmbientCallScope scope(&call->ambient_);
+  pipe.RunWakes();
 }
 
 // --- A call ------------------------------------------------------------------
@@ -108,8 +130,32 @@ std::shared_ptr<Cancellation> ServerCall::ShareCancellation() {
   return cancellation;
 }
 
+CallExtras& ServerCall::MutableExtras() {
+  if (extras_ == nullptr) extras_ = std::make_unique<CallExtras>();
+  return *extras_;
+}
+
+void ServerCall::CompressReplies(const Compressor* compressor) {
+  CallExtras& extras = MutableExtras();
+  extras.compressor = compressor;
+  if (!streams_replies()) return;
+  extras.response_compression = compressor->compression();
+  streaming_->messages.SetCompressor(compressor);
+}
+
 absl::Status ServerCall::TakeRequest(wire::IncomingMessage& message) {
-  if (message.storage == nullptr) {
+  if (message.compression != 0) {
+    MutableExtras().request_compression =
+        static_cast<Compression>(message.compression);
+    if (message.storage == nullptr) {
+      unparsed_request_.Reserve(message.bytes.size() +
+                                message.attachment.size());
+      unparsed_request_.Append(message.bytes);
+      unparsed_request_.Append(message.attachment);
+      unparsed_bytes_ = message.bytes.size();
+      return absl::OkStatus();
+    }
+  } else if (message.storage == nullptr) {
     if (!message.attachment.empty()) {
       MutableExtras().attachment = absl::Cord(ToAbsl(message.attachment));
     }
@@ -120,9 +166,32 @@ absl::Status ServerCall::TakeRequest(wire::IncomingMessage& message) {
   return absl::OkStatus();
 }
 
-absl::Status ServerCall::ParseUnparsedRequest() {
+// Where the handler is about to run: not while others wait for this thread to
+// read.
+absl::Status ServerCall::ParseCompressedRequest(std::string_view bytes) {
+  const ServerEnvironment& environment = connection_->environment();
+  const ServerOptions& options = environment.options;
+  const size_t attachment_bytes = unparsed_request_.size() - unparsed_bytes_;
+  const auto reserve = [&](size_t more) {
+    return extras_->inflated.Take(environment.memory.get(),
+                                  static_cast<int64_t>(more));
+  };
+  wire::ByteBuffer inflated;
+  // The session lets nothing pass that was not announced: it is known.
   absl::Status status =
-      ParseRequest(unparsed_request_.view().substr(0, unparsed_bytes_));
+      options.compressors.Find(extras_->request_compression)
+          ->InflateMessage(bytes, options.max_message_bytes - attachment_bytes,
+                           "server", reserve, &inflated, &extras_->peers_fault);
+  return status.ok() ? ParseRequest(inflated.view()) : status;
+}
+
+absl::Status ServerCall::ParseUnparsedRequest() {
+  const std::string_view bytes =
+      unparsed_request_.view().substr(0, unparsed_bytes_);
+  const bool compressed =
+      extras_ != nullptr && extras_->request_compression != Compression::kNone;
+  absl::Status status =
+      compressed ? ParseCompressedRequest(bytes) : ParseRequest(bytes);
   if (unparsed_request_.size() > unparsed_bytes_) {
     MutableExtras().attachment =
         CordOf(std::move(unparsed_request_), unparsed_bytes_);
@@ -163,10 +232,9 @@ RunTimes::Place ServerCall::ChoosePlace(MonotonicTime now) const {
     case HandlerThreads::kWorkers:
       return RunTimes::Place::kWorker;
     case HandlerThreads::kLoops:
-      return streaming_ == nullptr ? RunTimes::Place::kHere
-                                   : RunTimes::Place::kWorker;
+      return holds_thread() ? RunTimes::Place::kWorker : RunTimes::Place::kHere;
     case HandlerThreads::kAdaptive:
-      if (streaming_ != nullptr) return RunTimes::Place::kWorker;
+      if (holds_thread()) return RunTimes::Place::kWorker;
       return parsed_
                  ? entry_->run_times.Choose(
                        now, connection_->environment().pool->has_free_worker())
@@ -213,7 +281,7 @@ void ServerCall::RunDeferred() {
   if (!state_.compare_exchange_strong(expected, State::kQueued)) return;
   runners_share_ = shared_from_this();
   ServerEnvironment& environment = connection_->environment();
-  if (streaming_ == nullptr) {
+  if (!holds_thread()) {
     environment.pool->Submit(this, ambient_.deadline.time());
   } else if (const auto dropped = environment.stream_threads->TryRun(this)) {
     OnDropped(*dropped);
@@ -290,10 +358,11 @@ bool ServerCall::Execute(MonotonicTime started_at) {
 void ServerCall::RunHandler(MonotonicTime started_at) {
   const AmbientCallScope scope(&ambient_);
   const bool before = std::exchange(runs_handler, true);
+  const MethodHandler& handler = *entry_->handler;
   if (!connection_->environment().options.interceptors.empty() &&
       !BeginChain()) {
     over_ = true;
-  } else if (entry_->handler->start != nullptr) {
+  } else if (handler.invoke == nullptr && handler.stream == nullptr) {
     StartHandler(started_at);
   } else {
     try {
@@ -317,7 +386,10 @@ void ServerCall::SetHandled(absl::Status status) {
   status_ = std::move(status);
   certainty_ = Certainty::kFinished;
   CheckReply();
-  if (extras_ != nullptr && extras_->chain != nullptr) EndChain();
+  if (extras_ == nullptr) return;
+  if (extras_->chain != nullptr) EndChain();
+  // Behind all that may change it.
+  if (extras_->compressor != nullptr) PackReply();
 }
 
 void ServerCall::CheckReply() {
@@ -331,16 +403,36 @@ void ServerCall::CheckReply() {
   }
 }
 
+// On the handler's thread: when the call is completed, only bytes are moved.
+void ServerCall::PackReply() {
+  const size_t attached = extras_->reply_attachment.size();
+  if (!status_.ok() || streams_replies() ||
+      reply_bytes_ < connection_->environment().options.min_compressed_bytes ||
+      reply_bytes_ + attached > wire::Hello::kMaxWindowBytes) {
+    return;
+  }
+  PackedMessage packed =
+      PackMessage(*messages_.reply, reply_bytes_, extras_->reply_attachment,
+                  extras_->compressor);
+  if (packed.inflated_bytes == 0) return;
+  extras_->packed = std::move(packed);
+  extras_->response_compression = extras_->compressor->compression();
+}
+
 absl::Status ServerCall::Invoke(google::protobuf::MessageLite* reply) {
   const MethodHandler& handler = *entry_->handler;
   if (streaming_ == nullptr) {
     return handler.invoke(*entry_->service, *this, *messages_.request, reply);
   }
-  absl::Status status =
-      handler.stream(*entry_->service, *this, *messages_.request, reply,
-                     &streaming_->messages);
+  return StreamOutcome(handler.stream(*entry_->service, *this,
+                                      *messages_.request, reply,
+                                      &streaming_->handlers));
+}
+
+absl::Status ServerCall::StreamOutcome(absl::Status status) {
   // What went wrong under the handler is the better reason.
   if (streaming_->messages.failed()) {
+    extras_->peers_fault = streaming_->messages.peers_fault();
     status = streaming_->messages.TakeFailure();
   } else if (status.ok() && cancelled()) {
     // Its reads and writes were cut short: what it has done is not all.
@@ -372,7 +464,7 @@ void ServerCall::SetDropped(ThreadPool::Drop why) {
           Certainty::kNotStarted);
     case ThreadPool::Drop::kFull:
       refused_for_load_ = true;
-      if (streaming_ != nullptr) {
+      if (holds_thread()) {
         return SetOutcome(
             absl::ResourceExhaustedError(absl::StrCat(
                 "the server runs ",

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/base/attributes.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "google/protobuf/message_lite.h"
@@ -81,6 +82,8 @@ class ServerCall final : public ServerContext,
   // Takes the request: a short one is parsed at once, a long one by the worker.
   // Not OK: INVALID_ARGUMENT; it can't be parsed.
   absl::Status TakeRequest(wire::IncomingMessage& message);
+  // Before the handler begins: its replies may be compressed.
+  ABSL_ATTRIBUTE_COLD void CompressReplies(const Compressor* compressor);
   // Takes one of the places that the method has for calls at once. False when
   // all are taken: the call is to be refused.
   bool TakePlace() {
@@ -171,14 +174,19 @@ class ServerCall final : public ServerContext,
   friend class CancelLater;
   enum class State { kReceiving, kReady, kQueued, kRunning, kWithdrawn };
 
-  CallExtras& MutableExtras() {
-    if (extras_ == nullptr) extras_ = std::make_unique<CallExtras>();
-    return *extras_;
-  }
+  ABSL_ATTRIBUTE_NOINLINE CallExtras& MutableExtras();
   std::shared_ptr<Cancellation> ShareCancellation() override;
   absl::Status ParseRequest(std::string_view bytes);
   absl::Status ParseUnparsedRequest();
+  // For size rather than speed: beside what they call, they cost nothing.
+  ABSL_ATTRIBUTE_COLD absl::Status ParseCompressedRequest(
+      std::string_view bytes);
+  ABSL_ATTRIBUTE_COLD void PackReply();
   absl::Status Invoke(google::protobuf::MessageLite* reply);
+  // What a streaming call ends with whose handler has said `status`.
+  absl::Status StreamOutcome(absl::Status status);
+  // Whether the handler, of a streaming method, is given a thread of its own.
+  bool holds_thread() const { return entry_->handler->stream != nullptr; }
   // Each sets how the call ends. Execute is false when there was nothing to
   // run.
   bool Execute(MonotonicTime started_at);
@@ -245,8 +253,13 @@ class ServerCall::Streaming final : public StreamPipe::Host,
   Streaming(ServerCall* call, const ServerOptions& options);
 
   void OnPipeWork() override;
+  bool MayBlock() const override;
+  bool TakeMemory(size_t bytes) override;
+  void ReturnMemory(size_t bytes) override;
   void RunDeferred() override;
 
+  // On the loop's thread, as a part of the call.
+  void RunWakes();
   // A share of the call.
   std::shared_ptr<Streaming> Share() {
     return std::shared_ptr<Streaming>(call->shared_from_this(), this);
@@ -255,6 +268,7 @@ class ServerCall::Streaming final : public StreamPipe::Host,
   ServerCall* const call;
   StreamPipe pipe;
   MessageStream messages;
+  server_internal::HandlerStream handlers;  // What the handler has of them.
   // In a connection's list of pipes that have work: in one, and once.
   SubmissionLink<Streaming> submission;
   std::atomic<bool> in_list{false};

@@ -14,9 +14,16 @@ void ServerCall::StartHandler(MonotonicTime started_at) {
   connection_->environment().pending_handlers.Enter();
   bool threw = false;
   try {
-    entry_->handler->start(*entry_->service, *this, *messages_.request,
-                           messages_.reply.get(),
-                           Responder(shared_from_this()));
+    const MethodHandler& handler = *entry_->handler;
+    google::protobuf::MessageLite* const reply = messages_.reply.get();
+    Responder responder(shared_from_this());
+    if (streaming_ == nullptr) {
+      handler.start(*entry_->service, *this, *messages_.request, reply,
+                    std::move(responder));
+    } else {
+      handler.start_stream(*entry_->service, *this, *messages_.request, reply,
+                           &streaming_->handlers, std::move(responder));
+    }
   } catch (...) {
     threw = true;
   }
@@ -59,6 +66,7 @@ void ServerCall::SetAnswered(bool threw) {
     TERN_LOG(kError) << "the handler of " << method()
                      << " threw an exception behind its answer";
   }
+  if (streaming_ != nullptr) status_ = StreamOutcome(std::move(status_));
   SetHandled(std::move(status_));
 }
 

@@ -114,12 +114,26 @@ void ServerConnection::OnCall(wire::Stream& stream,
       header, stream.deadline());
   call->stream = &stream;
   stream.user = call.get();
+  if (header.compression != 0 ||
+      environment_->options.compression != Compression::kNone) {
+    ChooseCompression(*call, header.compression);
+  }
   shape->client_streaming = call->streams_requests();
   shape->server_streaming = call->streams_replies();
   ServerCall& started = *call;
   call->self = std::move(call);
   // The handler reads the requests as they come.
   if (started.streams_requests()) MakeReady(started);
+}
+
+void ServerConnection::ChooseCompression(ServerCall& call, uint32_t asked) {
+  const ServerOptions& options = environment_->options;
+  for (const uint32_t wanted :
+       {asked, static_cast<uint32_t>(options.compression)}) {
+    const Compressor* const compressor = options.compressors.Find(wanted);
+    if (compressor == nullptr || !session().PeerInflates(wanted)) continue;
+    return call.CompressReplies(compressor);
+  }
 }
 
 void ServerConnection::OnExcessCall(wire::StatusHeader* status) {
@@ -208,15 +222,18 @@ void ServerConnection::OnCancel(wire::Stream& stream, wire::CancelCause cause) {
 
 void ServerConnection::DeliverRequest(ServerCall& call,
                                       wire::IncomingMessage& message) {
+  const size_t size = message.bytes.size() + message.attachment.size();
   if (message.storage == nullptr) {
-    const auto bytes = static_cast<int64_t>(message.bytes.size());
+    const auto bytes = static_cast<int64_t>(size);
     if (!memory_.Reserve(bytes)) {
       return EndStream(call, kNoMemory);
     }
     call.reserved_bytes += bytes;
   }
   StreamPipe& pipe = call.streaming()->pipe;
-  switch (pipe.Deliver(message.bytes, message.storage)) {
+  switch (pipe.Deliver({message.bytes.data(), size}, message.storage,
+                       static_cast<uint32_t>(message.attachment.size()),
+                       static_cast<Compression>(message.compression))) {
     case StreamPipe::Delivery::kDone:
       return;
     case StreamPipe::Delivery::kWake:
@@ -237,7 +254,7 @@ bool ServerConnection::MovePipe(ServerCall& call) {
   ServerCall::Streaming& streaming = *call.streaming();
   const StreamPipe::Work work = streaming.pipe.TakeWork();
   absl::Status sent;
-  if (!work.messages->empty()) sent = SendResponseMetadata(call);
+  if (!work.messages->empty()) sent = SendResponseHeader(call);
   while (!work.messages->empty() && sent.ok()) {
     const MessageBatch::Message message = work.messages->Next();
     const auto write = [&message](char* buffer) {
@@ -246,6 +263,8 @@ bool ServerConnection::MovePipe(ServerCall& call) {
     sent = session().SendMessage(
         call.stream,
         {.size = message.bytes.size(),
+         .attachment_bytes = message.attachment_bytes,
+         .inflated_bytes = message.inflated_bytes,
          .shared = message.owner != nullptr ? &message.owner : nullptr,
          .write = write},
         /*half_close=*/false);
@@ -406,7 +425,11 @@ void ServerConnection::AnswerInFull(ServerCall& call,
     fault.Update(absl::InternalError(
         "the handler's attachment goes with one reply, and it streams them"));
   }
-  fault.Update(SendResponseMetadata(call));
+  if (extras != nullptr && extras->peers_fault) {
+    session().CountFault("compressed messages");
+    if (call.stream == nullptr) return;  // That was one too many.
+  }
+  fault.Update(SendResponseHeader(call));
   if (!fault.ok() && ok) {
     const std::string why(fault.message());
     return Finish(call,
@@ -418,10 +441,28 @@ void ServerConnection::AnswerInFull(ServerCall& call,
   // An error stays what it is, and loses such metadata.
   if (!fault.ok()) status.header.truncated = true;
   if (!ok) return Finish(call, status.header, nullptr);
+  if (extras != nullptr && extras->packed.bytes != nullptr) {
+    return FinishPacked(call, status.header, extras->packed);
+  }
   if (extras == nullptr || extras->reply_attachment.empty()) {
     return Finish(call, status.header, message);
   }
   FinishWithAttachment(call, status.header, *message, extras->reply_attachment);
+}
+
+void ServerConnection::FinishPacked(ServerCall& call,
+                                    const wire::StatusHeader& status,
+                                    const PackedMessage& packed) {
+  const auto write = [&packed](char* buffer) {
+    std::memcpy(buffer, packed.bytes.get(), packed.size);
+  };
+  const wire::OutgoingMessage message = {
+      .size = packed.size,
+      .attachment_bytes = packed.attachment_bytes,
+      .inflated_bytes = packed.inflated_bytes,
+      .shared = &packed.bytes,
+      .write = write};
+  Finish(call, status, &message);
 }
 
 void ServerConnection::FinishWithAttachment(
@@ -438,18 +479,22 @@ void ServerConnection::FinishWithAttachment(
   Finish(call, status, &both);
 }
 
-absl::Status ServerConnection::SendResponseMetadata(ServerCall& call) {
-  // Nothing but the response metadata: the handler may be running.
+absl::Status ServerConnection::SendResponseHeader(ServerCall& call) {
+  // Nothing but what the header has: the handler may be running.
   CallExtras* const extras = call.extras();
-  if (extras == nullptr || extras->response_metadata.empty() ||
-      std::exchange(extras->response_metadata_sent, true)) {
+  if (extras == nullptr ||
+      (extras->response_metadata.empty() &&
+       extras->response_compression == Compression::kNone) ||
+      std::exchange(extras->response_header_sent, true)) {
     return absl::OkStatus();
   }
   const Metadata& metadata = extras->response_metadata;
   absl::Status status = CheckHandlersMetadata("response", metadata);
   if (!status.ok()) return status;
-  return session().SendResponseHeader(call.stream,
-                                      {.metadata = ViewsOf(metadata)});
+  return session().SendResponseHeader(
+      call.stream,
+      {.metadata = ViewsOf(metadata),
+       .compression = static_cast<uint32_t>(extras->response_compression)});
 }
 
 void ServerConnection::Finish(ServerCall& call,

@@ -114,12 +114,19 @@ class ServerConnection final : public net::Connection {
   // The same for one that failed, or that has more than a message and an OK.
   void AnswerInFull(ServerCall& call, const wire::OutgoingMessage* message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // How replies are compressed, if at all.
+  ABSL_ATTRIBUTE_COLD void ChooseCompression(ServerCall& call, uint32_t asked)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  ABSL_ATTRIBUTE_COLD void FinishPacked(ServerCall& call,
+                                        const wire::StatusHeader& status,
+                                        const PackedMessage& packed)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void FinishWithAttachment(ServerCall& call, const wire::StatusHeader& status,
                             const wire::OutgoingMessage& message,
                             const absl::Cord& attachment)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // Once, before the first message. Not OK: nothing was sent of it.
-  absl::Status SendResponseMetadata(ServerCall& call)
+  absl::Status SendResponseHeader(ServerCall& call)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // Gives the stream's answer; the call is done for this connection.
   void Finish(ServerCall& call, const wire::StatusHeader& status,

@@ -31,6 +31,7 @@ wire::Hello ToHello(const ServerOptions& options) {
       absl::ToInt64Milliseconds(options.min_ping_interval));
   hello.metadata.max_bytes = options.max_metadata_bytes;
   hello.metadata.max_entries = options.max_metadata_entries;
+  hello.features = options.compressors.features();
   hello.agent = kAgent;
   return hello;
 }
@@ -99,6 +100,12 @@ absl::Status CheckServerOptions(const ServerOptions& given) {
     if (interceptor != nullptr) continue;
     checker.Add(absl::InvalidArgumentError(
         "ServerOptions::interceptors has one that is null"));
+  }
+  if (options.compression != Compression::kNone &&
+      options.compressors.Find(options.compression) == nullptr) {
+    checker.Add(absl::InvalidArgumentError(
+        absl::StrCat("ServerOptions::compression is ",
+                     NameOf(options.compression), ", not one of compressors")));
   }
   checker.Positive("min_ping_interval", options.min_ping_interval);
   checker.Positive("hello_timeout", options.hello_timeout);

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "tern/lib/call/compression.h"
 #include "tern/lib/call/method_info.h"
 #include "tern/lib/net/connection.h"
 
@@ -69,6 +70,16 @@ struct ServerOptions {
   // Of a call's request. (For trailing metadata the client's limits hold.)
   uint32_t max_metadata_bytes = 16 << 10;
   uint32_t max_metadata_entries = 64;
+
+  // How messages may be compressed, announced to clients:
+  // {ZstdCompressor(), GzipCompressor()}, see docs/compression.md. A request
+  // counts as what it is when inflated. None: there is no compression at all.
+  Compressors compressors = {};
+  // Of replies. A client that compresses its requests is answered in the same
+  // way; one that does not, in this way, if it can inflate that.
+  Compression compression = Compression::kNone;
+  // Shorter messages (without their attachment) are sent as they are.
+  size_t min_compressed_bytes = 1024;
 
   // Per connection, not announced.
   // Bytes of answers that a client has not taken. Above it, its requests wait;

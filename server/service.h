@@ -3,11 +3,11 @@
 
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "google/protobuf/arena.h"
 #include "google/protobuf/message_lite.h"
-#include "tern/lib/call/message_stream.h"
 #include "tern/lib/call/method_info.h"
 #include "tern/server/responder.h"
 #include "tern/server/server_context.h"
@@ -32,12 +32,18 @@ struct MethodHandler {
   absl::Status (*stream)(Service& service, ServerContext& context,
                          const google::protobuf::MessageLite& request,
                          google::protobuf::MessageLite* reply,
-                         MessageStream* messages) = nullptr;
-  // In place of `invoke`, of a handler that may end later than this returns.
+                         server_internal::HandlerStream* stream) = nullptr;
+  // In place of these two, of a handler that may end later than this returns,
+  // and holds no thread until then.
   void (*start)(Service& service, ServerContext& context,
                 const google::protobuf::MessageLite& request,
                 google::protobuf::MessageLite* reply,
                 Responder responder) = nullptr;
+  void (*start_stream)(Service& service, ServerContext& context,
+                       const google::protobuf::MessageLite& request,
+                       google::protobuf::MessageLite* reply,
+                       server_internal::HandlerStream* stream,
+                       Responder responder) = nullptr;
 };
 
 // The base of generated service classes. Its methods may be called from many
@@ -91,27 +97,31 @@ constexpr MethodHandler UnaryMethod(std::string_view full_name,
   };
 }
 
+// Of a streaming method of any kind of service: `Result` is its return type,
+// and behind the stream a CallbackService's has its responder.
 template <typename Method>
 struct StreamTraits;
-template <typename S, typename Q, typename R>
-struct StreamTraits<absl::Status (S::*)(ServerContext&, const Q&,
-                                        ServerWriter<R>&)> {
+template <typename Result, typename S, typename Q, typename R, typename... More>
+struct StreamTraits<Result (S::*)(ServerContext&, const Q&, ServerWriter<R>&,
+                                  More...)> {
   using ServiceType = S;
   using Request = Q;
   using Reply = R;
   static constexpr bool kClientStreams = false;
   static constexpr bool kServerStreams = true;
 };
-template <typename S, typename Q, typename R>
-struct StreamTraits<absl::Status (S::*)(ServerContext&, ServerReader<Q>&, R*)> {
+template <typename Result, typename S, typename Q, typename R, typename... More>
+struct StreamTraits<Result (S::*)(ServerContext&, ServerReader<Q>&, R*,
+                                  More...)> {
   using ServiceType = S;
   using Request = Q;
   using Reply = R;
   static constexpr bool kClientStreams = true;
   static constexpr bool kServerStreams = false;
 };
-template <typename S, typename Q, typename R>
-struct StreamTraits<absl::Status (S::*)(ServerContext&, ServerStream<Q, R>&)> {
+template <typename Result, typename S, typename Q, typename R, typename... More>
+struct StreamTraits<Result (S::*)(ServerContext&, ServerStream<Q, R>&,
+                                  More...)> {
   using ServiceType = S;
   using Request = Q;
   using Reply = R;
@@ -119,10 +129,10 @@ struct StreamTraits<absl::Status (S::*)(ServerContext&, ServerStream<Q, R>&)> {
   static constexpr bool kServerStreams = true;
 };
 
-// StreamMethod<&Service::Watch>("kv.v1.KeyValue/Watch")
+// All but how it is called.
 template <auto method>
-constexpr MethodHandler StreamMethod(std::string_view full_name,
-                                     MethodSettings settings = {}) {
+constexpr MethodHandler StreamHandler(std::string_view full_name,
+                                      MethodSettings settings) {
   using Traits = StreamTraits<decltype(method)>;
   return {
       .info = {.full_name = full_name,
@@ -131,27 +141,38 @@ constexpr MethodHandler StreamMethod(std::string_view full_name,
                .settings = settings},
       .new_request = NewMessage<typename Traits::Request>,
       .new_reply = NewMessage<typename Traits::Reply>,
-      .stream =
-          [](Service& service, ServerContext& context,
-             const google::protobuf::MessageLite& request,
-             google::protobuf::MessageLite* reply, MessageStream* messages) {
-            using Request = typename Traits::Request;
-            using Reply = typename Traits::Reply;
-            auto& self = static_cast<typename Traits::ServiceType&>(service);
-            if constexpr (!Traits::kClientStreams) {
-              ServerWriter<Reply> writer(messages);
-              return (self.*method)(
-                  context, static_cast<const Request&>(request), writer);
-            } else if constexpr (!Traits::kServerStreams) {
-              ServerReader<Request> reader(messages);
-              return (self.*method)(context, reader,
-                                    static_cast<Reply*>(reply));
-            } else {
-              ServerStream<Request, Reply> stream(messages);
-              return (self.*method)(context, stream);
-            }
-          },
   };
+}
+
+template <auto method, typename... More>
+auto CallStreamMethod(Service& service, ServerContext& context,
+                      const google::protobuf::MessageLite& request,
+                      google::protobuf::MessageLite* reply,
+                      HandlerStream* stream, More... more) {
+  using Traits = StreamTraits<decltype(method)>;
+  using Request = typename Traits::Request;
+  using Reply = typename Traits::Reply;
+  auto& self = static_cast<typename Traits::ServiceType&>(service);
+  if constexpr (!Traits::kClientStreams) {
+    return (self.*method)(context, static_cast<const Request&>(request),
+                          stream->Make<ServerWriter<Reply>>(),
+                          std::move(more)...);
+  } else if constexpr (!Traits::kServerStreams) {
+    return (self.*method)(context, stream->Make<ServerReader<Request>>(),
+                          static_cast<Reply*>(reply), std::move(more)...);
+  } else {
+    return (self.*method)(context, stream->Make<ServerStream<Request, Reply>>(),
+                          std::move(more)...);
+  }
+}
+
+// StreamMethod<&Service::Watch>("kv.v1.KeyValue/Watch")
+template <auto method>
+constexpr MethodHandler StreamMethod(std::string_view full_name,
+                                     MethodSettings settings = {}) {
+  MethodHandler handler = StreamHandler<method>(full_name, settings);
+  handler.stream = CallStreamMethod<method>;
+  return handler;
 }
 
 }  // namespace server_internal

@@ -74,9 +74,11 @@ bool StopSignals::Wait(MonotonicTime until) {
       const absl::Duration left = until - MonotonicTime::Now();
       if (left <= absl::ZeroDuration()) return false;
       // Rounded up, and at most a minute: the loop goes on.
-      timeout_ms = static_cast<int>(std::min<int64_t>(
-          60'000,
-          absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1)))));
+      constexpr int64_t kMillisecond = 1'000'000;
+      const int64_t wait_ns = MonotonicTime::WaitNanoseconds(
+          std::min(60'000 * kMillisecond, absl::ToInt64Nanoseconds(left)));
+      timeout_ms =
+          static_cast<int>((wait_ns + kMillisecond - 1) / kMillisecond);
     }
     pollfd fds[] = {{.fd = signalled_.get(), .events = POLLIN, .revents = 0},
                     {.fd = woken_.get(), .events = POLLIN, .revents = 0}};

@@ -17,10 +17,9 @@ std::span<const MethodHandler> UnknownMethodService::TernMethods() const {
           [](Service& service, ServerContext& context,
              const google::protobuf::MessageLite& /*request*/,
              google::protobuf::MessageLite* /*reply*/,
-             MessageStream* messages) {
-            ServerStream<RawMessage, RawMessage> stream(messages);
-            return static_cast<UnknownMethodService&>(service).Handle(context,
-                                                                      stream);
+             server_internal::HandlerStream* stream) {
+            return static_cast<UnknownMethodService&>(service).Handle(
+                context, stream->Make<ServerStream<RawMessage, RawMessage>>());
           },
   };
   return {&kHandler, 1};

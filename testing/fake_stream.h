@@ -7,8 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/cord.h"
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/mutex.h"
+#include "tern/lib/call/attachment.h"
 #include "tern/lib/call/message_stream.h"
 #include "tern/lib/call/stream_pipe.h"
 #include "tern/server/server_stream.h"
@@ -45,8 +47,13 @@ class FakeStream final : private StreamPipe::Host {
   ServerStream<Request, Reply>& stream() { return stream_; }
 
   // What it reads.
-  void AddRequest(const Request& request) {
-    const auto delivery = pipe_.Deliver(request.SerializeAsString(), nullptr);
+  void AddRequest(const Request& request, const absl::Cord& attachment = {}) {
+    std::string bytes = request.SerializeAsString();
+    const size_t size = bytes.size();
+    bytes.resize(size + attachment.size());
+    CopyAttachment(attachment, bytes.data() + size);
+    const auto delivery =
+        pipe_.Deliver(bytes, nullptr, static_cast<uint32_t>(attachment.size()));
     TERN_CHECK(delivery != StreamPipe::Delivery::kFull);
     if (delivery == StreamPipe::Delivery::kWake) pipe_.RunWakes();
   }
@@ -63,6 +70,11 @@ class FakeStream final : private StreamPipe::Host {
     MutexLock lock(mutex_);
     return std::exchange(replies_, {});
   }
+  // What it has written beside each of its replies, likewise.
+  std::vector<absl::Cord> TakeAttachments() {
+    MutexLock lock(mutex_);
+    return std::exchange(attachments_, {});
+  }
   // The next reply, as soon as there is one.
   Reply WaitForReply() {
     MutexLock lock(mutex_);
@@ -78,10 +90,15 @@ class FakeStream final : private StreamPipe::Host {
     const StreamPipe::Work work = pipe_.TakeWork();
     while (!work.messages->empty()) {
       const MessageBatch::Message message = work.messages->Next();
+      const size_t size = message.bytes.size() - message.attachment_bytes;
       Reply reply;
-      TERN_CHECK(reply.ParseFromArray(message.bytes.data(),
-                                      static_cast<int>(message.bytes.size())));
+      TERN_CHECK(
+          reply.ParseFromArray(message.bytes.data(), static_cast<int>(size)));
       replies_.push_back(std::move(reply));
+      attachments_.push_back(
+          message.attachment_bytes == 0
+              ? absl::Cord()
+              : CordOf(message.owner, message.bytes.substr(size)));
     }
     work.messages->Clear();
     (void)pipe_.SetQueuedBytes(0);
@@ -97,6 +114,7 @@ class FakeStream final : private StreamPipe::Host {
   Mutex mutex_;
   CondVar written_;
   std::vector<Reply> replies_ ABSL_GUARDED_BY(mutex_);
+  std::vector<absl::Cord> attachments_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tern::testing

@@ -39,6 +39,28 @@ def _leveldb(name):
         target = "leveldb",
     )
 
+# What lib/compress uses: a program that does not, needs neither.
+
+def _zlib(name):
+    system_library(
+        name = name,
+        header = "zlib.h",
+        libraries = ["z"],
+        module = "zlib",
+        package = "zlib1g-dev",
+        target = "zlib",
+    )
+
+# (Without its pkg-config module, which names a folder that Debian does not have it in.)
+def _zstd(name):
+    system_library(
+        name = name,
+        header = "zstd.h",
+        libraries = ["zstd"],
+        package = "libzstd-dev",
+        target = "zstd",
+    )
+
 # What Tern is compared with: only bench/ uses them.
 
 def _grpc(name):
@@ -93,4 +115,6 @@ SYSTEM_REPOSITORIES = {
     "com_google_leveldb": _leveldb,
     "com_google_protobuf": _protobuf,
     "org_apache_thrift": _thrift,
+    "zlib": _zlib,
+    "zstd": _zstd,
 }

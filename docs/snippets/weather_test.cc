@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 
+#include "absl/strings/cord.h"
 #include "docs/snippets/weather.tern.client.h"
 #include "docs/snippets/weather.tern.server.h"
 #include "gtest/gtest.h"
@@ -231,6 +232,20 @@ TEST_F(Docs, Cancelling) {
   tern::ClientStream<Place, Report> stream = weather.Ask();
   stream.Cancel();  // From any thread.
   EXPECT_EQ(stream.Finish().code(), absl::StatusCode::kCancelled);
+}
+
+TEST_F(Docs, AttachmentsOnAStream) {
+  tern::testing::FakeStream<Report, Report> fake;
+  fake.AddRequest({}, absl::Cord("photo"));
+  fake.EndRequests();
+  tern::ServerStream<Report, Report>& stream = fake.stream();
+  Report report;
+  absl::Cord photo;
+  while (stream.Read(&report, &photo)) {
+    if (!stream.Write(report, photo)) break;
+  }
+  ASSERT_EQ(fake.TakeReplies().size(), 1u);
+  EXPECT_EQ(fake.TakeAttachments()[0], "photo");
 }
 
 TEST_F(Docs, TestingAHandlerByItself) {

@@ -6,10 +6,14 @@
 
 namespace tern {
 
+std::atomic<int64_t> MonotonicTime::ahead_ns_{0};
+std::atomic<bool> MonotonicTime::may_jump_{false};
+
 MonotonicTime MonotonicTime::Now() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return MonotonicTime(int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec);
+  return MonotonicTime(int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec +
+                       ahead_ns_.load(std::memory_order_relaxed));
 }
 
 MonotonicTime operator+(MonotonicTime time, absl::Duration duration) {

@@ -1,6 +1,8 @@
 #ifndef TERN_LIB_BASE_MONOTONIC_TIME_H_
 #define TERN_LIB_BASE_MONOTONIC_TIME_H_
 
+#include <algorithm>
+#include <atomic>
 #include <compare>
 #include <cstdint>
 #include <limits>
@@ -9,7 +11,8 @@
 
 namespace tern {
 
-// A point on the monotonic clock (CLOCK_MONOTONIC), in nanoseconds.
+// A point on the monotonic clock (CLOCK_MONOTONIC), in nanoseconds. (In tests,
+// so much ahead of that as a testing::FakeClock has been advanced.)
 //
 // Everything that Tern waits for is measured on this clock, so that a jump of
 // the wall clock ends no call early or late. Arithmetic saturates: an instant
@@ -30,6 +33,20 @@ class MonotonicTime {
   // The current time: one clock_gettime (about 20 ns).
   static MonotonicTime Now();
 
+  // For whoever waits in a system call for a time that is `nanoseconds` away:
+  // how long to, and then to look again. The same, but where a test may advance
+  // the clock meanwhile.
+  static int64_t WaitNanoseconds(int64_t nanoseconds) {
+    return MayJump() ? std::min(nanoseconds, kJumpCheckNs) : nanoseconds;
+  }
+  // Whether a test may advance the clock.
+  static bool MayJump() { return may_jump_.load(std::memory_order_relaxed); }
+  static constexpr int64_t kJumpCheckNs = 1'000'000;
+  // What the kernel's clock shows at this time.
+  int64_t kernel_nanoseconds() const {
+    return nanoseconds_ - ahead_ns_.load(std::memory_order_relaxed);
+  }
+
   constexpr int64_t nanoseconds() const { return nanoseconds_; }
   constexpr bool is_infinite() const { return *this == InfiniteFuture(); }
 
@@ -47,6 +64,11 @@ class MonotonicTime {
  private:
   explicit constexpr MonotonicTime(int64_t nanoseconds)
       : nanoseconds_(nanoseconds) {}
+
+  friend class ClockJumps;                // Of testing::FakeClock.
+  static std::atomic<int64_t> ahead_ns_;  // Of the kernel's clock. Grows.
+  static std::atomic<bool> may_jump_;
+
   int64_t nanoseconds_ = 0;
 };
 

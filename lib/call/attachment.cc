@@ -13,6 +13,16 @@ absl::Cord CordOf(wire::ByteBuffer buffer, size_t offset) {
       bytes, [held = std::move(buffer)](absl::string_view) {});
 }
 
+absl::Cord CordOf(std::shared_ptr<const char[]> owner, std::string_view bytes) {
+  return absl::MakeCordFromExternal(
+      ToAbsl(bytes), [held = std::move(owner)](absl::string_view) {});
+}
+
+const absl::Cord& NoAttachment() {
+  static const absl::Cord& none = *new absl::Cord;
+  return none;
+}
+
 void CopyAttachment(const absl::Cord& attachment, char* out) {
   for (const absl::string_view chunk : attachment.Chunks()) {
     std::memcpy(out, chunk.data(), chunk.size());

@@ -2,6 +2,8 @@
 #define TERN_LIB_CALL_ATTACHMENT_H_
 
 #include <cstddef>
+#include <memory>
+#include <string_view>
 
 #include "absl/strings/cord.h"
 #include "tern/lib/wire/byte_buffer.h"
@@ -12,6 +14,11 @@ namespace tern {
 
 // What stands in `buffer` from `offset` on, where it lies: nothing is copied.
 absl::Cord CordOf(wire::ByteBuffer buffer, size_t offset);
+// The same of `bytes`, which `owner` keeps.
+absl::Cord CordOf(std::shared_ptr<const char[]> owner, std::string_view bytes);
+
+// An empty one.
+const absl::Cord& NoAttachment();
 
 // Writes all of `attachment` to `out`, which has room for it.
 void CopyAttachment(const absl::Cord& attachment, char* out);

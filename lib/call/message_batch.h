@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "tern/lib/call/compression.h"
 #include "tern/lib/wire/byte_buffer.h"
 
 namespace tern {
@@ -28,8 +29,13 @@ class MessageBatch {
 
   struct Message {
     std::string_view bytes;
-    // Set for a long one: keeps the bytes.
+    // Set for a long one, and for one with the following: keeps the bytes.
     std::shared_ptr<const char[]> owner;
+    uint32_t attachment_bytes = 0;  // The last of `bytes`.
+    // What the others are compressed with.
+    Compression compression = Compression::kNone;
+    // 0, or of a compressed one that is sent: how many `bytes` would be.
+    uint32_t inflated_bytes = 0;
   };
 
   // Whether Next() has something.
@@ -42,9 +48,10 @@ class MessageBatch {
     char* const place = AppendHead(static_cast<uint32_t>(size), size);
     return place;
   }
-  void AppendLong(std::shared_ptr<const char[]> owner, std::string_view bytes) {
+  // REQUIRES: it has an owner.
+  void AppendLong(Message message) {
     AppendHead(kLong, 0);
-    long_.push_back({.bytes = bytes, .owner = std::move(owner)});
+    long_.push_back(std::move(message));
   }
 
   // The next message; its bytes are valid until the batch is changed, or as

@@ -1,12 +1,14 @@
 #include "tern/lib/call/raw_message.h"
 
 #include <cstring>
-#include <limits>
+#include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "absl/strings/cord.h"
 #include "tern/lib/base/large_blocks.h"
 #include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/call/attachment.h"
 #include "tern/lib/call/message_stream.h"
+#include "tern/lib/call/packed_message.h"
 
 namespace tern {
 
@@ -23,14 +25,21 @@ void RawMessage::CopyFrom(std::string_view bytes) {
 
 // --- Streams of them: here, so that only who has such is linked with it. -----
 
-Poll MessageStream::TryRead(RawMessage* message) {
+Poll MessageStream::TryRead(RawMessage* message, absl::Cord* attachment) {
   if (failed()) return Poll::kOver;
   MessageBatch::Message next;
   const Poll poll = pipe_.Next(&next);
   if (poll != Poll::kReady) return poll;
   ++messages_read_;
-  if (next.owner != nullptr) {
-    *message = RawMessage(std::move(next.owner), next.bytes.size());
+  if (attachment != nullptr) TakeAttachment(next, attachment);
+  if (next.compression != Compression::kNone) {
+    if (!Inflate(next,
+                 [&](std::string_view bytes) { message->CopyFrom(bytes); })) {
+      return Poll::kOver;
+    }
+  } else if (next.owner != nullptr) {
+    *message = RawMessage(std::move(next.owner),
+                          next.bytes.size() - next.attachment_bytes);
   } else {
     message->CopyFrom(next.bytes);
   }
@@ -38,9 +47,10 @@ Poll MessageStream::TryRead(RawMessage* message) {
   return Passed(chain_->Pass(read_way(), message));
 }
 
-Poll MessageStream::ReadUntil(RawMessage* message, MonotonicTime until) {
+Poll MessageStream::ReadUntil(RawMessage* message, MonotonicTime until,
+                              absl::Cord* attachment) {
   while (true) {
-    const Poll poll = TryRead(message);
+    const Poll poll = TryRead(message, attachment);
     if (poll != Poll::kNotYet) return poll;
     if (!MayBlock("read")) return Poll::kOver;
     if (!until.is_infinite() && MonotonicTime::Now() >= until) return poll;
@@ -48,31 +58,38 @@ Poll MessageStream::ReadUntil(RawMessage* message, MonotonicTime until) {
   }
 }
 
-Poll MessageStream::TryWrite(const RawMessage& message) {
+Poll MessageStream::TryWrite(const RawMessage& message,
+                             const absl::Cord* attachment) {
   if (failed()) return Poll::kOver;
-  return chain_ == nullptr ? WriteNow(message) : WriteThroughChain(message);
+  return chain_ == nullptr ? WriteNow(message, attachment)
+                           : WriteThroughChain(message, attachment);
 }
 
-Poll MessageStream::WriteNow(const RawMessage& message) {
+Poll MessageStream::WriteNow(const RawMessage& message,
+                             const absl::Cord* attachment) {
   const std::string_view bytes = message.view();
-  if (bytes.size() > std::numeric_limits<int32_t>::max()) {
-    Fail(absl::ResourceExhaustedError(absl::StrCat(
-        "message of ", bytes.size(), " bytes exceeds the protocol's limit of ",
-        std::numeric_limits<int32_t>::max(), " bytes")));
-    return Poll::kOver;
+  if (!CheckSize(bytes.size(), attachment)) return Poll::kOver;
+  const bool attached = attachment != nullptr && !attachment->empty();
+  const Compressor* const compressor = CompressorFor(bytes.size());
+  if (attached || compressor != nullptr) {
+    return WritePacked([&] {
+      return PackBytes(bytes, attached ? *attachment : NoAttachment(),
+                       compressor);
+    });
   }
   if (message.shared() != nullptr &&
       bytes.size() >= MessageBatch::kMinLongBytes) {
-    return pipe_.WriteShared(message.shared(), bytes);
+    return pipe_.Write({.bytes = bytes, .owner = message.shared()});
   }
   return pipe_.Write(bytes.size(), [bytes](char* buffer) {
     if (!bytes.empty()) std::memcpy(buffer, bytes.data(), bytes.size());
   });
 }
 
-Poll MessageStream::WriteUntil(const RawMessage& message, MonotonicTime until) {
+Poll MessageStream::WriteUntil(const RawMessage& message, MonotonicTime until,
+                               const absl::Cord* attachment) {
   while (true) {
-    const Poll poll = TryWrite(message);
+    const Poll poll = TryWrite(message, attachment);
     if (poll != Poll::kNotYet) return poll;
     if (!MayBlock("write")) return Poll::kOver;
     if (!until.is_infinite() && MonotonicTime::Now() >= until) return poll;

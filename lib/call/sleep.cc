@@ -66,6 +66,16 @@ void TimerQueue::Set(Sleep::Awaiter* sleep, MonotonicTime when) {
   MutexLock lock(mutex_);
   heap_.Set(sleep, sleep->cancelled_ ? MonotonicTime() : when);
   WakeIfFirst(sleep);
+  if (heap_.size() >= awaited_sleepers_) awaited_.NotifyAll();
+}
+
+bool TimerQueue::WaitForSleepers(size_t count, MonotonicTime until) {
+  MutexLock lock(mutex_);
+  awaited_sleepers_ = count;
+  while (heap_.size() < count && awaited_.WaitUntil(mutex_, until)) {
+  }
+  awaited_sleepers_ = static_cast<size_t>(-1);
+  return heap_.size() >= count;
 }
 
 void TimerQueue::Cancel(Sleep::Awaiter* sleep) {

@@ -20,10 +20,11 @@ std::shared_ptr<const char[]> ShareBytes(wire::ByteBuffer buffer) {
 
 // --- Reading -----------------------------------------------------------------
 
-Poll StreamPipe::Read(absl::FunctionRef<void(std::string_view)> take) {
+Poll StreamPipe::Read(
+    absl::FunctionRef<void(const MessageBatch::Message&)> take) {
   MessageBatch::Message message;
   const Poll poll = Next(&message);
-  if (poll == Poll::kReady) take(message.bytes);
+  if (poll == Poll::kReady) take(message);
   return poll;
 }
 
@@ -109,13 +110,18 @@ bool StreamPipe::TellReader() {
 }
 
 StreamPipe::Delivery StreamPipe::Deliver(std::string_view bytes,
-                                         wire::ByteBuffer* storage) {
+                                         wire::ByteBuffer* storage,
+                                         uint32_t attachment_bytes,
+                                         Compression compression) {
   const size_t size = bytes.size();
+  const bool is_long = size >= MessageBatch::kMinLongBytes ||
+                       attachment_bytes != 0 ||
+                       compression != Compression::kNone;
   std::shared_ptr<const char[]> owner;
-  if (storage != nullptr && size >= MessageBatch::kMinLongBytes) {
+  if (storage != nullptr && is_long) {
     owner = ShareBytes(std::move(*storage));
     bytes = {owner.get(), size};
-  } else if (size >= MessageBatch::kMinLongBytes) {
+  } else if (is_long) {
     const std::shared_ptr<char[]> copy = MakeSharedBytes(size);
     std::memcpy(copy.get(), bytes.data(), size);
     owner = copy;
@@ -127,7 +133,10 @@ StreamPipe::Delivery StreamPipe::Deliver(std::string_view bytes,
     if (!discard_) {
       if (incoming_.count() >= max_unread_messages_) return Delivery::kFull;
       if (owner != nullptr) {
-        incoming_.AppendLong(std::move(owner), bytes);
+        incoming_.AppendLong({.bytes = bytes,
+                              .owner = std::move(owner),
+                              .attachment_bytes = attachment_bytes,
+                              .compression = compression});
       } else {
         char* const place = incoming_.Append(size);
         if (size != 0) std::memcpy(place, bytes.data(), size);
@@ -165,7 +174,7 @@ Poll StreamPipe::Write(size_t size, absl::FunctionRef<void(char*)> write) {
     std::shared_ptr<char[]> owner = MakeSharedBytes(size);
     write(owner.get());
     const char* const bytes = owner.get();
-    return WriteShared(std::move(owner), {bytes, size});
+    return Write({.bytes = {bytes, size}, .owner = std::move(owner)});
   }
   {
     MutexLock lock(mutex_);
@@ -179,14 +188,13 @@ Poll StreamPipe::Write(size_t size, absl::FunctionRef<void(char*)> write) {
   return Poll::kReady;
 }
 
-Poll StreamPipe::WriteShared(std::shared_ptr<const char[]> owner,
-                             std::string_view bytes) {
+Poll StreamPipe::Write(MessageBatch::Message message) {
   {
     MutexLock lock(mutex_);
     if (writes_over_) return Poll::kOver;
     if (!WritableLocked()) return Poll::kNotYet;
-    outgoing_.AppendLong(std::move(owner), bytes);
-    outgoing_bytes_ += bytes.size() + kOverheadBytes;
+    outgoing_bytes_ += message.bytes.size() + kOverheadBytes;
+    outgoing_.AppendLong(std::move(message));
     if (!Announce()) return Poll::kReady;
   }
   host_->OnPipeWork();

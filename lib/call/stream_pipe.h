@@ -12,6 +12,7 @@
 #include "absl/functional/function_ref.h"
 #include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/base/mutex.h"
+#include "tern/lib/call/compression.h"
 #include "tern/lib/call/message_batch.h"
 #include "tern/lib/wire/byte_buffer.h"
 
@@ -44,6 +45,10 @@ class StreamPipe {
     virtual void OnPipeFailed() {}
     // Whether this thread may block.
     virtual bool MayBlock() const { return true; }
+    // So many bytes are to be taken while a message is read: false when there
+    // is no room for them. Else they are given back. The user's side.
+    virtual bool TakeMemory(size_t /*bytes*/) { return true; }
+    virtual void ReturnMemory(size_t /*bytes*/) {}
 
    protected:
     ~Host() = default;
@@ -73,7 +78,7 @@ class StreamPipe {
   // --- The user's side -------------------------------------------------------
 
   // kReady: `take` has been called with the next message.
-  Poll Read(absl::FunctionRef<void(std::string_view)> take);
+  Poll Read(absl::FunctionRef<void(const MessageBatch::Message&)> take);
   // The same, where the message lies: valid until the next one is asked for, or
   // as long as it has an owner.
   Poll Next(MessageBatch::Message* message);
@@ -90,10 +95,9 @@ class StreamPipe {
 
   // kReady: `write` has been called with room for `size` bytes.
   Poll Write(size_t size, absl::FunctionRef<void(char*)> write);
-  // The same, of a long message, which stays where it is.
-  // REQUIRES: size >= MessageBatch::kMinLongBytes.
-  Poll WriteShared(std::shared_ptr<const char[]> owner, std::string_view bytes);
-  // What the next one will say: only this thread makes the room less.
+  // The same for a message that has been written, with its owner, and for one
+  // that is going to be: only this thread makes the room less.
+  Poll Write(MessageBatch::Message message);
   Poll PollWrite();
   void WaitForWrite(MonotonicTime until = MonotonicTime::InfiniteFuture());
   bool WakeForWrite(Wake wake);
@@ -108,9 +112,12 @@ class StreamPipe {
     kWake,  // RunWakes() is to be called, without the role.
     kFull,  // It was not taken: max_unread_messages() wait to be read.
   };
-  // A message has come. `storage`, if not null, holds it and may be moved from.
+  // A message has come, its attachment included. `storage`, if not null, holds
+  // it and may be moved from.
   [[nodiscard]] Delivery Deliver(std::string_view bytes,
-                                 wire::ByteBuffer* storage);
+                                 wire::ByteBuffer* storage,
+                                 uint32_t attachment_bytes = 0,
+                                 Compression compression = Compression::kNone);
   // A stream's window bounds the bytes that wait; empty messages have none.
   size_t max_unread_messages() const { return max_unread_messages_; }
 

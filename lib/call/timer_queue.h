@@ -27,6 +27,9 @@ class TimerQueue {
   // Its time is now.
   void Cancel(Sleep::Awaiter* sleep);
 
+  // For tests: whether so many sleep, in all, before `until`.
+  bool WaitForSleepers(size_t count, MonotonicTime until);
+
  private:
   using Heap = DeadlineHeap<Sleep::Awaiter, &Sleep::Awaiter::place_>;
 
@@ -44,6 +47,8 @@ class TimerQueue {
   CondVar changed_;
   Heap heap_ ABSL_GUARDED_BY(mutex_);
   bool waiting_ ABSL_GUARDED_BY(mutex_) = false;
+  size_t awaited_sleepers_ ABSL_GUARDED_BY(mutex_) = static_cast<size_t>(-1);
+  CondVar awaited_;
 };
 
 }  // namespace tern

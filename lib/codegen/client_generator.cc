@@ -7,6 +7,7 @@
 #include "tern/lib/codegen/layout.h"
 #include "tern/lib/codegen/method_options.h"
 #include "tern/lib/codegen/source_text.h"
+#include "tern/lib/codegen/stream_call.h"
 
 namespace tern::codegen {
 namespace {
@@ -164,26 +165,6 @@ std::string Definitions(const Method& method) {
 }
 
 }  // namespace
-
-std::string StreamType(const Method& method) {
-  if (!method.client_streaming) {
-    return "::tern::ClientReader<" + method.reply + ">";
-  }
-  return std::string("::tern::") +
-         (method.server_streaming ? "ClientStream<" : "ClientWriter<") +
-         method.request + ", " + method.reply + ">";
-}
-
-std::vector<std::string> StreamParameters(const Method& method,
-                                          std::string_view default_options) {
-  std::vector<std::string> parameters;
-  if (!method.client_streaming) {
-    parameters.push_back("const " + method.request + "& request");
-  }
-  parameters.push_back("const ::tern::CallOptions& options" +
-                       std::string(default_options));
-  return parameters;
-}
 
 std::string ClientHeader(const File& file) {
   Includes includes = {

@@ -2,8 +2,6 @@
 #define TERN_LIB_CODEGEN_CLIENT_GENERATOR_H_
 
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "tern/lib/codegen/model.h"
 
@@ -13,11 +11,6 @@ namespace tern::codegen {
 // with its methods and Stub, which makes calls over a channel.
 std::string ClientHeader(const File& file);
 std::string ClientSource(const File& file);
-
-// What a stub's function for a streaming method returns, and takes.
-std::string StreamType(const Method& method);
-std::vector<std::string> StreamParameters(const Method& method,
-                                          std::string_view default_options);
 
 }  // namespace tern::codegen
 

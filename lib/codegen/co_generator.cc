@@ -1,10 +1,10 @@
 #include "tern/lib/codegen/co_generator.h"
 
-#include <algorithm>
 #include <string_view>
 #include <vector>
 
 #include "tern/lib/codegen/layout.h"
+#include "tern/lib/codegen/stream_call.h"
 
 namespace tern::codegen {
 namespace {
@@ -12,12 +12,6 @@ namespace {
 constexpr std::string_view kCoStubComment =
     "// The calls as tasks await them: see tern/client/co_call.h.\n"
     "// Cheap to make; the stub outlives it.\n";
-
-bool HasUnary(const Service& service) {
-  return std::any_of(
-      service.methods.begin(), service.methods.end(),
-      [](const Method& method) { return !method.is_streaming(); });
-}
 
 // Around what names a deprecated function only to pass the call on.
 constexpr std::string_view kAllowDeprecated =
@@ -35,6 +29,12 @@ struct Form {
 };
 
 std::string CoFunction(const Method& method, const Form& form) {
+  if (method.is_streaming()) {
+    return FunctionLayout(
+        form.indent, form.before + StreamType(method), form.scope + method.name,
+        StreamParameters(method, form.default_value.empty() ? "" : " = {}"),
+        form.tail);
+  }
   const std::vector<std::string> types = {"StubInterface", method.request,
                                           method.reply};
   const std::string name = form.scope + method.name;
@@ -51,28 +51,39 @@ std::string CoFunction(const Method& method, const Form& form) {
          Layout(form.indent, name + "(", parameters, form.tail);
 }
 
+std::string CoBody(const Method& method) {
+  if (!method.is_streaming()) {
+    return Layout(
+        2, "return {",
+        {"stub_", "&StubInterface::" + method.name, "request", "options"},
+        "};");
+  }
+  std::vector<std::string> arguments = {"options"};
+  if (!method.client_streaming) arguments.insert(arguments.begin(), "request");
+  return Layout(2, "return stub_." + method.name + "(", arguments, ");");
+}
+
 }  // namespace
 
 std::string CoStubDeclaration(const Service& service) {
-  return HasUnary(service) ? "class CoStub;\n\n" : "";
+  return service.methods.empty() ? "" : "class CoStub;\n\n";
 }
 
 std::string CoMember(const Service& service) {
-  if (!HasUnary(service)) return "";
+  if (service.methods.empty()) return "";
   return "\n"
          "  // For tasks: co_await stub.Co().Method(request).\n"
          "  CoStub Co();\n";
 }
 
 std::string CoStubClass(const Service& service) {
-  if (!HasUnary(service)) return "";
+  if (service.methods.empty()) return "";
   std::string text = "\n" + std::string(kCoStubComment) +
                      "class CoStub {\n"
                      " public:\n"
                      "  explicit CoStub(StubInterface& stub) : stub_(stub) {}\n"
                      "\n";
   for (const Method& method : service.methods) {
-    if (method.is_streaming()) continue;
     text += CoFunction(method,
                        {.indent = 2,
                         .before = method.is_deprecated ? "[[deprecated]] " : "",
@@ -88,10 +99,9 @@ std::string CoStubClass(const Service& service) {
 }
 
 std::string CoStubDefinitions(const Service& service) {
-  if (!HasUnary(service)) return "";
+  if (service.methods.empty()) return "";
   std::string text = "\nCoStub StubInterface::Co() { return CoStub(*this); }\n";
   for (const Method& method : service.methods) {
-    if (method.is_streaming()) continue;
     text += "\n";
     if (method.is_deprecated) text += kAllowDeprecated;
     text += CoFunction(method, {.indent = 0,
@@ -99,11 +109,7 @@ std::string CoStubDefinitions(const Service& service) {
                                 .scope = "CoStub::",
                                 .default_value = "",
                                 .tail = ") {"});
-    text += Layout(
-        2, "return {",
-        {"stub_", "&StubInterface::" + method.name, "request", "options"},
-        "};");
-    text += "}\n";
+    text += CoBody(method) + "}\n";
     if (method.is_deprecated) text += kAllowNoMore;
   }
   return text;

@@ -5,8 +5,8 @@
 
 #include "tern/lib/codegen/model.h"
 
-// What is generated for coroutines and for handlers with a responder. Each is
-// empty for a service without unary methods.
+// What is generated for calls in coroutines. Each is empty for a service
+// without methods.
 namespace tern::codegen {
 
 // Client: StubInterface's Co(), the class behind it (declared before, as it is

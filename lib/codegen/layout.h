@@ -14,8 +14,8 @@ inline constexpr size_t kColumns = 80;
 
 // `head`, `items` with commas between them, `tail`: a call, an initializer. On
 // one line, else the items below each other behind the head, or on lines of
-// their own. `indent` spaces stand before the first line. Ends with a line
-// break.
+// their own; below each other from the first line on, where `head` is empty.
+// `indent` spaces stand before the first line. Ends with a line break.
 std::string Layout(size_t indent, std::string_view head,
                    const std::vector<std::string>& items,
                    std::string_view tail);

@@ -2,9 +2,9 @@
 
 #include <vector>
 
-#include "tern/lib/codegen/client_generator.h"
 #include "tern/lib/codegen/layout.h"
 #include "tern/lib/codegen/source_text.h"
+#include "tern/lib/codegen/stream_call.h"
 
 namespace tern::codegen {
 namespace {

@@ -1,6 +1,5 @@
 #include "tern/lib/codegen/server_generator.h"
 
-#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,12 +22,12 @@ constexpr std::string_view kCallbackServiceComment =
     "// Service, with methods that may return before they have an answer: the\n"
     "// responder takes it, on any thread. See tern/server/responder.h.\n";
 
-// One of the base classes that a service can be made of. They differ in their
-// unary methods.
+// One of the base classes that a service can be made of.
 struct Flavour {
   std::string name;    // "Service"
   std::string table;   // "kMethods"
   std::string unary;   // What makes a table's entry: "UnaryMethod".
+  std::string stream;  // The same for a streaming method.
   std::string result;  // "::absl::Status"
   bool has_responder = false;
   std::string answer;  // "return ", before a status.
@@ -39,6 +38,7 @@ const Flavour& Blocking() {
   static const Flavour& flavour = *new Flavour{.name = "Service",
                                                .table = "kMethods",
                                                .unary = "UnaryMethod",
+                                               .stream = "StreamMethod",
                                                .result = "::absl::Status",
                                                .answer = "return ",
                                                .tail = ";"};
@@ -49,6 +49,7 @@ const Flavour& Coroutines() {
       *new Flavour{.name = "CoService",
                    .table = "kCoMethods",
                    .unary = "CoMethod",
+                   .stream = "CoStreamMethod",
                    .result = "::tern::Task<::absl::Status>",
                    .answer = "co_return ",
                    .tail = ";"};
@@ -58,6 +59,7 @@ const Flavour& Callbacks() {
   static const Flavour& flavour = *new Flavour{.name = "CallbackService",
                                                .table = "kCallbackMethods",
                                                .unary = "CallbackMethod",
+                                               .stream = "CallbackStreamMethod",
                                                .result = "void",
                                                .has_responder = true,
                                                .answer = "responder.Answer(",
@@ -65,16 +67,10 @@ const Flavour& Callbacks() {
   return flavour;
 }
 
-bool HasUnary(const Service& service) {
-  return std::any_of(
-      service.methods.begin(), service.methods.end(),
-      [](const Method& method) { return !method.is_streaming(); });
-}
-
 // Of a method's handler. `quote` makes of "request" what stands there.
 template <typename Quote>
-std::vector<std::string> Parameters(const Flavour& flavour,
-                                    const Method& method, const Quote& quote) {
+std::vector<std::string> PlainParameters(const Method& method,
+                                         const Quote& quote) {
   const std::string context = "::tern::ServerContext& " + quote("context");
   const std::string request =
       "const " + method.request + "& " + quote("request");
@@ -91,16 +87,16 @@ std::vector<std::string> Parameters(const Flavour& flavour,
     return {context, request,
             "::tern::ServerWriter<" + method.reply + ">& " + quote("writer")};
   }
-  std::vector<std::string> parameters = {context, request,
-                                         method.reply + "* " + quote("reply")};
-  if (flavour.has_responder)
-    parameters.push_back("::tern::Responder responder");
-  return parameters;
+  return {context, request, method.reply + "* " + quote("reply")};
 }
-
-// (Streaming methods are the same in all: they block.)
-std::string ResultType(const Flavour& flavour, const Method& method) {
-  return method.is_streaming() ? Blocking().result : flavour.result;
+template <typename Quote>
+std::vector<std::string> Parameters(const Flavour& flavour,
+                                    const Method& method, const Quote& quote) {
+  std::vector<std::string> parameters = PlainParameters(method, quote);
+  if (flavour.has_responder) {
+    parameters.push_back("::tern::Responder responder");
+  }
+  return parameters;
 }
 
 std::string Declaration(const Flavour& flavour, const Method& method) {
@@ -108,9 +104,8 @@ std::string Declaration(const Flavour& flavour, const Method& method) {
   // calling it.
   std::string note = method.is_deprecated ? "  // Deprecated.\n" : "";
   const auto plain = [](const char* name) { return std::string(name); };
-  return note + FunctionLayout(2, "virtual " + ResultType(flavour, method),
-                               method.name, Parameters(flavour, method, plain),
-                               ");");
+  return note + FunctionLayout(2, "virtual " + flavour.result, method.name,
+                               Parameters(flavour, method, plain), ");");
 }
 
 // From the class's name to its end. `documented`: the methods have the .proto's
@@ -145,7 +140,7 @@ std::string ServiceClass(const Service& service) {
 }
 
 std::string OtherClasses(const Service& service) {
-  if (!HasUnary(service)) return "";
+  if (service.methods.empty()) return "";
   return "\n" + std::string(kCoServiceComment) +
          ClassBody(Coroutines(), service, /*documented=*/false) + "\n" +
          std::string(kCallbackServiceComment) +
@@ -153,8 +148,8 @@ std::string OtherClasses(const Service& service) {
 }
 
 std::string HandlerEntry(const Flavour& flavour, const Method& method) {
-  const std::string kind =
-      method.is_streaming() ? "StreamMethod" : flavour.unary;
+  const std::string& kind =
+      method.is_streaming() ? flavour.stream : flavour.unary;
   std::string text = Layout(4, "::tern::server_internal::" + kind + "<",
                             {"&" + flavour.name + "::" + method.name}, ">(");
   std::vector<std::string> settings = InBraces(method.settings);
@@ -179,13 +174,12 @@ std::string DefaultHandler(const Flavour& flavour, const Method& method) {
   const auto comment = [](const char* name) {
     return "/*" + std::string(name) + "*/";
   };
-  const Flavour& form = method.is_streaming() ? Blocking() : flavour;
   std::string text =
-      FunctionLayout(0, form.result, flavour.name + "::" + method.name,
+      FunctionLayout(0, flavour.result, flavour.name + "::" + method.name,
                      Parameters(flavour, method, comment), ") {");
-  text += Layout(2, form.answer + "::absl::UnimplementedError(",
+  text += Layout(2, flavour.answer + "::absl::UnimplementedError(",
                  {"\"" + method.full_name + " is not implemented\""},
-                 ")" + form.tail);
+                 ")" + flavour.tail);
   return text + "}\n\n";
 }
 
@@ -224,11 +218,10 @@ std::string ServerHeader(const File& file) {
   };
   for (const Service& service : file.services) {
     for (const Method& method : service.methods) {
+      includes.others.insert(
+          {"tern/lib/call/task.h", "tern/server/responder.h"});
       if (method.is_streaming()) {
         includes.others.insert("tern/server/server_stream.h");
-      } else {
-        includes.others.insert(
-            {"tern/lib/call/task.h", "tern/server/responder.h"});
       }
     }
   }
@@ -246,7 +239,7 @@ std::string ServerSource(const File& file) {
   std::string body;
   for (const Service& service : file.services) {
     std::string definitions = Definitions(Blocking(), service);
-    if (HasUnary(service)) {
+    if (!service.methods.empty()) {
       includes.others = {"tern/server/callback_service.h",
                          "tern/server/co_service.h"};
       definitions += "\n" + Definitions(Coroutines(), service) + "\n" +

@@ -405,8 +405,8 @@ IoResult Connection::AwaitInput(std::span<char> buffer, MonotonicTime now,
 void Connection::PollInput(MonotonicTime now, MonotonicTime deadline) {
   pollfd fds[] = {{.fd = reading_fd_, .events = POLLIN, .revents = 0},
                   {.fd = reader_wake_.get(), .events = POLLIN, .revents = 0}};
-  const int64_t left =
-      std::max<int64_t>(0, deadline.nanoseconds() - now.nanoseconds());
+  const int64_t left = MonotonicTime::WaitNanoseconds(
+      std::max<int64_t>(0, deadline.nanoseconds() - now.nanoseconds()));
   const timespec timeout = {.tv_sec = left / 1'000'000'000,
                             .tv_nsec = left % 1'000'000'000};
   ppoll(fds, 2, deadline.is_infinite() ? nullptr : &timeout, nullptr);

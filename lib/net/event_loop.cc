@@ -310,6 +310,7 @@ void EventLoop::WaitForEvents(MonotonicTime until) {
       nanoseconds = std::max<int64_t>(
           until.nanoseconds() - MonotonicTime::Now().nanoseconds(), 0);
     }
+    nanoseconds = MonotonicTime::WaitNanoseconds(nanoseconds);
   }
   batch_next_ = 0;
   batch_size_ =

@@ -53,6 +53,9 @@ inline constexpr uint8_t kOptionalFlags = 0xc0;
 inline constexpr uint64_t kFeatureChecksum = 1u << 0;
 inline constexpr uint64_t kFeatureGzip = 1u << 1;
 inline constexpr uint64_t kFeatureZstd = 1u << 2;
+// The bit of each is the number by which a header names it.
+inline constexpr uint32_t kMaxCompression = 2;
+inline constexpr uint64_t kCompressionFeatures = kFeatureGzip | kFeatureZstd;
 
 // Section 9: why a connection ends.
 enum class ErrorCode : uint32_t {

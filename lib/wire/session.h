@@ -32,8 +32,8 @@ enum class Role { kClient, kServer };
 struct SessionOptions {
   Role role = Role::kClient;
   // What this side announces and holds its peer to. CheckHello(hello) is OK.
-  // Of the features, CHECKSUM is used when both sides announce it; COMPRESSED
-  // messages are not taken in yet, so gzip and zstd are not to be announced.
+  // Of the features, CHECKSUM is used when both sides announce it. gzip and
+  // zstd are the host's: it sends and is given COMPRESSED messages as they are.
   Hello hello;
   absl::Duration hello_timeout = absl::Seconds(5);
   absl::Duration frame_timeout = absl::Seconds(10);
@@ -74,7 +74,9 @@ struct PeerLimits {
 struct OutgoingMessage {
   size_t size = 0;                // Attachment included.
   uint32_t attachment_bytes = 0;  // How many of the last are attachment.
-  bool compressed = false;
+  // Of a compressed one, as the header has named: the size that it would have
+  // otherwise, which the peer's limit is for. 0: it is not.
+  uint32_t inflated_bytes = 0;
   // Where the message lies already, if so: a long one is then sent from there,
   // without a copy, and the session keeps a share until it has been.
   const std::shared_ptr<const char[]>* shared = nullptr;
@@ -83,8 +85,12 @@ struct OutgoingMessage {
 
 // A message that came in whole. The views are valid during the callback.
 struct IncomingMessage {
-  std::string_view bytes;  // Without the attachment.
-  std::string_view attachment;
+  std::string_view bytes;       // Without the attachment.
+  std::string_view attachment;  // Lies behind those.
+  // How `bytes` are compressed, by the number in the header; 0: not at all. A
+  // host that announces none never sees another. How long they may become is
+  // for it to check, and to call CountFault().
+  uint32_t compression = 0;
   // Where both lie, when the message came in chunks: may be moved from. Else
   // nullptr.
   ByteBuffer* storage = nullptr;
@@ -268,6 +274,10 @@ class Session {
   // SessionVisitor::GetPathFacts).
   void Consume(Stream* stream, size_t bytes);
 
+  // The host has found that a message breaks the rules that only it can check,
+  // and ended its call: a point of the peer's budget.
+  void CountFault(const char* what);
+
   // --- The connection ------------------------------------------------------
 
   // Server: the two phases of PROTOCOL.md, section 9, once the client has said
@@ -282,6 +292,11 @@ class Session {
   bool has_peer_hello() const { return has_peer_hello_; }
   // What that said (OnHello's has all of it), or the defaults.
   const PeerLimits& peer_limits() const { return peer_; }
+  // Whether the peer has announced it, by the number in a header.
+  bool PeerInflates(uint32_t compression) const {
+    return compression <= kMaxCompression &&
+           (peer_compressions_ >> compression & 1) != 0;
+  }
   size_t open_streams() const { return streams_.size(); }
   bool draining() const { return drain_ != nullptr; }
   // Calls `function` for each stream that the host still has; it may end any of
@@ -427,7 +442,15 @@ class Session {
                                std::string_view bytes);
   void StartAssembly(Stream& stream, const Chunk& chunk);
   void DeliverMessage(Stream& stream, std::string_view bytes,
-                      uint32_t attachment_bytes, ByteBuffer* storage);
+                      uint32_t attachment_bytes, uint32_t compression,
+                      ByteBuffer* storage);
+  // What a header has named: it counts when we have announced it.
+  uint8_t ReceiveCompression(uint32_t named) const {
+    return named <= kMaxCompression &&
+                   (options_.hello.features & kCompressionFeatures) >> named & 1
+               ? static_cast<uint8_t>(named)
+               : 0;
+  }
   void OnPeerHalfClosed(Stream& stream);
   // One point of the budget; false when that closed the session.
   bool Fault(const char* what);
@@ -497,7 +520,8 @@ class Session {
   absl::Status CheckMetadata(
       const std::vector<MetadataEntryView>& metadata) const;
   bool Allows(const OutgoingMessage& message) const {
-    return message.size <= peer_.max_message_bytes;
+    return message.size <= peer_.max_message_bytes &&
+           message.inflated_bytes <= peer_.max_message_bytes;
   }
   absl::Status MessageTooLong(const OutgoingMessage& message) const;
   ABSL_ATTRIBUTE_NOINLINE absl::Status FinishChecked(
@@ -551,7 +575,8 @@ class Session {
   // Receiving.
   bool has_peer_hello_ = false;
   bool receiving_paused_ = false;
-  uint32_t preface_received_ = 0;  // Bytes.
+  uint8_t preface_received_ = 0;   // Bytes.
+  uint8_t peer_compressions_ = 0;  // Of the peer's features.
   PeerLimits peer_{Hello()};
   // A frame that is not complete yet: here ...
   ByteBuffer partial_;

@@ -97,7 +97,7 @@ inline bool Session::MayBegin(Stream& stream, size_t length) {
 
 inline void Session::DeliverMessage(Stream& stream, std::string_view bytes,
                                     uint32_t attachment_bytes,
-                                    ByteBuffer* storage) {
+                                    uint32_t compression, ByteBuffer* storage) {
   ++stream.messages_received_;
   if (ReceivesStream(stream)) {
     stream.unconsumed_bytes_ += static_cast<int64_t>(bytes.size());
@@ -105,6 +105,7 @@ inline void Session::DeliverMessage(Stream& stream, std::string_view bytes,
   IncomingMessage message = {
       .bytes = bytes.substr(0, bytes.size() - attachment_bytes),
       .attachment = bytes.substr(bytes.size() - attachment_bytes),
+      .compression = compression,
       .storage = storage};
   visitor_->OnMessage(stream, message);
 }
@@ -217,7 +218,7 @@ std::string_view Session::ReceivePreface(std::string_view bytes) {
               /*nothing_started=*/true);
     return {};
   }
-  preface_received_ += size;
+  preface_received_ = static_cast<uint8_t>(preface_received_ + size);
   if (preface_received_ == kPreface.size() && !is_client()) {
     AppendGreeting();
   }
@@ -545,6 +546,9 @@ void Session::ReceiveClientHeaders(const Frame& frame) {
           ? MonotonicTime::InfiniteFuture()
           : now_.After(static_cast<int64_t>(header.timeout_us) * 1000);
   Stream* stream = Open(id, deadline);
+  if (header.compression != 0) {
+    stream->receive_compression_ = ReceiveCompression(header.compression);
+  }
   visitor_->OnCall(*stream, header, &stream->shape_);
   if (Gone(*stream)) return;  // The host may have refused it.
   ReceivePayload(*stream, frame);
@@ -619,6 +623,7 @@ void Session::ReceiveServerHeaders(const Frame& frame) {
                       ToStd(status.message()));
   }
   stream->headers_received_ = true;
+  stream->receive_compression_ = ReceiveCompression(header.compression);
   visitor_->OnResponseHeader(*stream, header);
   if (Gone(*stream)) return;
   ReceivePayload(*stream, frame);
@@ -653,7 +658,7 @@ void Session::ReceivePayload(Stream& stream, const Frame& frame) {
     // Nearly all messages: whole, and without prefixes.
     stream.empty_chunk_ = false;
     if (MayBegin(stream, frame.payload.size())) {
-      DeliverMessage(stream, frame.payload, 0, nullptr);
+      DeliverMessage(stream, frame.payload, 0, 0, nullptr);
     }
   } else if (carries_message) {
     if (!ReceiveChunk(stream, {.bytes = frame.payload,
@@ -700,7 +705,11 @@ void Session::ReceiveFirstChunk(Stream& stream, const Chunk& chunk) {
   const auto fail = [&](const char* what) {
     FailStream(stream, absl::StatusCode::kInternal, what);
   };
-  if (chunk.compressed()) return fail("compressed message without negotiation");
+  const uint8_t compression =
+      chunk.compressed() ? stream.receive_compression_ : 0;
+  if (chunk.compressed() && compression == 0) {
+    return fail("compressed message without negotiation");
+  }
   if (!chunk.has_length() && !chunk.end_message()) {
     return fail("first chunk of a message without LENGTH");
   }
@@ -711,7 +720,8 @@ void Session::ReceiveFirstChunk(Stream& stream, const Chunk& chunk) {
   }
   if (chunk.end_message()) {
     if (chunk.bytes.size() != length) return fail("message not as LENGTH says");
-    return DeliverMessage(stream, chunk.bytes, chunk.attachment_bytes, nullptr);
+    return DeliverMessage(stream, chunk.bytes, chunk.attachment_bytes,
+                          compression, nullptr);
   }
   if (chunk.bytes.size() > length) return fail("message not as LENGTH says");
   if (chunk.bytes.size() < kMinChunkBytes && !Fault("short chunks")) return;
@@ -772,6 +782,7 @@ void Session::StartAssembly(Stream& stream, const Chunk& chunk) {
   stream.assembly_ = std::make_shared<Stream::Assembly>();
   stream.assembly_->length = chunk.length;
   stream.assembly_->attachment_bytes = chunk.attachment_bytes;
+  stream.assembly_->compressed = chunk.compressed();
   stream.assembly_->frame_bytes = chunk.payload_bytes;
   ahead_ = stream.id_;
   AppendToAssembly(*stream.assembly_, chunk.bytes);
@@ -811,6 +822,7 @@ void Session::ReceiveLaterChunk(Stream& stream, const Chunk& chunk) {
   const std::shared_ptr<Stream::Assembly> done = std::move(stream.assembly_);
   assembling_bytes_ -= done->length;
   DeliverMessage(stream, done->bytes.view(), done->attachment_bytes,
+                 done->compressed ? stream.receive_compression_ : 0,
                  &done->bytes);
 }
 
@@ -962,6 +974,11 @@ void Session::ReceiveGoAway(const Frame& frame) {
                                           : absl::StatusCode::kUnavailable,
       Farewell::kNothing,
       /*nothing_started=*/code == ErrorCode::kVersionMismatch);
+}
+
+void Session::CountFault(const char* what) {
+  const Entry entry(this);
+  Fault(what);
 }
 
 bool Session::Fault(const char* what) {

@@ -25,7 +25,7 @@ std::string& Scratch() {
 
 uint8_t MessageFlags(const OutgoingMessage& message) {
   return (message.attachment_bytes != 0 ? kFlagAttachment : 0) |
-         (message.compressed ? kFlagCompressed : 0);
+         (message.inflated_bytes != 0 ? kFlagCompressed : 0);
 }
 
 }  // namespace
@@ -129,6 +129,7 @@ void Session::AppendStatusFrame(StreamId stream, FrameType type,
 // What the peer's HELLO (or its default) means for our frames.
 void Session::NotePeerLimits(const Hello& peer) {
   peer_ = PeerLimits(peer);
+  peer_compressions_ = peer.features & kCompressionFeatures;
   const bool checksums =
       (options_.hello.features & peer.features & kFeatureChecksum) != 0;
   checksum_bytes_ = checksums ? kChecksumBytes : 0;
@@ -161,7 +162,8 @@ absl::Status Session::CheckMetadata(
 
 absl::Status Session::MessageTooLong(const OutgoingMessage& message) const {
   return absl::ResourceExhaustedError(absl::StrCat(
-      is_client() ? "request of " : "response of ", message.size, " bytes",
+      is_client() ? "request of " : "response of ",
+      std::max<size_t>(message.size, message.inflated_bytes), " bytes",
       message.attachment_bytes != 0 ? " with its attachment" : "",
       " exceeds the ", is_client() ? "server" : "client", "'s limit of ",
       peer_.max_message_bytes, " bytes"));
@@ -231,7 +233,7 @@ void Session::QueueMessage(Stream& stream, const OutgoingMessage& message,
   Stream::QueuedMessage queued = {.bytes = std::move(bytes),
                                   .size = message.size,
                                   .attachment_bytes = message.attachment_bytes,
-                                  .compressed = message.compressed,
+                                  .compressed = message.inflated_bytes != 0,
                                   .end_stream = end_stream};
   queued_bytes_ += message.size;
   Stream::SendQueue& queue = QueueOf(stream);

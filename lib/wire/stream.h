@@ -92,6 +92,9 @@ class Stream {
   bool empty_chunk_ = false;       // The last chunk was empty and no end.
   bool headers_received_ = false;  // Client: a ResponseHeader has come.
   bool status_received_ = false;   // Client: the frame at hand is its STATUS.
+  // How the peer's COMPRESSED messages are: named in its header, and announced
+  // by us. 0: there may be none.
+  uint8_t receive_compression_ = 0;
 
   uint32_t messages_received_ = 0;
   int64_t send_window_ = 0;

@@ -132,5 +132,36 @@ TEST_F(AttachmentCopiesTest, OneEachWayWhenItIsSentBack) {
   EXPECT_LE(copied, 2 * kBytes + 2 * kSlack);
 }
 
+// On a stream, where the handler sends back what it has read.
+TEST_F(AttachmentCopiesTest, OneEachWayOnAStream) {
+  service_.OnChat([](ServerContext&, ServerStream<Message, Message>& stream) {
+    Message message;
+    absl::Cord attachment;
+    while (stream.Read(&message, &attachment)) {
+      EXPECT_TRUE(stream.Write(message, attachment));
+    }
+    return absl::OkStatus();
+  });
+  auto stream = Tester::Stub(*channel_).Chat();
+  const absl::Cord attachment(std::string(kBytes, 'x'));
+  size_t least = SIZE_MAX;
+  for (int i = 0; i < 10; ++i) {
+    Message message;
+    absl::Cord read;
+    copied_bytes = 0;
+    counting = true;
+    const bool written = stream.Write(MessageWith("x"), attachment);
+    const bool came = stream.Read(&message, &read);
+    counting = false;
+    ASSERT_TRUE(written && came);
+    EXPECT_EQ(read.size(), kBytes);
+    least = std::min(least, copied_bytes.load());
+  }
+  EXPECT_TRUE(stream.Finish().ok());
+  RecordProperty("bytes_copied", std::to_string(least));
+  EXPECT_GE(least, 2 * kBytes);
+  EXPECT_LE(least, 2 * kBytes + 2 * kSlack);
+}
+
 }  // namespace
 }  // namespace tern::testing

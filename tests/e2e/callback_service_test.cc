@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "tern/lib/base/log.h"
 #include "tests/testing/end_to_end.h"
+#include "tests/testing/logged_errors.h"
 
 namespace tern::testing {
 namespace {
@@ -30,32 +30,6 @@ class CallbackTestService final : public Tester::CallbackService {
   }
 
   Handler call_;
-};
-
-// What was logged while it lives.
-class LoggedErrors {
- public:
-  LoggedErrors() {
-    SetLogSink([this](LogSeverity severity, std::string_view, int,
-                      std::string_view text) {
-      if (severity != LogSeverity::kError) return;
-      MutexLock lock(mutex_);
-      text_ += text;
-      text_ += '\n';
-    });
-  }
-  ~LoggedErrors() { SetLogSink(nullptr); }
-  std::string text() const {
-    MutexLock lock(mutex_);
-    return text_;
-  }
-  bool Have(std::string_view part) const {
-    return text().find(part) != std::string::npos;
-  }
-
- private:
-  mutable Mutex mutex_;
-  std::string text_ ABSL_GUARDED_BY(mutex_);
 };
 
 class CallbackServiceTest : public EndToEnd {

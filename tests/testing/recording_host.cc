@@ -83,6 +83,7 @@ auto WithOutgoing(const TestMessage& message, const Use& use) {
   const OutgoingMessage outgoing = {
       .size = size,
       .attachment_bytes = static_cast<uint32_t>(message.attachment_bytes),
+      .inflated_bytes = message.inflated_bytes,
       .shared = size % 2 == 0 ? &shared : nullptr,
       .write = write};
   auto result = use(outgoing);
@@ -187,7 +188,8 @@ StreamId RecordingHost::Start(std::string_view method,
   wire::CallHeader header = {.method = method,
                              .metadata = arguments.metadata,
                              .required_features = arguments.required_features,
-                             .codec = arguments.codec};
+                             .codec = arguments.codec,
+                             .compression = arguments.compression};
   Stream* stream = nullptr;
   const auto start = [&](const OutgoingMessage* outgoing) {
     return session_->Start(header, shape_of(method), arguments.deadline,
@@ -335,7 +337,10 @@ void RecordingHost::OnMessage(Stream& stream, wire::IncomingMessage& message) {
   messages_[id].push_back(whole);
   last_messages_.insert_or_assign(
       id, TestMessage(whole, message.attachment.size()));
-  std::string event = absl::StrCat("message ", id, " ", Quoted(message.bytes));
+  constexpr const char* kCompressions[] = {"", "gzip ", "zstd "};
+  std::string event =
+      absl::StrCat("message ", id, " ", kCompressions[message.compression],
+                   Quoted(message.bytes));
   if (!message.attachment.empty()) {
     absl::StrAppend(&event, " + ", Quoted(message.attachment));
   }

@@ -34,6 +34,8 @@ struct TestMessage {
 
   std::string bytes;
   size_t attachment_bytes = 0;
+  // Sent as compressed, if not 0: see OutgoingMessage.
+  uint32_t inflated_bytes = 0;
 };
 
 // `size` bytes that differ from place to place, and from seed to seed.
@@ -48,6 +50,7 @@ std::string Pattern(size_t size, uint32_t seed = 0);
 //   begin 1 70000                        end 1 OK
 //   message 1 "text" + "attachment"      end 1 UNAVAILABLE NOT_STARTED local
 //   message 1 70000 bytes                goaway NO_ERROR
+//   message 1 gzip "as it came"
 //   writable 1                           closed ABUSE
 class RecordingHost : public wire::SessionVisitor {
  public:
@@ -104,6 +107,7 @@ class RecordingHost : public wire::SessionVisitor {
     bool half_close = true;
     uint64_t required_features = 0;
     uint32_t codec = 0;
+    uint32_t compression = 0;
   };
   wire::StreamId Call(std::string_view method, const TestMessage& message,
                       MonotonicTime now, const CallArguments& arguments);

@@ -37,6 +37,25 @@ TEST(FakeStream, GivesWhatWasAddedAndKeepsWhatWasWritten) {
   EXPECT_TRUE(fake.TakeReplies().empty());
 }
 
+TEST(FakeStream, CarriesAttachments) {
+  FakeStream<Message, Message> fake;
+  fake.AddRequest(With("one"), absl::Cord("bytes"));
+  fake.AddRequest(With("two"));
+  Message message;
+  absl::Cord attachment;
+  ASSERT_TRUE(fake.stream().Read(&message, &attachment));
+  EXPECT_EQ(attachment, "bytes");
+  ASSERT_TRUE(fake.stream().Read(&message, &attachment));
+  EXPECT_TRUE(attachment.empty());
+  ASSERT_TRUE(fake.stream().Write(With("three"), absl::Cord("more")));
+  ASSERT_TRUE(fake.stream().Write(With("four")));
+  EXPECT_EQ(fake.TakeReplies().size(), 2u);
+  const std::vector<absl::Cord> attachments = fake.TakeAttachments();
+  ASSERT_EQ(attachments.size(), 2u);
+  EXPECT_EQ(attachments[0], "more");
+  EXPECT_TRUE(attachments[1].empty());
+}
+
 TEST(FakeStream, ServesAHandlerOnAnotherThread) {
   FakeStream<Message, Message> fake;
   std::thread handler([&fake] { EXPECT_EQ(Echo(fake.stream()), 100); });

@@ -6,10 +6,13 @@
 #include "greet/v1/greeter.tern.client.h"
 #include "people/people.tern.client.h"
 #include "tern/client/channel.h"
+#include "tern/lib/compress/zstd_compressor.h"
 
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
-  const auto channel = tern::Channel::Create(argv[1]);
+  const auto channel =
+      tern::Channel::Create(argv[1], {.compressors = {tern::ZstdCompressor()},
+                                      .compression = tern::Compression::kZstd});
 
   people::Directory::Stub directory(*channel);
   people::Query query;

@@ -6,6 +6,7 @@
 
 #include "greet/v1/greeter.tern.server.h"
 #include "people/people.tern.server.h"
+#include "tern/lib/compress/zstd_compressor.h"
 
 namespace {
 
@@ -35,7 +36,8 @@ class Greeter final : public greet::v1::Greeter::Service {
 int main() {
   Directory directory;
   Greeter greeter;
-  tern::Server server({.listen = {"127.0.0.1:0"}});
+  tern::Server server(
+      {.listen = {"127.0.0.1:0"}, .compressors = {tern::ZstdCompressor()}});
   server.Register(&directory);
   server.Register(&greeter);
   if (absl::Status status = server.Start(); !status.ok()) {

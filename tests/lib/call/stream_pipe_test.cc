@@ -33,7 +33,8 @@ Poll Write(StreamPipe& pipe, std::string_view bytes) {
 // What a read gives: the message, or "(not yet)", "(over)".
 std::string Read(StreamPipe& pipe) {
   std::string message;
-  switch (pipe.Read([&](std::string_view bytes) { message = bytes; })) {
+  switch (pipe.Read(
+      [&](const MessageBatch::Message& next) { message = next.bytes; })) {
     case Poll::kReady:
       return message;
     case Poll::kNotYet:
@@ -87,9 +88,9 @@ TEST_F(StreamPipeTest, KeepsLongMessagesWhereTheyAre) {
   EXPECT_EQ(pipe_.Deliver(buffer.view(), &buffer), StreamPipe::Delivery::kDone);
   EXPECT_FALSE(Deliver(text));  // A copy.
   const char* read = nullptr;
-  EXPECT_EQ(pipe_.Read([&](std::string_view bytes) {
-    EXPECT_EQ(bytes, text);
-    read = bytes.data();
+  EXPECT_EQ(pipe_.Read([&](const MessageBatch::Message& message) {
+    EXPECT_EQ(message.bytes, text);
+    read = message.bytes.data();
   }),
             Poll::kReady);
   EXPECT_EQ(read, place);

@@ -43,5 +43,24 @@ TEST(FunctionLayout, GivesALongReturnTypeItsOwnLine) {
             "  " + Wide(40) + "\n  g" + Wide(40) + "(a);\n");
 }
 
+TEST(Layout, BreaksAType) {
+  const std::string type = "Stream<" + Wide(40) + ", " + Wide(40) + ">";
+  const std::string broken =
+      "    Stream<" + Wide(40) + ",\n           " + Wide(40) + ">";
+  EXPECT_EQ(Layout(0, Wide(30) + "(", {type + "& s", "b"}, ");"),
+            Wide(30) + "(\n" + broken + "& s, b);\n");
+  EXPECT_EQ(FunctionLayout(4, type, "f", {"a"}, ");"),
+            broken + "\n    f(a);\n");
+}
+
+TEST(Layout, LeavesATypeThatNoBreakHelps) {
+  const std::string type = "Stream<" + Wide(40) + ", " + Wide(90) + ">";
+  EXPECT_EQ(Layout(0, "f(", {type}, ");"), "f(\n    " + type + ");\n");
+}
+
+TEST(Layout, BeginsWithItsItemsWhereThereIsNoHead) {
+  EXPECT_EQ(Layout(2, "", {Wide(90), "b"}, ","), "  " + Wide(90) + ",\n  b,\n");
+}
+
 }  // namespace
 }  // namespace tern::codegen

@@ -40,6 +40,7 @@ class EmptyContext final : public tern::ServerContext {
   void set_reply_attachment(absl::Cord) override {}
   tern::Metadata& response_metadata() override { return metadata_; }
   tern::Metadata& trailing_metadata() override { return metadata_; }
+  void PassOn(const tern::CallError&) override {}
   const tern::wire::TraceContext& trace() const override { return trace_; }
   const tern::AmbientCall& ambient() const override { return ambient_; }
 

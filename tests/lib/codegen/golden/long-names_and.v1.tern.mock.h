@@ -12,9 +12,8 @@ namespace a_package_with_a_rather_long_name::and_another_part_of_similar_length:
 class MockStub : public StubInterface {
  public:
   MOCK_METHOD(
-
-          ::absl::StatusOr<::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns>,
-          AMethodThatSomebodyHasNamedVeryThoroughly,
+      ::absl::StatusOr<::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns>,
+      AMethodThatSomebodyHasNamedVeryThoroughly,
       (
           const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& request,
           const ::tern::CallOptions& options),
@@ -27,9 +26,8 @@ class MockStub : public StubInterface {
           ::tern::ReplyCallback<::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns> done),
       (override));
   MOCK_METHOD(
-
-          ::absl::StatusOr<::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns>,
-          Short,
+      ::absl::StatusOr<::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns>,
+      Short,
       (
           const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& request,
           const ::tern::CallOptions& options),

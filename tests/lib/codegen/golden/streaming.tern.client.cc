@@ -44,13 +44,15 @@ constexpr ::tern::MethodInfo kChatMethod = {
 
 ::tern::ClientWriter<::streaming::v1::Message, ::streaming::v1::Message>
 Stub::Upload(const ::tern::CallOptions& options) {
-  return ::tern::StartClientStream<::streaming::v1::Message, ::streaming::v1::Message>(
+  return ::tern::StartClientStream<::streaming::v1::Message,
+                                   ::streaming::v1::Message>(
       channel_, kUploadMethod, options);
 }
 
 ::tern::ClientStream<::streaming::v1::Message, ::streaming::v1::Message>
 Stub::Chat(const ::tern::CallOptions& options) {
-  return ::tern::StartStream<::streaming::v1::Message, ::streaming::v1::Message>(
+  return ::tern::StartStream<::streaming::v1::Message,
+                             ::streaming::v1::Message>(
       channel_, kChatMethod, options);
 }
 
@@ -61,6 +63,22 @@ CoStub StubInterface::Co() { return CoStub(*this); }
 CoStub::Unary(const ::streaming::v1::Message& request,
               const ::tern::CallOptions& options) {
   return {stub_, &StubInterface::Unary, request, options};
+}
+
+::tern::ClientReader<::streaming::v1::Message> CoStub::Watch(
+    const ::streaming::v1::Message& request,
+    const ::tern::CallOptions& options) {
+  return stub_.Watch(request, options);
+}
+
+::tern::ClientWriter<::streaming::v1::Message, ::streaming::v1::Message>
+CoStub::Upload(const ::tern::CallOptions& options) {
+  return stub_.Upload(options);
+}
+
+::tern::ClientStream<::streaming::v1::Message, ::streaming::v1::Message>
+CoStub::Chat(const ::tern::CallOptions& options) {
+  return stub_.Chat(options);
 }
 
 }  // namespace streaming::v1::Mixed
@@ -78,6 +96,14 @@ constexpr ::tern::MethodInfo kWatchMethod = {
     const ::tern::CallOptions& options) {
   return ::tern::StartServerStream<::streaming::v1::Message>(
       channel_, kWatchMethod, request, options);
+}
+
+CoStub StubInterface::Co() { return CoStub(*this); }
+
+::tern::ClientReader<::streaming::v1::Message> CoStub::Watch(
+    const ::streaming::v1::Message& request,
+    const ::tern::CallOptions& options) {
+  return stub_.Watch(request, options);
 }
 
 }  // namespace streaming::v1::OnlyStreams

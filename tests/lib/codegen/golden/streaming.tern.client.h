@@ -38,10 +38,12 @@ class StubInterface {
       const ::streaming::v1::Message& request,
       const ::tern::CallOptions& options = {}) = 0;
 
-  virtual ::tern::ClientWriter<::streaming::v1::Message, ::streaming::v1::Message>
+  virtual ::tern::ClientWriter<::streaming::v1::Message,
+                               ::streaming::v1::Message>
   Upload(const ::tern::CallOptions& options = {}) = 0;
 
-  virtual ::tern::ClientStream<::streaming::v1::Message, ::streaming::v1::Message>
+  virtual ::tern::ClientStream<::streaming::v1::Message,
+                               ::streaming::v1::Message>
   Chat(const ::tern::CallOptions& options = {}) = 0;
 
   // For tasks: co_await stub.Co().Method(request).
@@ -58,6 +60,13 @@ class CoStub {
                  ::streaming::v1::Message>
   Unary(const ::streaming::v1::Message& request,
         const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  ::tern::ClientReader<::streaming::v1::Message> Watch(
+      const ::streaming::v1::Message& request,
+      const ::tern::CallOptions& options = {});
+  ::tern::ClientWriter<::streaming::v1::Message, ::streaming::v1::Message>
+  Upload(const ::tern::CallOptions& options = {});
+  ::tern::ClientStream<::streaming::v1::Message, ::streaming::v1::Message> Chat(
+      const ::tern::CallOptions& options = {});
 
  private:
   StubInterface& stub_;
@@ -97,6 +106,8 @@ class Stub final : public StubInterface {
 
 namespace streaming::v1::OnlyStreams {
 
+class CoStub;
+
 // No unary method.
 //
 // A streaming method returns its call at once: read, write, then Finish.
@@ -107,6 +118,23 @@ class StubInterface {
   virtual ::tern::ClientReader<::streaming::v1::Message> Watch(
       const ::streaming::v1::Message& request,
       const ::tern::CallOptions& options = {}) = 0;
+
+  // For tasks: co_await stub.Co().Method(request).
+  CoStub Co();
+};
+
+// The calls as tasks await them: see tern/client/co_call.h.
+// Cheap to make; the stub outlives it.
+class CoStub {
+ public:
+  explicit CoStub(StubInterface& stub) : stub_(stub) {}
+
+  ::tern::ClientReader<::streaming::v1::Message> Watch(
+      const ::streaming::v1::Message& request,
+      const ::tern::CallOptions& options = {});
+
+ private:
+  StubInterface& stub_;
 };
 
 // Makes calls over a channel, which outlives the stub.

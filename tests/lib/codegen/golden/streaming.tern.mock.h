@@ -24,18 +24,14 @@ class MockStub : public StubInterface {
               (const ::streaming::v1::Message& request,
                const ::tern::CallOptions& options),
               (override));
-  MOCK_METHOD(
-
-          (::tern::ClientWriter<::streaming::v1::Message, ::streaming::v1::Message>),
-          Upload,
-      (const ::tern::CallOptions& options),
-      (override));
-  MOCK_METHOD(
-
-          (::tern::ClientStream<::streaming::v1::Message, ::streaming::v1::Message>),
-          Chat,
-      (const ::tern::CallOptions& options),
-      (override));
+  MOCK_METHOD((::tern::ClientWriter<::streaming::v1::Message,
+                                    ::streaming::v1::Message>), Upload,
+              (const ::tern::CallOptions& options),
+              (override));
+  MOCK_METHOD((::tern::ClientStream<::streaming::v1::Message,
+                                    ::streaming::v1::Message>), Chat,
+              (const ::tern::CallOptions& options),
+              (override));
 };
 
 }  // namespace streaming::v1::Mixed

@@ -46,7 +46,8 @@ constexpr ::tern::MethodHandler kMethods[] = {
 
 ::absl::Status Service::Chat(
     ::tern::ServerContext& /*context*/,
-    ::tern::ServerStream<::streaming::v1::Message, ::streaming::v1::Message>& /*stream*/) {
+    ::tern::ServerStream<::streaming::v1::Message,
+                         ::streaming::v1::Message>& /*stream*/) {
   return ::absl::UnimplementedError(
       "streaming.v1.Mixed/Chat is not implemented");
 }
@@ -64,11 +65,11 @@ namespace {
 constexpr ::tern::MethodHandler kCoMethods[] = {
     ::tern::server_internal::CoMethod<&CoService::Unary>(
         "streaming.v1.Mixed/Unary"),
-    ::tern::server_internal::StreamMethod<&CoService::Watch>(
+    ::tern::server_internal::CoStreamMethod<&CoService::Watch>(
         "streaming.v1.Mixed/Watch"),
-    ::tern::server_internal::StreamMethod<&CoService::Upload>(
+    ::tern::server_internal::CoStreamMethod<&CoService::Upload>(
         "streaming.v1.Mixed/Upload"),
-    ::tern::server_internal::StreamMethod<&CoService::Chat>(
+    ::tern::server_internal::CoStreamMethod<&CoService::Chat>(
         "streaming.v1.Mixed/Chat"),
 };
 
@@ -82,26 +83,27 @@ constexpr ::tern::MethodHandler kCoMethods[] = {
       "streaming.v1.Mixed/Unary is not implemented");
 }
 
-::absl::Status CoService::Watch(
+::tern::Task<::absl::Status> CoService::Watch(
     ::tern::ServerContext& /*context*/,
     const ::streaming::v1::Message& /*request*/,
     ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/) {
-  return ::absl::UnimplementedError(
+  co_return ::absl::UnimplementedError(
       "streaming.v1.Mixed/Watch is not implemented");
 }
 
-::absl::Status CoService::Upload(
+::tern::Task<::absl::Status> CoService::Upload(
     ::tern::ServerContext& /*context*/,
     ::tern::ServerReader<::streaming::v1::Message>& /*reader*/,
     ::streaming::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
+  co_return ::absl::UnimplementedError(
       "streaming.v1.Mixed/Upload is not implemented");
 }
 
-::absl::Status CoService::Chat(
+::tern::Task<::absl::Status> CoService::Chat(
     ::tern::ServerContext& /*context*/,
-    ::tern::ServerStream<::streaming::v1::Message, ::streaming::v1::Message>& /*stream*/) {
-  return ::absl::UnimplementedError(
+    ::tern::ServerStream<::streaming::v1::Message,
+                         ::streaming::v1::Message>& /*stream*/) {
+  co_return ::absl::UnimplementedError(
       "streaming.v1.Mixed/Chat is not implemented");
 }
 
@@ -118,11 +120,11 @@ namespace {
 constexpr ::tern::MethodHandler kCallbackMethods[] = {
     ::tern::server_internal::CallbackMethod<&CallbackService::Unary>(
         "streaming.v1.Mixed/Unary"),
-    ::tern::server_internal::StreamMethod<&CallbackService::Watch>(
+    ::tern::server_internal::CallbackStreamMethod<&CallbackService::Watch>(
         "streaming.v1.Mixed/Watch"),
-    ::tern::server_internal::StreamMethod<&CallbackService::Upload>(
+    ::tern::server_internal::CallbackStreamMethod<&CallbackService::Upload>(
         "streaming.v1.Mixed/Upload"),
-    ::tern::server_internal::StreamMethod<&CallbackService::Chat>(
+    ::tern::server_internal::CallbackStreamMethod<&CallbackService::Chat>(
         "streaming.v1.Mixed/Chat"),
 };
 
@@ -136,27 +138,30 @@ void CallbackService::Unary(::tern::ServerContext& /*context*/,
       "streaming.v1.Mixed/Unary is not implemented"));
 }
 
-::absl::Status CallbackService::Watch(
+void CallbackService::Watch(
     ::tern::ServerContext& /*context*/,
     const ::streaming::v1::Message& /*request*/,
-    ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/) {
-  return ::absl::UnimplementedError(
-      "streaming.v1.Mixed/Watch is not implemented");
+    ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/,
+    ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "streaming.v1.Mixed/Watch is not implemented"));
 }
 
-::absl::Status CallbackService::Upload(
+void CallbackService::Upload(
     ::tern::ServerContext& /*context*/,
     ::tern::ServerReader<::streaming::v1::Message>& /*reader*/,
-    ::streaming::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "streaming.v1.Mixed/Upload is not implemented");
+    ::streaming::v1::Message* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "streaming.v1.Mixed/Upload is not implemented"));
 }
 
-::absl::Status CallbackService::Chat(
+void CallbackService::Chat(
     ::tern::ServerContext& /*context*/,
-    ::tern::ServerStream<::streaming::v1::Message, ::streaming::v1::Message>& /*stream*/) {
-  return ::absl::UnimplementedError(
-      "streaming.v1.Mixed/Chat is not implemented");
+    ::tern::ServerStream<::streaming::v1::Message,
+                         ::streaming::v1::Message>& /*stream*/,
+    ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "streaming.v1.Mixed/Chat is not implemented"));
 }
 
 ::std::string_view CallbackService::TernServiceName() const {
@@ -193,6 +198,57 @@ constexpr ::tern::MethodHandler kMethods[] = {
 
 ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
   return kMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCoMethods[] = {
+    ::tern::server_internal::CoStreamMethod<&CoService::Watch>(
+        "streaming.v1.OnlyStreams/Watch"),
+};
+
+}  // namespace
+
+::tern::Task<::absl::Status> CoService::Watch(
+    ::tern::ServerContext& /*context*/,
+    const ::streaming::v1::Message& /*request*/,
+    ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/) {
+  co_return ::absl::UnimplementedError(
+      "streaming.v1.OnlyStreams/Watch is not implemented");
+}
+
+::std::string_view CoService::TernServiceName() const {
+  return "streaming.v1.OnlyStreams";
+}
+
+::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  return kCoMethods;
+}
+
+namespace {
+
+constexpr ::tern::MethodHandler kCallbackMethods[] = {
+    ::tern::server_internal::CallbackStreamMethod<&CallbackService::Watch>(
+        "streaming.v1.OnlyStreams/Watch"),
+};
+
+}  // namespace
+
+void CallbackService::Watch(
+    ::tern::ServerContext& /*context*/,
+    const ::streaming::v1::Message& /*request*/,
+    ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/,
+    ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "streaming.v1.OnlyStreams/Watch is not implemented"));
+}
+
+::std::string_view CallbackService::TernServiceName() const {
+  return "streaming.v1.OnlyStreams";
+}
+
+::std::span<const ::tern::MethodHandler> CallbackService::TernMethods() const {
+  return kCallbackMethods;
 }
 
 }  // namespace streaming::v1::OnlyStreams

@@ -36,7 +36,8 @@ class Service : public ::tern::Service {
 
   virtual ::absl::Status Chat(
       ::tern::ServerContext& context,
-      ::tern::ServerStream<::streaming::v1::Message, ::streaming::v1::Message>& stream);
+      ::tern::ServerStream<::streaming::v1::Message,
+                           ::streaming::v1::Message>& stream);
 
   // For tern::Server.
   ::std::string_view TernServiceName() const final;
@@ -50,16 +51,17 @@ class CoService : public ::tern::Service {
   virtual ::tern::Task<::absl::Status> Unary(
       ::tern::ServerContext& context, const ::streaming::v1::Message& request,
       ::streaming::v1::Message* reply);
-  virtual ::absl::Status Watch(
+  virtual ::tern::Task<::absl::Status> Watch(
       ::tern::ServerContext& context, const ::streaming::v1::Message& request,
       ::tern::ServerWriter<::streaming::v1::Message>& writer);
-  virtual ::absl::Status Upload(
+  virtual ::tern::Task<::absl::Status> Upload(
       ::tern::ServerContext& context,
       ::tern::ServerReader<::streaming::v1::Message>& reader,
       ::streaming::v1::Message* reply);
-  virtual ::absl::Status Chat(
+  virtual ::tern::Task<::absl::Status> Chat(
       ::tern::ServerContext& context,
-      ::tern::ServerStream<::streaming::v1::Message, ::streaming::v1::Message>& stream);
+      ::tern::ServerStream<::streaming::v1::Message,
+                           ::streaming::v1::Message>& stream);
 
   // For tern::Server.
   ::std::string_view TernServiceName() const final;
@@ -73,16 +75,18 @@ class CallbackService : public ::tern::Service {
   virtual void Unary(
       ::tern::ServerContext& context, const ::streaming::v1::Message& request,
       ::streaming::v1::Message* reply, ::tern::Responder responder);
-  virtual ::absl::Status Watch(
-      ::tern::ServerContext& context, const ::streaming::v1::Message& request,
-      ::tern::ServerWriter<::streaming::v1::Message>& writer);
-  virtual ::absl::Status Upload(
-      ::tern::ServerContext& context,
-      ::tern::ServerReader<::streaming::v1::Message>& reader,
-      ::streaming::v1::Message* reply);
-  virtual ::absl::Status Chat(
-      ::tern::ServerContext& context,
-      ::tern::ServerStream<::streaming::v1::Message, ::streaming::v1::Message>& stream);
+  virtual void Watch(::tern::ServerContext& context,
+                     const ::streaming::v1::Message& request,
+                     ::tern::ServerWriter<::streaming::v1::Message>& writer,
+                     ::tern::Responder responder);
+  virtual void Upload(::tern::ServerContext& context,
+                      ::tern::ServerReader<::streaming::v1::Message>& reader,
+                      ::streaming::v1::Message* reply,
+                      ::tern::Responder responder);
+  virtual void Chat(::tern::ServerContext& context,
+                    ::tern::ServerStream<::streaming::v1::Message,
+                                         ::streaming::v1::Message>& stream,
+                    ::tern::Responder responder);
 
   // For tern::Server.
   ::std::string_view TernServiceName() const final;
@@ -102,6 +106,33 @@ class Service : public ::tern::Service {
   virtual ::absl::Status Watch(
       ::tern::ServerContext& context, const ::streaming::v1::Message& request,
       ::tern::ServerWriter<::streaming::v1::Message>& writer);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with coroutines: while it awaits something, a method holds no
+// thread. See tern/server/co_service.h.
+class CoService : public ::tern::Service {
+ public:
+  virtual ::tern::Task<::absl::Status> Watch(
+      ::tern::ServerContext& context, const ::streaming::v1::Message& request,
+      ::tern::ServerWriter<::streaming::v1::Message>& writer);
+
+  // For tern::Server.
+  ::std::string_view TernServiceName() const final;
+  ::std::span<const ::tern::MethodHandler> TernMethods() const final;
+};
+
+// Service, with methods that may return before they have an answer: the
+// responder takes it, on any thread. See tern/server/responder.h.
+class CallbackService : public ::tern::Service {
+ public:
+  virtual void Watch(::tern::ServerContext& context,
+                     const ::streaming::v1::Message& request,
+                     ::tern::ServerWriter<::streaming::v1::Message>& writer,
+                     ::tern::Responder responder);
 
   // For tern::Server.
   ::std::string_view TernServiceName() const final;
