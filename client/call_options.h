@@ -52,6 +52,12 @@ struct CallOptions {
   // (UNIMPLEMENTED, NOT_STARTED).
   std::optional<Compression> compression = std::nullopt;
 
+  // How urgent it is: 0 (normal) to 7, else INVALID_ARGUMENT. Absent: as the
+  // method's .proto says, or 0. Of what waits for a worker on the server, or to
+  // be sent on a connection either way, the more urgent comes first, but for
+  // every ninth turn: see docs/extras.md.
+  std::optional<int> priority = std::nullopt;
+
   // Bytes to travel beside the request, as they are; together the two are
   // within the server's limit for messages (ServerOptions::max_message_bytes),
   // else the call ends RESOURCE_EXHAUSTED, NOT_STARTED. (INVALID_ARGUMENT where

@@ -36,8 +36,8 @@ net::ConnectionOptions ToConnectionOptions(const ChannelOptions& options) {
   hello.max_message_bytes = options.max_message_bytes;
   hello.stream_window_bytes = options.stream_window_bytes;
   hello.connection_window_bytes = options.connection_window_bytes;
-  result.session.max_stream_window_bytes = options.max_stream_window_bytes;
   hello.features = options.compressors.features();
+  result.session.max_stream_window_bytes = options.max_stream_window_bytes;
   hello.agent = kAgent;
   return result;
 }

@@ -82,6 +82,10 @@ class ClientCall final : public net::Connection::Deferred,
   MonotonicTime started_at() const { return started_at_; }
   const RequestBytes& request() const { return request_; }
   Compression compression() const { return compression_; }
+  uint32_t priority() const {
+    return static_cast<uint32_t>(
+        options_.priority.value_or(method_.settings.priority));
+  }
   const Metadata& metadata() const { return options_.metadata; }
   const wire::TraceContext& trace() const { return trace_; }
   const wire::RequestId& request_id() const { return request_id_; }

@@ -174,7 +174,7 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
   header.request_id = call->request_id();
   header.request_id.attempt = call->attempts;
   header.trace = call->trace();
-  header.priority = call->method_info().settings.priority;
+  header.priority = call->priority();
   if (call->compression() != Compression::kNone) {
     header.compression = static_cast<uint32_t>(call->compression());
     if (!session().has_peer_hello()) return false;

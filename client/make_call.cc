@@ -74,6 +74,11 @@ absl::Status CheckCall(const ChannelCore& core, const MethodInfo& method,
         "CallOptions::compression is ", NameOf(*options.compression),
         ", not one of the channel's compressors"));
   }
+  if (const int priority = options.priority.value_or(0);
+      priority < 0 || priority > static_cast<int>(wire::kMaxPriority)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "CallOptions::priority is ", priority, ", not from 0 to 7"));
+  }
   if (options.attachment.empty()) return absl::OkStatus();
   if (!messages.has_request()) {
     return absl::InvalidArgumentError(

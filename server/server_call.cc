@@ -84,7 +84,9 @@ void ServerCall::Streaming::RunWakes() {
 ServerCall::ServerCall(std::shared_ptr<ServerConnection> connection,
                        MethodRegistry::Entry* entry,
                        const wire::CallHeader& header, MonotonicTime deadline)
-    : connection_(std::move(connection)), entry_(entry) {
+    : connection_(std::move(connection)),
+      entry_(entry),
+      priority_(static_cast<uint8_t>(header.priority)) {
   ambient_.deadline = Deadline(deadline);
   ambient_.trace = header.trace;
   ambient_.cancellation = this;
@@ -282,7 +284,7 @@ void ServerCall::RunDeferred() {
   runners_share_ = shared_from_this();
   ServerEnvironment& environment = connection_->environment();
   if (!holds_thread()) {
-    environment.pool->Submit(this, ambient_.deadline.time());
+    environment.pool->Submit(this, ambient_.deadline.time(), priority_);
   } else if (const auto dropped = environment.stream_threads->TryRun(this)) {
     OnDropped(*dropped);
   }

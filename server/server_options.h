@@ -34,8 +34,9 @@ struct ServerOptions {
   int worker_threads = -1;
   // Of methods whose .proto does not say (proto/tern/method.proto, runs).
   HandlerThreads handler_threads = HandlerThreads::kAdaptive;
-  // Calls that wait for a worker. When full, the call with the latest deadline
-  // is refused RESOURCE_EXHAUSTED, NOT_STARTED, with retry-after.
+  // Calls that wait for a worker. When full, the call of the lowest priority
+  // with the latest deadline is refused RESOURCE_EXHAUSTED, NOT_STARTED, with
+  // retry-after.
   size_t max_queued_calls = 1024;
 
   // Handlers of streaming methods have a thread each while they run, started

@@ -1,6 +1,7 @@
 #include "tern/lib/base/thread_pool.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "tern/lib/base/log.h"
@@ -41,7 +42,8 @@ ThreadPool::ThreadPool(const Options& options)
 
 ThreadPool::~ThreadPool() { Stop(); }
 
-void ThreadPool::Submit(Task* task, MonotonicTime deadline) {
+void ThreadPool::Submit(Task* task, MonotonicTime deadline, unsigned priority) {
+  TERN_DCHECK(priority <= kMaxPriority);
   Task* dropped = nullptr;
   Drop why = Drop::kStopped;
   Worker* wake = nullptr;
@@ -49,14 +51,17 @@ void ThreadPool::Submit(Task* task, MonotonicTime deadline) {
     MutexLock lock(mutex_);
     if (stopping_) {
       dropped = task;
-    } else if (queue_.size() >= max_queued_tasks_) {
-      dropped = MakeRoom(task, deadline, &why);
+    } else if (queued_ >= max_queued_tasks_) {
+      dropped = MakeRoom(task, deadline, priority, &why);
     }
     if (dropped != task) {
-      queue_.Set(task, deadline);
+      task->priority_ = static_cast<uint8_t>(priority);
+      queues_[priority].Set(task, deadline);
+      waiting_ = static_cast<uint8_t>(waiting_ | 1u << priority);
+      ++queued_;
       // One for each queued task. When nobody sleeps, all will look at the
       // queue before they do.
-      if (queue_.size() > waking_) wake = PopSleeper();
+      if (queued_ > waking_) wake = PopSleeper();
       CountFreeWorkers();
     }
   }
@@ -64,27 +69,43 @@ void ThreadPool::Submit(Task* task, MonotonicTime deadline) {
   if (dropped != nullptr) dropped->OnDropped(why);
 }
 
+void ThreadPool::TakeOut(Task* task) {
+  Queue& queue = queues_[task->priority_];
+  queue.Remove(task);
+  --queued_;
+  if (queue.empty()) {
+    waiting_ = static_cast<uint8_t>(waiting_ & ~(1u << task->priority_));
+  }
+}
+
 ThreadPool::Task* ThreadPool::MakeRoom(Task* task, MonotonicTime deadline,
-                                       Drop* why) {
+                                       unsigned priority, Drop* why) {
   // A live task shall not make room for a dead one, nor be dropped while a dead
   // one keeps its place.
   *why = Drop::kExpired;
   if (HasPassed(deadline)) return task;
-  Task* victim = queue_.front().item;
-  if (!HasPassed(queue_.front().time)) {
+  const auto dead = std::find_if(
+      std::begin(queues_), std::end(queues_),
+      [](const Queue& q) { return !q.empty() && HasPassed(q.front().time); });
+  Task* victim;
+  if (dead != std::end(queues_)) {
+    victim = dead->front().item;
+  } else {
     *why = Drop::kFull;
-    const Queue::Entry& latest = queue_.Latest();
-    if (latest.time <= deadline) return task;
+    const auto lowest = static_cast<unsigned>(std::countr_zero(waiting_));
+    if (lowest > priority) return task;
+    const Queue::Entry& latest = queues_[lowest].Latest();
+    if (lowest == priority && latest.time <= deadline) return task;
     victim = latest.item;
   }
-  queue_.Remove(victim);
+  TakeOut(victim);
   return victim;
 }
 
 bool ThreadPool::Withdraw(Task* task) {
   MutexLock lock(mutex_);
   if (task->place_ == Queue::kNotInHeap) return false;
-  queue_.Remove(task);
+  TakeOut(task);
   CountFreeWorkers();
   return true;
 }
@@ -100,7 +121,7 @@ ThreadPool::Worker* ThreadPool::PopSleeper() {
 
 void ThreadPool::CountFreeWorkers() {
   free_workers_.store(
-      static_cast<int64_t>(idle_) - static_cast<int64_t>(queue_.size()),
+      static_cast<int64_t>(idle_) - static_cast<int64_t>(queued_),
       std::memory_order_relaxed);
 }
 
@@ -124,7 +145,7 @@ void ThreadPool::WorkerMain(Worker* self) {
 }
 
 ThreadPool::Task* ThreadPool::TakeNext(Worker* self, MonotonicTime* deadline) {
-  while (queue_.empty() && !stopping_) {
+  while (queued_ == 0 && !stopping_) {
     self->woken = false;
     self->below = std::exchange(sleepers_, self);
     ++idle_;
@@ -135,9 +156,10 @@ ThreadPool::Task* ThreadPool::TakeNext(Worker* self, MonotonicTime* deadline) {
     CountFreeWorkers();
   }
   if (stopping_) return nullptr;  // Stop() has emptied the queue.
-  *deadline = queue_.front().time;
-  Task* const task = queue_.front().item;
-  queue_.Remove(task);
+  const Queue::Entry first = queues_[turns_.Next(waiting_)].front();
+  *deadline = first.time;
+  Task* const task = first.item;
+  TakeOut(task);
   CountFreeWorkers();
   return task;
 }
@@ -153,9 +175,11 @@ void ThreadPool::Stop() {
       return;
     }
     stopping_ = true;
-    while (!queue_.empty()) {
-      dropped.push_back(queue_.front().item);
-      queue_.Remove(dropped.back());
+    for (Queue& queue : queues_) {
+      while (!queue.empty()) {
+        dropped.push_back(queue.front().item);
+        TakeOut(dropped.back());
+      }
     }
     threads.swap(threads_);
     while (Worker* const worker = PopSleeper()) worker->wake.NotifyOne();
@@ -169,7 +193,7 @@ void ThreadPool::Stop() {
 
 size_t ThreadPool::queued() const {
   MutexLock lock(mutex_);
-  return queue_.size();
+  return queued_;
 }
 
 int ThreadPool::busy() const {

@@ -13,16 +13,19 @@
 #include "tern/lib/base/deadline_heap.h"
 #include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/base/mutex.h"
+#include "tern/lib/base/priority_turns.h"
 
 namespace tern {
 
-// A fixed set of worker threads behind one bounded queue, earliest deadline
-// first. Tasks may block. Of the idle workers the one that was last at work is
-// woken first: what it needs is still in its processor's cache.
+// A fixed set of worker threads behind one bounded queue: the highest priority
+// first (but see PriorityTurns: every ninth turn is another's), and of one
+// priority the earliest deadline. Tasks may block. Of the idle workers the one
+// that was last at work is woken first: what it needs is still in its
+// processor's cache.
 //
 // A task that is queued ends in exactly one of three ways: it is run, it is
 // dropped (its deadline passed, or the pool stopped, or the queue was full of
-// tasks with earlier deadlines), or it is withdrawn by whoever queued it.
+// tasks that come before it), or it is withdrawn by whoever queued it.
 // Nothing is lost silently.
 //
 // Thread-safe. A task must outlive its place in the queue, and may be destroyed
@@ -31,7 +34,7 @@ class ThreadPool {
  public:
   enum class Drop {
     kExpired,  // Its deadline passed while it was queued.
-    kFull,     // The queue was full of tasks with earlier deadlines.
+    kFull,     // The queue was full of tasks that come before it.
     kStopped,  // Stop() was called.
   };
 
@@ -47,7 +50,9 @@ class ThreadPool {
 
    private:
     friend class ThreadPool;
-    size_t place_ = static_cast<size_t>(-1);  // Guarded by the pool's mutex_.
+    // Guarded by the pool's mutex_.
+    size_t place_ = static_cast<size_t>(-1);
+    uint8_t priority_ = 0;
   };
 
   struct Options {
@@ -63,10 +68,13 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
+  static constexpr unsigned kMaxPriority = PriorityTurns::kClasses - 1;
+
   // Queues `task` to run before its deadline. When the queue is full, the task
-  // with the latest deadline is dropped, be it this or another; of equal
-  // deadlines, the one that came last. May call OnDropped before it returns.
-  void Submit(Task* task, MonotonicTime deadline);
+  // of the lowest priority with the latest deadline is dropped, be it this or
+  // another; of equal deadlines, the one that came last. May call OnDropped
+  // before it returns. REQUIRES: priority <= kMaxPriority.
+  void Submit(Task* task, MonotonicTime deadline, unsigned priority = 0);
 
   // Takes a queued task back; false when it has been taken to be run or
   // dropped.
@@ -108,8 +116,9 @@ class ThreadPool {
   Worker* PopSleeper() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Makes a place for a task with `deadline` in the full queue, if it deserves
   // one. Returns the task to be dropped: another one, or `task` itself.
-  Task* MakeRoom(Task* task, MonotonicTime deadline, Drop* why)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Task* MakeRoom(Task* task, MonotonicTime deadline, unsigned priority,
+                 Drop* why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TakeOut(Task* task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CountFreeWorkers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const size_t max_queued_tasks_;
@@ -121,7 +130,10 @@ class ThreadPool {
 
   mutable Mutex mutex_;
   CondVar stopped_;  // joined_.
-  Queue queue_ ABSL_GUARDED_BY(mutex_);
+  Queue queues_[PriorityTurns::kClasses] ABSL_GUARDED_BY(mutex_);
+  uint8_t waiting_ ABSL_GUARDED_BY(mutex_) = 0;  // A bit for each not empty.
+  size_t queued_ ABSL_GUARDED_BY(mutex_) = 0;    // In all of them.
+  PriorityTurns turns_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_ ABSL_GUARDED_BY(mutex_);
   Worker* sleepers_ ABSL_GUARDED_BY(mutex_) = nullptr;  // The last comes first.
   // Workers that run nothing: those that sleep, and those that have been woken

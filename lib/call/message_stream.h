@@ -173,6 +173,34 @@ class MessageStream {
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
 };
 
+template <typename Message>
+void MessageStream::ReadWith(Message* message, Done done) {
+  using Direction = StreamCallbacks::Direction;
+  if (callback_reads_ == nullptr) {
+    callback_reads_ = std::make_shared<StreamCallbacks>(Direction::kRead);
+  }
+  callback_reads_->Begin(
+      this, message,
+      [](MessageStream& stream, void* message) {
+        return stream.TryRead(static_cast<Message*>(message));
+      },
+      std::move(done));
+}
+
+template <typename Message>
+void MessageStream::WriteWith(const Message& message, Done done) {
+  using Direction = StreamCallbacks::Direction;
+  if (callback_writes_ == nullptr) {
+    callback_writes_ = std::make_shared<StreamCallbacks>(Direction::kWrite);
+  }
+  callback_writes_->Begin(
+      this, const_cast<Message*>(&message),
+      [](MessageStream& stream, void* message) {
+        return stream.TryWrite(*static_cast<const Message*>(message));
+      },
+      std::move(done));
+}
+
 }  // namespace tern
 
 #endif  // TERN_LIB_CALL_MESSAGE_STREAM_H_

@@ -97,4 +97,12 @@ Poll MessageStream::WriteUntil(const RawMessage& message, MonotonicTime until,
   }
 }
 
+void MessageStream::Read(RawMessage* message, Done done) {
+  ReadWith(message, std::move(done));
+}
+
+void MessageStream::Write(const RawMessage& message, Done done) {
+  WriteWith(message, std::move(done));
+}
+
 }  // namespace tern

@@ -8,44 +8,10 @@ namespace tern {
 
 using google::protobuf::MessageLite;
 
-template <typename Message>
-void MessageStream::ReadWith(Message* message, Done done) {
-  using Direction = StreamCallbacks::Direction;
-  if (callback_reads_ == nullptr) {
-    callback_reads_ = std::make_shared<StreamCallbacks>(Direction::kRead);
-  }
-  callback_reads_->Begin(
-      this, message,
-      [](MessageStream& stream, void* message) {
-        return stream.TryRead(static_cast<Message*>(message));
-      },
-      std::move(done));
-}
-
-template <typename Message>
-void MessageStream::WriteWith(const Message& message, Done done) {
-  using Direction = StreamCallbacks::Direction;
-  if (callback_writes_ == nullptr) {
-    callback_writes_ = std::make_shared<StreamCallbacks>(Direction::kWrite);
-  }
-  callback_writes_->Begin(
-      this, const_cast<Message*>(&message),
-      [](MessageStream& stream, void* message) {
-        return stream.TryWrite(*static_cast<const Message*>(message));
-      },
-      std::move(done));
-}
-
 void MessageStream::Read(MessageLite* message, Done done) {
   ReadWith(message, std::move(done));
 }
-void MessageStream::Read(RawMessage* message, Done done) {
-  ReadWith(message, std::move(done));
-}
 void MessageStream::Write(const MessageLite& message, Done done) {
-  WriteWith(message, std::move(done));
-}
-void MessageStream::Write(const RawMessage& message, Done done) {
   WriteWith(message, std::move(done));
 }
 

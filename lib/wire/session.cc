@@ -51,7 +51,7 @@ void Session::Remove(Stream& stream) {
   DropSendQueue(stream);
   DropAssembly(stream);
   stream.wire_ended_ = true;
-  if (std::exchange(stream.ready_, false)) std::erase(ready_, stream.id_);
+  if (std::exchange(stream.ready_, false)) LoseTurn(stream);
   streams_.Remove(&stream);
 }
 
@@ -372,6 +372,7 @@ void Session::ReleaseMemory() {
   streams_.Reclaim();
   streams_.ReleaseMemory();
   if (ready_.empty()) ready_ = decltype(ready_)();
+  if (oddities_ != nullptr && !has_urgent_) oddities_->urgent.reset();
   ReleaseKeptBlocks();
 }
 

@@ -24,6 +24,7 @@
 #include "tern/lib/wire/status_header.h"
 #include "tern/lib/wire/stream.h"
 #include "tern/lib/wire/stream_table.h"
+#include "tern/lib/wire/urgent_streams.h"
 
 namespace tern::wire {
 
@@ -349,6 +350,7 @@ class Session {
   struct Oddities {
     FaultBudget faults;
     PingThrottle pings;
+    std::unique_ptr<UrgentStreams> urgent;
     BulkFlow bulk;
   };
   Oddities& oddities() {
@@ -494,11 +496,17 @@ class Session {
                     bool end_stream);
   Stream::SendQueue& QueueOf(Stream& stream);
   void MakeReady(Stream& stream);
+  // Of streams with a priority, and of one that loses its turn.
+  UrgentStreams& urgent();
+  StreamId TakeUrgent();
+  void KeepTurn(Stream& stream);
+  void LoseTurn(Stream& stream);
   bool SendChunk(Stream& stream);
-  // Whether it is to send nothing now, so that other calls are not delayed.
+  // Whether it is to send nothing now, so that other calls are not delayed. (A
+  // stream with a priority may do that.)
   bool GivesWay(Stream& stream) {
     return CoarseTime(now_) - last_opened_ <= kBesideCallsNs >> kCoarseShift &&
-           GivesWayToCalls(stream);
+           stream.priority_ == 0 && GivesWayToCalls(stream);
   }
   bool GivesWayToCalls(Stream& stream);
   // Milliseconds, nearly, modulo 50 days.
@@ -577,6 +585,7 @@ class Session {
   bool receiving_paused_ = false;
   uint8_t preface_received_ = 0;   // Bytes.
   uint8_t peer_compressions_ = 0;  // Of the peer's features.
+  bool has_urgent_ = false;        // See ready_.
   PeerLimits peer_{Hello()};
   // A frame that is not complete yet: here ...
   ByteBuffer partial_;
@@ -604,7 +613,9 @@ class Session {
   size_t unsealed_bytes_ = 0;
   int64_t send_window_ = Hello::kMinConnectionWindowBytes;
   size_t queued_bytes_ = 0;
-  std::vector<StreamId> ready_;  // Streams with something to send, in turn.
+  // Streams with something to send, in turn. Those of a priority above 0 are in
+  // oddities_->urgent.
+  std::vector<StreamId> ready_;
 
   // Streams.
   StreamTable streams_;

@@ -549,6 +549,7 @@ void Session::ReceiveClientHeaders(const Frame& frame) {
   if (header.compression != 0) {
     stream->receive_compression_ = ReceiveCompression(header.compression);
   }
+  stream->priority_ = static_cast<uint8_t>(header.priority);
   visitor_->OnCall(*stream, header, &stream->shape_);
   if (Gone(*stream)) return;  // The host may have refused it.
   ReceivePayload(*stream, frame);

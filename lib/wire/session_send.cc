@@ -31,9 +31,10 @@ uint8_t MessageFlags(const OutgoingMessage& message) {
 }  // namespace
 
 OutputPieces Session::Output() {
-  if (ready_.empty() && out_.empty()) return {};
+  const bool waiting = !ready_.empty() || has_urgent_;
+  if (!waiting && out_.empty()) return {};
   const Entry entry(this);
-  if (!ready_.empty()) Pump();
+  if (waiting) Pump();
   SealFrame();
   return out_.pieces();
 }
@@ -41,24 +42,60 @@ OutputPieces Session::Output() {
 void Session::Sent(size_t size) { out_.Take(size); }
 
 void Session::Pump() {
-  while (!closed_ && !ready_.empty() && out_.size() < kOutputTargetBytes) {
-    const StreamId id = ready_.front();
-    ready_.erase(ready_.begin());
+  while (!closed_ && out_.size() < kOutputTargetBytes) {
+    StreamId id = has_urgent_ ? TakeUrgent() : 0;
+    if (id == 0) {
+      if (ready_.empty()) return;
+      id = ready_.front();
+      ready_.erase(ready_.begin());
+    }
     Stream* stream = streams_.Find(id);
     if (stream == nullptr) continue;
     stream->ready_ = false;
     if (stream->send_queue_ == nullptr || GivesWay(*stream)) continue;
     if (!SendChunk(*stream)) {  // It keeps its turn.
-      stream->ready_ = true;
-      ready_.insert(ready_.begin(), id);
-      return;
+      return KeepTurn(*stream);
     }
   }
 }
 
 void Session::MakeReady(Stream& stream) {
   if (std::exchange(stream.ready_, true)) return;
-  ready_.push_back(stream.id_);
+  if (stream.priority_ == 0) return ready_.push_back(stream.id_);
+  urgent().Add(stream.id_, stream.priority_);
+  has_urgent_ = true;
+}
+
+UrgentStreams& Session::urgent() {
+  std::unique_ptr<UrgentStreams>& urgent = oddities().urgent;
+  if (urgent == nullptr) urgent = std::make_unique<UrgentStreams>();
+  return *urgent;
+}
+
+// 0: the first of ready_ is next.
+StreamId Session::TakeUrgent() {
+  const StreamId id = urgent().TakeNext(/*others_wait=*/!ready_.empty());
+  has_urgent_ = !urgent().empty();
+  return id;
+}
+
+void Session::KeepTurn(Stream& stream) {
+  stream.ready_ = true;
+  if (stream.priority_ == 0) {
+    ready_.insert(ready_.begin(), stream.id_);
+    return;
+  }
+  urgent().AddFirst(stream.id_, stream.priority_);
+  has_urgent_ = true;
+}
+
+void Session::LoseTurn(Stream& stream) {
+  if (stream.priority_ == 0) {
+    std::erase(ready_, stream.id_);
+    return;
+  }
+  urgent().Remove(stream.id_, stream.priority_);
+  has_urgent_ = !urgent().empty();
 }
 
 // --- Frames -----------------------------------------------------------------
@@ -417,6 +454,8 @@ absl::Status Session::Start(CallHeader& header, CallShape shape,
   highest_id_ = next_id_;
   next_id_ += 2;
   stream->shape_ = shape;
+  stream->priority_ =
+      static_cast<uint8_t>(std::min(header.priority, kMaxPriority));
   stream->user = user;
   stream->send_ended_ = half_close;
   const uint8_t end = half_close ? kFlagEndStream : 0;

@@ -95,6 +95,7 @@ class Stream {
   // How the peer's COMPRESSED messages are: named in its header, and announced
   // by us. 0: there may be none.
   uint8_t receive_compression_ = 0;
+  uint8_t priority_ = 0;  // Of the call.
 
   uint32_t messages_received_ = 0;
   int64_t send_window_ = 0;

@@ -281,16 +281,21 @@ TEST_F(MethodOptionsTest, MaxConcurrencyAndTimeoutHoldForStreams) {
 // ---- priority
 
 TEST_F(MethodOptionsTest, PriorityIsToldToTheServer) {
-  for (const uint32_t priority : {0u, 5u}) {
+  // By the method, or by the call, which comes first.
+  for (const auto& [urgent, options, priority] :
+       {std::tuple(false, CallOptions(), 0u),
+        std::tuple(true, CallOptions(), 5u),
+        std::tuple(true, CallOptions{.priority = 0}, 0u),
+        std::tuple(false, CallOptions{.priority = 7}, 7u)}) {
     RawListener listener;
     const auto channel = Channel::Create(listener.target());
     Event done;
     const auto ended = [&](const absl::StatusOr<Message>&) { done.Notify(); };
     Optioned::Stub stub(*channel);
-    if (priority == 0) {
-      stub.Plain(Message(), {}, ended);
+    if (urgent) {
+      stub.Urgent(Message(), options, ended);
     } else {
-      stub.Urgent(Message(), {}, ended);
+      stub.Plain(Message(), options, ended);
     }
     RawConnection server = listener.Accept();
     const std::vector<RawFrame> frames = SplitFrames(

@@ -187,6 +187,7 @@ StreamId RecordingHost::Start(std::string_view method,
                               const CallArguments& arguments) {
   wire::CallHeader header = {.method = method,
                              .metadata = arguments.metadata,
+                             .priority = arguments.priority,
                              .required_features = arguments.required_features,
                              .codec = arguments.codec,
                              .compression = arguments.compression};

@@ -108,6 +108,7 @@ class RecordingHost : public wire::SessionVisitor {
     uint64_t required_features = 0;
     uint32_t codec = 0;
     uint32_t compression = 0;
+    uint32_t priority = 0;
   };
   wire::StreamId Call(std::string_view method, const TestMessage& message,
                       MonotonicTime now, const CallArguments& arguments);

@@ -90,9 +90,10 @@ class ThreadPoolTest : public testing::Test {
     return tasks_.back().get();
   }
   ThreadPool::Task* Submit(const std::string& name,
-                           MonotonicTime deadline = In(1)) {
+                           MonotonicTime deadline = In(1),
+                           unsigned priority = 0) {
     ThreadPool::Task* const task = NewTask(name);
-    pool_.Submit(task, deadline);
+    pool_.Submit(task, deadline, priority);
     return task;
   }
   static MonotonicTime In(int hours) {
@@ -115,6 +116,86 @@ class ThreadPoolTest : public testing::Test {
   std::vector<std::unique_ptr<FunctionTask>> tasks_;
   ThreadPool pool_{{.threads = 1, .max_queued_tasks = kMaxQueuedTasks}};
 };
+
+TEST_F(ThreadPoolTest, RunsTheHighestPriorityFirst) {
+  Submit("bulk", In(1), 0);
+  Submit("most urgent", In(3), 7);
+  Submit("urgent", In(2), 3);
+  Release();
+  EXPECT_EQ(journal_.WaitFor(3), (Strings{"most urgent", "urgent", "bulk"}));
+}
+
+TEST_F(ThreadPoolTest, RunsTheEarliestDeadlineOfOnePriorityFirst) {
+  Submit("late", In(2), 3);
+  Submit("bulk", In(1), 0);
+  Submit("early", In(1), 3);
+  Release();
+  EXPECT_EQ(journal_.WaitFor(3), (Strings{"early", "late", "bulk"}));
+}
+
+TEST_F(ThreadPoolTest, DropsTheLowestPriorityWhenFull) {
+  Submit("early", In(1), 2);
+  Submit("late", In(9), 2);
+  Submit("bulk", In(1), 1);
+  Submit("more bulk", In(2), 1);
+  EXPECT_EQ(journal_.Now(), (Strings{"more bulk: full"}));
+  Submit("as urgent", In(3), 2);
+  EXPECT_EQ(journal_.Now().back(), "bulk: full");
+  Submit("urgent", In(4), 3);
+  EXPECT_EQ(journal_.Now().back(), "late: full");
+  Submit("bulk again", In(1), 0);
+  EXPECT_EQ(journal_.Now().back(), "bulk again: full");
+  Release();
+  EXPECT_EQ(journal_.WaitFor(7).back(), "as urgent");
+}
+
+TEST_F(ThreadPoolTest, DropsTheExpiredWhateverItsPriority) {
+  Submit("dead", Passed(), 7);
+  Submit("bulk", In(1), 0);
+  Submit("more bulk", In(1), 0);
+  Submit("bulk again", In(1), 0);
+  EXPECT_EQ(journal_.Now(), (Strings{"dead: expired"}));
+}
+
+TEST_F(ThreadPoolTest, WithdrawsOfAnyPriority) {
+  ThreadPool::Task* const urgent = Submit("urgent", In(1), 5);
+  Submit("bulk", In(1), 0);
+  EXPECT_TRUE(pool_.Withdraw(urgent));
+  EXPECT_FALSE(pool_.Withdraw(urgent));
+  EXPECT_EQ(pool_.queued(), 1u);
+  Release();
+  EXPECT_EQ(journal_.WaitFor(1), (Strings{"bulk"}));
+}
+
+// Every ninth turn is another's.
+TEST(ThreadPoolPriority, LetsBulkGetOn) {
+  Journal journal;
+  std::latch blocked(1), release(1);
+  FunctionTask blocker([&] {
+    blocked.count_down();
+    release.wait();
+  });
+  std::vector<std::unique_ptr<FunctionTask>> tasks;
+  ThreadPool pool({.threads = 1, .max_queued_tasks = 100});
+  pool.Submit(&blocker, MonotonicTime::InfiniteFuture());
+  blocked.wait();
+  for (const unsigned priority : {0u, 4u}) {
+    for (int i = 0; i < 20; ++i) {
+      tasks.push_back(std::make_unique<FunctionTask>(
+          [&journal, priority] { journal.Add(std::to_string(priority)); }));
+      pool.Submit(tasks.back().get(), MonotonicTime::InfiniteFuture(),
+                  priority);
+    }
+  }
+  release.count_down();
+  std::string order;
+  for (const std::string& line : journal.WaitFor(40)) order += line;
+  EXPECT_EQ(order,
+            "444444440"
+            "444444440"
+            "4444" +
+                std::string(18, '0'));
+}
 
 TEST_F(ThreadPoolTest, RunsTheEarliestDeadlineFirst) {
   Submit("late", In(3));
