@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "tern/lib/call/compression.h"
@@ -12,6 +13,7 @@
 namespace tern {
 
 class ChannelCore;
+class Interceptor;
 
 struct ChannelOptions {
   // Of a unary call that gives no timeout and inherits no deadline, and whose
@@ -53,6 +55,10 @@ struct ChannelOptions {
   // How far the window of a stream grows when the network holds more: see
   // ServerOptions.
   uint32_t max_stream_window_bytes = 16 << 20;
+
+  // What stands around all calls, the first one nearest to the caller:
+  // tern/lib/call/interceptor.h. None is null.
+  std::vector<std::shared_ptr<Interceptor>> interceptors = {};
 
   // How messages may be compressed, announced to the server:
   // {ZstdCompressor(), GzipCompressor()}, see docs/compression.md. A response

@@ -1,5 +1,6 @@
 #include "tern/client/channel_core.h"
 
+#include <algorithm>
 #include <limits>
 #include <random>
 #include <utility>
@@ -41,6 +42,17 @@ net::ConnectionOptions ToConnectionOptions(const ChannelOptions& options) {
   return result;
 }
 
+bool HasNull(const std::vector<std::shared_ptr<Interceptor>>& interceptors) {
+  return std::count(interceptors.begin(), interceptors.end(), nullptr) != 0;
+}
+
+// Every call of a channel whose options make no sense fails, and is not shown
+// to interceptors that are not there.
+ChannelOptions WithoutNull(ChannelOptions options) {
+  if (HasNull(options.interceptors)) options.interceptors.clear();
+  return options;
+}
+
 absl::Status CheckChannelOptions(const ChannelOptions& options) {
   const std::pair<const char*, absl::Duration> durations[] = {
       {"default_timeout", options.default_timeout},
@@ -67,6 +79,10 @@ absl::Status CheckChannelOptions(const ChannelOptions& options) {
   if (options.max_backoff < options.initial_backoff) {
     return absl::InvalidArgumentError(
         "ChannelOptions::max_backoff is less than initial_backoff");
+  }
+  if (HasNull(options.interceptors)) {
+    return absl::InvalidArgumentError(
+        "ChannelOptions::interceptors has one that is null");
   }
   if (options.compression != Compression::kNone &&
       options.compressors.Find(options.compression) == nullptr) {
@@ -106,7 +122,7 @@ std::shared_ptr<ChannelCore> ChannelCore::Create(
 
 ChannelCore::ChannelCore(std::string target, const ChannelOptions& options)
     : target_(std::move(target)),
-      options_(options),
+      options_(WithoutNull(options)),
       fork_generation_(ForkGeneration()),
       backoff_(options.initial_backoff, options.max_backoff, RandomSeed()) {}
 

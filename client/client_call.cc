@@ -260,7 +260,13 @@ bool ClientCall::EndWith(const wire::StatusHeader& header, CallPhase phase,
     // What most calls need, and no more.
     return !ended_.exchange(true, std::memory_order_seq_cst);
   }
-  absl::Status status(header.code, ToAbsl(header.message));
+  absl::StatusCode code = header.code;
+  // The handler that was told of the deadline may answer before the timer here.
+  if (code == absl::StatusCode::kCancelled &&
+      deadline() <= MonotonicTime::Now()) {
+    code = absl::StatusCode::kDeadlineExceeded;
+  }
+  absl::Status status(code, ToAbsl(header.message));
   // An absl::Status holds one of each type: the first, of another's server.
   bool truncated = header.truncated;
   for (const wire::DetailView& detail : header.details) {

@@ -89,6 +89,8 @@ class ClientCall final : public net::Connection::Deferred,
   const Metadata& metadata() const { return options_.metadata; }
   const wire::TraceContext& trace() const { return trace_; }
   const wire::RequestId& request_id() const { return request_id_; }
+  // Before it is started.
+  void set_trace(const wire::TraceContext& trace) { trace_ = trace; }
 
   // --- Guarded by the channel's mutex ----------------------------------------
   std::shared_ptr<ClientConnection> connection;  // Where it has been handed.

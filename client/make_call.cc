@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "tern/client/intercepted_call.h"
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/recycling_allocator.h"
 #include "tern/lib/base/string_view.h"
@@ -17,7 +18,6 @@
 #include "tern/lib/wire/call_header.h"
 
 namespace tern::client_internal {
-namespace {
 
 Deadline DeadlineOf(const ChannelCore& core, const MethodInfo& method,
                     const CallOptions& options, const AmbientCall* ambient,
@@ -33,8 +33,6 @@ Deadline DeadlineOf(const ChannelCore& core, const MethodInfo& method,
   const bool streaming = method.client_streaming || method.server_streaming;
   return streaming ? deadline : Deadline(now + core.options().default_timeout);
 }
-
-}  // namespace
 
 absl::Status CheckCall(const ChannelCore& core, const MethodInfo& method,
                        const OneMessages& messages, const CallOptions& options,
@@ -100,7 +98,8 @@ absl::Status CheckCall(const ChannelCore& core, const MethodInfo& method,
 std::shared_ptr<ClientCall> MakeCall(
     const std::shared_ptr<ChannelCore>& core, const MethodInfo& method,
     const OneMessages& messages, const CallOptions& options,
-    std::unique_ptr<UnaryCompletion> completion) {
+    std::unique_ptr<UnaryCompletion> completion,
+    const InterceptedCall* intercepted) {
   const AmbientCall* ambient =
       options.detached ? nullptr : CurrentAmbientCall();
   const MonotonicTime now = MonotonicTime::Now();
@@ -108,6 +107,7 @@ std::shared_ptr<ClientCall> MakeCall(
       RecyclingAllocator<ClientCall>(), core, method, options, now,
       DeadlineOf(*core, method, options, ambient, now), messages,
       std::move(completion));
+  if (intercepted != nullptr) call->set_trace(intercepted->trace());
   if (ambient != nullptr && ambient->cancellation != nullptr) {
     call->CancelWith(ambient->cancellation->ShareCancellation());
   }

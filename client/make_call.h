@@ -11,10 +11,20 @@
 #include "tern/client/channel_core.h"
 #include "tern/client/client_call.h"
 #include "tern/client/stub.h"
+#include "tern/lib/base/monotonic_time.h"
+#include "tern/lib/call/ambient_call.h"
+#include "tern/lib/call/deadline.h"
 #include "tern/lib/call/method_info.h"
 
 // What all kinds of calls have in common before they are started.
 namespace tern::client_internal {
+
+class InterceptedCall;
+
+// By when a call is to end that begins now, inside of `ambient` (may be null).
+Deadline DeadlineOf(const ChannelCore& core, const MethodInfo& method,
+                    const CallOptions& options, const AmbientCall* ambient,
+                    MonotonicTime now);
 
 // Why a call cannot even be made.
 absl::Status CheckCall(const ChannelCore& core, const MethodInfo& method,
@@ -22,11 +32,12 @@ absl::Status CheckCall(const ChannelCore& core, const MethodInfo& method,
                        bool blocking);
 
 // See ClientCall's constructor. Inherits from the call that this thread
-// handles.
+// handles. `intercepted`: null where there are no interceptors.
 std::shared_ptr<ClientCall> MakeCall(
     const std::shared_ptr<ChannelCore>& core, const MethodInfo& method,
     const OneMessages& messages, const CallOptions& options,
-    std::unique_ptr<UnaryCompletion> completion);
+    std::unique_ptr<UnaryCompletion> completion,
+    const InterceptedCall* intercepted);
 
 // The two kinds of calls with one message each way, from the check on. The
 // completion's reply is where `messages` say.

@@ -6,13 +6,15 @@
 #include "absl/base/thread_annotations.h"
 #include "tern/client/channel_core.h"
 #include "tern/client/client_call.h"
+#include "tern/client/intercepted_call.h"
 #include "tern/client/make_call.h"
 #include "tern/lib/base/mutex.h"
 #include "tern/lib/call/call_error.h"
 
 namespace tern::client_internal {
 
-// Filled by the call's completion, and waited for by its user.
+// Filled by the call's completion, and waited for by its user. The last of the
+// two destroys it, where the user's code may run: interceptors are a part.
 class StreamCall::Ending {
  public:
   explicit Ending(std::unique_ptr<google::protobuf::MessageLite> reply)
@@ -20,7 +22,16 @@ class StreamCall::Ending {
 
   google::protobuf::MessageLite* reply() const { return reply_.get(); }
 
+  // Before the call is started. Its messages go through `by`, too.
+  void Intercept(std::unique_ptr<InterceptedCall> by, MessageStream* messages) {
+    intercepted_ = std::move(by);
+    messages->SetChain(intercepted_->chain());
+  }
+
   void Set(absl::Status status) {
+    if (intercepted_ != nullptr) {
+      status = intercepted_->End(std::move(status), {.reply = reply()});
+    }
     OnEnd done;
     {
       MutexLock lock(mutex_);
@@ -62,6 +73,7 @@ class StreamCall::Ending {
 
  private:
   const std::unique_ptr<google::protobuf::MessageLite> reply_;
+  std::unique_ptr<InterceptedCall> intercepted_;  // Null: there is none.
   Mutex mutex_;
   CondVar changed_;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
@@ -75,6 +87,32 @@ StreamCall::StreamCall(Channel& channel, const MethodInfo& method,
                        std::unique_ptr<google::protobuf::MessageLite> reply,
                        const CallOptions& options)
     : ending_(std::make_shared<Ending>(std::move(reply))) {
+  const std::shared_ptr<ChannelCore>& core = channel.core();
+  const OneMessages messages = {
+      .request = request,
+      .request_size = request == nullptr ? 0 : request->ByteSizeLong(),
+      .reply = ending_->reply()};
+  if (core->options().interceptors.empty()) {
+    Start(core, method, messages, options, nullptr, absl::OkStatus());
+    return;
+  }
+  CallOptions changed = options;
+  auto intercepted = std::make_unique<InterceptedCall>(*core, method, &changed);
+  absl::Status refusal =
+      intercepted->Begin(messages, [&](const OneMessages& passed) {
+        Start(core, method, passed, changed, std::move(intercepted),
+              absl::OkStatus());
+      });
+  if (refusal.ok()) return;
+  Start(core, method, messages, changed, std::move(intercepted),
+        std::move(refusal));
+}
+
+void StreamCall::Start(const std::shared_ptr<ChannelCore>& core,
+                       const MethodInfo& method, const OneMessages& messages,
+                       const CallOptions& options,
+                       std::unique_ptr<InterceptedCall> intercepted,
+                       absl::Status status) {
   class Completion final : public UnaryCompletion {
    public:
     explicit Completion(std::shared_ptr<Ending> ending)
@@ -85,22 +123,18 @@ StreamCall::StreamCall(Channel& channel, const MethodInfo& method,
    private:
     const std::shared_ptr<Ending> ending_;
   };
-  const std::shared_ptr<ChannelCore>& core = channel.core();
-  OneMessages one = {
-      .request = request,
-      .request_size = request == nullptr ? 0 : request->ByteSizeLong(),
-      .reply = ending_->reply()};
-  absl::Status status =
-      CheckCall(*core, method, one, options, /*blocking=*/false);
+  if (status.ok()) {
+    status = CheckCall(*core, method, messages, options, /*blocking=*/false);
+  }
   if (status.ok() && core->loop() == nullptr) status = core->error();
   const bool fit = status.ok();
-  if (!fit) one = {.reply = ending_->reply()};
-  call_ = MakeCall(core, method, one, options,
-                   std::make_unique<Completion>(ending_));
-  if (fit) {
-    core->Start(call_);
-    return;
+  call_ = MakeCall(
+      core, method, fit ? messages : OneMessages{.reply = ending_->reply()},
+      options, std::make_unique<Completion>(ending_), intercepted.get());
+  if (intercepted != nullptr) {
+    ending_->Intercept(std::move(intercepted), &call_->streaming()->messages);
   }
+  if (fit) return core->Start(call_);
   (void)call_->streaming()->pipe.Close(/*at_once=*/true);  // Nobody waits yet.
   ending_->Set(WithError(std::move(status), *core, method));
 }
@@ -108,8 +142,8 @@ StreamCall::StreamCall(Channel& channel, const MethodInfo& method,
 StreamCall& StreamCall::operator=(StreamCall&& other) noexcept {
   if (this == &other) return *this;
   Drop();
+  ending_ = std::move(other.ending_);  // First: the call's channel outlives it.
   call_ = std::move(other.call_);
-  ending_ = std::move(other.ending_);
   return *this;
 }
 
@@ -146,14 +180,15 @@ absl::Status StreamCall::Finish() {
 absl::Status StreamCall::OrFailure(absl::Status status, ClientCall& call) {
   MessageStream& messages = call.streaming()->messages;
   if (!status.ok() || !messages.failed()) return status;
-  status = messages.TakeFailure();
+  absl::Status failure = messages.TakeFailure();
+  if (failure.ok()) return status;  // The call has ended with it, see End().
   CallError error = {.certainty = Certainty::kFinished,
                      .phase = CallPhase::kReceive,
                      .method = std::string(call.method()),
                      .peer = call.core()->target(),
                      .elapsed = MonotonicTime::Now() - call.started_at()};
-  error.AttachTo(&status);
-  return status;
+  error.AttachTo(&failure);
+  return failure;
 }
 
 void StreamCall::Finish(OnEnd done) {

@@ -13,9 +13,13 @@
 
 namespace tern {
 
+class ChannelCore;
 class ClientCall;
 
 namespace client_internal {
+
+class InterceptedCall;
+struct OneMessages;
 
 // A streaming call in its user's hands: the untyped half of ClientReader,
 // ClientWriter and ClientStream. Started by the constructor; may fail there,
@@ -53,6 +57,10 @@ class StreamCall {
   // What the call leaves when it ends.
   class Ending;
 
+  // Makes the call, and starts it if `status` is OK.
+  void Start(const std::shared_ptr<ChannelCore>& core, const MethodInfo& method,
+             const OneMessages& messages, const CallOptions& options,
+             std::unique_ptr<InterceptedCall> intercepted, absl::Status status);
   void Drop();
   // `status`, or what was wrong with a message that was read when the call had
   // ended already.

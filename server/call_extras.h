@@ -2,10 +2,12 @@
 #define TERN_SERVER_CALL_EXTRAS_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "absl/strings/cord.h"
+#include "tern/lib/call/call_chain.h"
 #include "tern/lib/call/call_error.h"
 #include "tern/lib/call/compression.h"
 #include "tern/lib/call/metadata.h"
@@ -34,6 +36,8 @@ struct CallExtras {
   PackedMessage packed;
 
   std::string method;  // Of one that no service has.
+  // Its interceptors, if the server has any: from where its handler begins.
+  std::unique_ptr<call_internal::CallChain> chain;
   // What is told of a failure in place of the handler's own: see
   // ServerContext::PassOn().
   std::optional<Certainty> certainty;

@@ -361,7 +361,10 @@ void ServerCall::RunHandler(MonotonicTime started_at) {
   const AmbientCallScope scope(&ambient_);
   const bool before = std::exchange(runs_handler, true);
   const MethodHandler& handler = *entry_->handler;
-  if (handler.invoke == nullptr && handler.stream == nullptr) {
+  if (!connection_->environment().options.interceptors.empty() &&
+      !BeginChain()) {
+    over_ = true;
+  } else if (handler.invoke == nullptr && handler.stream == nullptr) {
     StartHandler(started_at);
   } else {
     try {
@@ -384,6 +387,14 @@ absl::Status ServerCall::OnThrown() const {
 void ServerCall::SetHandled(absl::Status status) {
   status_ = std::move(status);
   certainty_ = Certainty::kFinished;
+  CheckReply();
+  if (extras_ == nullptr) return;
+  if (extras_->chain != nullptr) EndChain();
+  // Behind all that may change it.
+  if (extras_->compressor != nullptr) PackReply();
+}
+
+void ServerCall::CheckReply() {
   if (streams_replies()) return;
   const google::protobuf::MessageLite* const reply = messages_.reply.get();
   reply_bytes_ = reply->ByteSizeLong();  // Of one that is not sent, too.
@@ -392,13 +403,12 @@ void ServerCall::SetHandled(absl::Status status) {
         absl::StrCat("the handler left required fields of its ",
                      std::string(reply->GetTypeName()), " unset"));
   }
-  if (extras_ != nullptr && extras_->compressor != nullptr) PackReply();
 }
 
 // On the handler's thread: when the call is completed, only bytes are moved.
 void ServerCall::PackReply() {
   const size_t attached = extras_->reply_attachment.size();
-  if (!status_.ok() ||
+  if (!status_.ok() || streams_replies() ||
       reply_bytes_ < connection_->environment().options.min_compressed_bytes ||
       reply_bytes_ + attached > wire::Hello::kMaxWindowBytes) {
     return;

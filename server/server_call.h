@@ -192,6 +192,11 @@ class ServerCall final : public ServerContext,
   bool Execute(MonotonicTime started_at);
   void RunHandler(MonotonicTime started_at);
   void SetHandled(absl::Status status);
+  void CheckReply();
+  // Of a server with interceptors: server_call_chain.cc. Begin is false when
+  // they have ended the call.
+  bool BeginChain();
+  void EndChain();
   absl::Status OnThrown() const;  // The outcome.
   // Of a handler that may end later than its invocation: server_call_start.cc.
   void StartHandler(MonotonicTime started_at);

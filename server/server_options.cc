@@ -96,6 +96,11 @@ absl::Status CheckServerOptions(const ServerOptions& given) {
   checker.AtLeast("max_metadata_entries", options.max_metadata_entries, 1);
   checker.AtLeast("max_unsent_bytes",
                   static_cast<int64_t>(options.max_unsent_bytes), 1);
+  for (const auto& interceptor : options.interceptors) {
+    if (interceptor != nullptr) continue;
+    checker.Add(absl::InvalidArgumentError(
+        "ServerOptions::interceptors has one that is null"));
+  }
   if (options.compression != Compression::kNone &&
       options.compressors.Find(options.compression) == nullptr) {
     checker.Add(absl::InvalidArgumentError(

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,8 @@
 #include "tern/lib/net/connection.h"
 
 namespace tern {
+
+class Interceptor;
 
 // Every limit has a default and a unit; 0 never means "unlimited" (Start()
 // refuses it).
@@ -97,6 +100,10 @@ struct ServerOptions {
   // to 30 days, or InfiniteDuration().
   absl::Duration max_connection_age = absl::InfiniteDuration();
   absl::Duration max_connection_age_grace = absl::Minutes(1);
+
+  // What stands around the handlers of all calls, the first one outermost:
+  // tern/lib/call/interceptor.h. None is null.
+  std::vector<std::shared_ptr<Interceptor>> interceptors = {};
 
   // Wait()
   bool drain_on_signals = true;

@@ -75,7 +75,10 @@ Poll MessageStream::TryRead(MessageLite* message, absl::Cord* attachment) {
   });
   if (poll != Poll::kReady) return poll;
   ++messages_read_;
-  if (parsed) return Poll::kReady;
+  if (parsed) {
+    if (chain_ == nullptr) return Poll::kReady;
+    return Passed(chain_->Pass(read_way(), message));
+  }
   // The first failure counts: of one that could not even be inflated, that.
   Fail(absl::Status(
       is_server_ ? absl::StatusCode::kInvalidArgument
@@ -99,6 +102,12 @@ Poll MessageStream::ReadUntil(MessageLite* message, MonotonicTime until,
 Poll MessageStream::TryWrite(const MessageLite& message,
                              const absl::Cord* attachment) {
   if (failed()) return Poll::kOver;
+  return chain_ == nullptr ? WriteNow(message, attachment)
+                           : WriteThroughChain(message, attachment);
+}
+
+Poll MessageStream::WriteNow(const MessageLite& message,
+                             const absl::Cord* attachment) {
   if (!message.IsInitialized()) {
     Fail(absl::Status(
         is_server_ ? absl::StatusCode::kInternal

@@ -15,6 +15,7 @@
 #include "google/protobuf/message_lite.h"
 #include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/base/mutex.h"
+#include "tern/lib/call/call_chain.h"
 #include "tern/lib/call/compression.h"
 #include "tern/lib/call/packed_message.h"
 #include "tern/lib/call/stream_callbacks.h"
@@ -49,6 +50,10 @@ class MessageStream {
       : pipe_(*pipe), is_server_(end == End::kServer), codecs_(codecs) {}
   MessageStream(const MessageStream&) = delete;
   MessageStream& operator=(const MessageStream&) = delete;
+
+  // Before the first message: all go through `chain`, which outlives their
+  // reading and writing. One that is refused there is a failure.
+  void SetChain(call_internal::CallChain* chain) { chain_ = chain; }
 
   // Before the first write.
   void SetCompressor(const Compressor* compressor) {
@@ -109,6 +114,8 @@ class MessageStream {
   bool peers_fault() const { return peers_fault_; }
 
  private:
+  using Chain = call_internal::CallChain;
+
   bool MayBlock(const char* what);
   template <typename Message>
   void ReadWith(Message* message, Done done);
@@ -129,11 +136,34 @@ class MessageStream {
   }
   // Of one that is compressed or has an attachment.
   Poll WritePacked(absl::FunctionRef<PackedMessage()> pack);
+  Poll WriteNow(const google::protobuf::MessageLite& message,
+                const absl::Cord* attachment);
+  Poll WriteNow(const RawMessage& message, const absl::Cord* attachment);
+  // A message that has been read or written went through the chain.
+  Poll Passed(absl::Status refusal, Poll poll = Poll::kReady) {
+    if (refusal.ok()) return poll;
+    Fail(std::move(refusal));
+    return Poll::kOver;
+  }
+  template <typename Message>
+  Poll WriteThroughChain(const Message& message, const absl::Cord* attachment) {
+    // Else it would go through the chain each time that somebody tries.
+    Poll poll = pipe_.PollWrite();
+    if (poll != Poll::kReady) return poll;
+    absl::Status refusal = chain_->PassOn(
+        is_server_ ? Chain::Way::kReply : Chain::Way::kRequest, message,
+        [&](const Message& passed) { poll = WriteNow(passed, attachment); });
+    return Passed(std::move(refusal), poll);
+  }
+  Chain::Way read_way() const {
+    return is_server_ ? Chain::Way::kRequest : Chain::Way::kReply;
+  }
 
   StreamPipe& pipe_;
   const bool is_server_;
   bool peers_fault_ = false;
   Codecs codecs_;
+  Chain* chain_ = nullptr;
   uint64_t messages_read_ = 0;
   // Of those who are called back, made for the first one.
   std::shared_ptr<StreamCallbacks> callback_reads_;   // The reader's.

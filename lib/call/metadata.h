@@ -33,6 +33,15 @@ class Metadata {
   void Add(std::string_view key, std::string_view value) {
     entries_->emplace_back(std::string(key), std::string(value));
   }
+  // In place of all values of `key`: Remove(), then Add().
+  void Set(std::string_view key, std::string_view value) {
+    Remove(key);
+    Add(key, value);
+  }
+  void Remove(std::string_view key) {
+    std::erase_if(*entries_,
+                  [key](const Entry& entry) { return entry.first == key; });
+  }
   // The first value of `key`; a view into this object.
   std::optional<std::string_view> Get(std::string_view key) const {
     for (const Entry& entry : *entries_) {

@@ -33,18 +33,18 @@ Poll MessageStream::TryRead(RawMessage* message, absl::Cord* attachment) {
   ++messages_read_;
   if (attachment != nullptr) TakeAttachment(next, attachment);
   if (next.compression != Compression::kNone) {
-    return Inflate(next,
-                   [&](std::string_view bytes) { message->CopyFrom(bytes); })
-               ? Poll::kReady
-               : Poll::kOver;
-  }
-  const size_t size = next.bytes.size() - next.attachment_bytes;
-  if (next.owner != nullptr) {
-    *message = RawMessage(std::move(next.owner), size);
+    if (!Inflate(next,
+                 [&](std::string_view bytes) { message->CopyFrom(bytes); })) {
+      return Poll::kOver;
+    }
+  } else if (next.owner != nullptr) {
+    *message = RawMessage(std::move(next.owner),
+                          next.bytes.size() - next.attachment_bytes);
   } else {
     message->CopyFrom(next.bytes);
   }
-  return Poll::kReady;
+  if (chain_ == nullptr) return Poll::kReady;
+  return Passed(chain_->Pass(read_way(), message));
 }
 
 Poll MessageStream::ReadUntil(RawMessage* message, MonotonicTime until,
@@ -61,6 +61,12 @@ Poll MessageStream::ReadUntil(RawMessage* message, MonotonicTime until,
 Poll MessageStream::TryWrite(const RawMessage& message,
                              const absl::Cord* attachment) {
   if (failed()) return Poll::kOver;
+  return chain_ == nullptr ? WriteNow(message, attachment)
+                           : WriteThroughChain(message, attachment);
+}
+
+Poll MessageStream::WriteNow(const RawMessage& message,
+                             const absl::Cord* attachment) {
   const std::string_view bytes = message.view();
   if (!CheckSize(bytes.size(), attachment)) return Poll::kOver;
   const bool attached = attachment != nullptr && !attachment->empty();

@@ -388,8 +388,8 @@ TEST_F(StreamAttachmentTest, WaitForASlowReader) {
   // A message is begun below the limit, and one is given credit as a whole.
   EXPECT_LE(written, kWindow + kUnsent + 2 * kBytes);
   stream.Cancel();
-  holdup_.LetGo();
   EXPECT_EQ(stream.Finish().code(), StatusCode::kCancelled);
+  holdup_.LetGo();
 }
 
 // What waits to be read on the server is held for it, attachments included.

@@ -45,6 +45,16 @@ TEST(Metadata, KeepsOrderAndRepetitions) {
   EXPECT_TRUE(metadata.empty());
 }
 
+TEST(Metadata, SetsAndRemovesAllOfAKey) {
+  Metadata metadata = {{"a", "1"}, {"b", "2"}, {"a", "3"}};
+  metadata.Set("a", "4");
+  EXPECT_EQ(metadata.entries(),
+            (std::vector<Metadata::Entry>{{"b", "2"}, {"a", "4"}}));
+  metadata.Remove("b");
+  metadata.Remove("c");
+  EXPECT_EQ(metadata.entries(), (std::vector<Metadata::Entry>{{"a", "4"}}));
+}
+
 TEST(AmbientCall, IsTheInnermostOfItsThread) {
   EXPECT_EQ(CurrentAmbientCall(), nullptr);
   const AmbientCall outer;
