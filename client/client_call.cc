@@ -11,6 +11,7 @@
 #include "tern/lib/base/string_view.h"
 #include "tern/lib/call/ambient_call.h"
 #include "tern/lib/call/attachment.h"
+#include "tern/lib/call/parse_message.h"
 
 namespace tern {
 namespace {
@@ -136,10 +137,7 @@ void ClientCall::TakeReply(wire::IncomingMessage& message) {
   if (message.compression != 0) return KeepPackedReply(message);
   if (reply_ == nullptr) return TakeRawReply(message);
   const std::string_view bytes = message.bytes;
-  // Partial: else protobuf logs what a peer leaves out.
-  reply_malformed_ = !reply_->ParsePartialFromArray(
-                         bytes.data(), static_cast<int>(bytes.size())) ||
-                     !reply_->IsInitialized();
+  reply_malformed_ = !ParseMessage(bytes, reply_);
   if (message.attachment.empty() || options_.info == nullptr || ended()) return;
   options_.info->attachment =
       message.storage == nullptr
@@ -148,18 +146,11 @@ void ClientCall::TakeReply(wire::IncomingMessage& message) {
 }
 
 void ClientCall::KeepPackedReply(wire::IncomingMessage& message) {
+  const size_t compressed_bytes = message.bytes.size();
   packed_reply_ = std::make_unique<PackedReply>(
       PackedReply{.compression = static_cast<Compression>(message.compression),
-                  .bytes = {},
-                  .compressed_bytes = message.bytes.size()});
-  wire::ByteBuffer& bytes = packed_reply_->bytes;
-  if (message.storage != nullptr) {
-    bytes = std::move(*message.storage);
-    return;
-  }
-  bytes.Reserve(message.bytes.size() + message.attachment.size());
-  bytes.Append(message.bytes);
-  bytes.Append(message.attachment);
+                  .bytes = message.TakeBytes(),
+                  .compressed_bytes = compressed_bytes});
 }
 
 absl::Status ClientCall::UnpackReply() {
@@ -177,10 +168,7 @@ absl::Status ClientCall::UnpackReply() {
   const std::string_view bytes = inflated.view();
   if (status.ok() && reply_ == nullptr) {
     extras_->reply->CopyFrom(bytes);
-  } else if (status.ok() &&
-             (!reply_->ParsePartialFromArray(bytes.data(),
-                                             static_cast<int>(bytes.size())) ||
-              !reply_->IsInitialized())) {
+  } else if (status.ok() && !ParseMessage(bytes, reply_)) {
     status = absl::InternalError(
         "the response is not a well-formed message of its type");
   }
@@ -203,15 +191,11 @@ void ClientCall::TakeRawReply(wire::IncomingMessage& message) {
     extras_->reply->CopyFrom(message.bytes);
     attachment = absl::Cord(ToAbsl(message.attachment));
   } else {
-    // One owner of both.
-    const auto owner =
-        std::make_shared<wire::ByteBuffer>(std::move(*message.storage));
-    *extras_->reply =
-        RawMessage(std::shared_ptr<const char[]>(owner, owner->view().data()),
-                   message.bytes.size());
+    // One owner of both. (Where they lie does not change.)
+    const auto owner = ShareBytes(std::move(*message.storage));
+    *extras_->reply = RawMessage(owner, message.bytes.size());
     if (!message.attachment.empty()) {
-      attachment = absl::MakeCordFromExternal(
-          ToAbsl(owner->view().substr(message.bytes.size())), [owner] {});
+      attachment = CordOf(owner, message.attachment);
     }
   }
   if (options_.info == nullptr || ended()) return;

@@ -6,6 +6,7 @@
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/string_view.h"
 #include "tern/lib/call/attachment.h"
+#include "tern/lib/call/parse_message.h"
 #include "tern/server/server_connection.h"
 
 namespace tern {
@@ -149,22 +150,14 @@ absl::Status ServerCall::TakeRequest(wire::IncomingMessage& message) {
   if (message.compression != 0) {
     MutableExtras().request_compression =
         static_cast<Compression>(message.compression);
-    if (message.storage == nullptr) {
-      unparsed_request_.Reserve(message.bytes.size() +
-                                message.attachment.size());
-      unparsed_request_.Append(message.bytes);
-      unparsed_request_.Append(message.attachment);
-      unparsed_bytes_ = message.bytes.size();
-      return absl::OkStatus();
-    }
   } else if (message.storage == nullptr) {
     if (!message.attachment.empty()) {
       MutableExtras().attachment = absl::Cord(ToAbsl(message.attachment));
     }
     return ParseRequest(message.bytes);
   }
-  unparsed_request_ = std::move(*message.storage);
   unparsed_bytes_ = message.bytes.size();
+  unparsed_request_ = message.TakeBytes();
   return absl::OkStatus();
 }
 
@@ -203,8 +196,7 @@ absl::Status ServerCall::ParseUnparsedRequest() {
 }
 
 const absl::Cord& ServerCall::attachment() const {
-  static const absl::Cord& none = *new absl::Cord;
-  return extras_ == nullptr ? none : extras_->attachment;
+  return extras_ == nullptr ? NoAttachment() : extras_->attachment;
 }
 
 void ServerCall::PassOn(const CallError& inner) {
@@ -217,12 +209,7 @@ absl::Status ServerCall::ParseRequest(std::string_view bytes) {
   messages_ = entry_->messages.Take(*entry_->handler);
   parsed_ = true;
   request_bytes_ = bytes.size();
-  // Partial: else protobuf logs what a peer leaves out.
-  if (messages_.request->ParsePartialFromArray(
-          bytes.data(), static_cast<int>(bytes.size())) &&
-      messages_.request->IsInitialized()) {
-    return absl::OkStatus();
-  }
+  if (ParseMessage(bytes, messages_.request.get())) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("the request is not a well-formed ",
                    std::string(messages_.request->GetTypeName())));

@@ -7,6 +7,12 @@
 
 namespace tern {
 
+std::shared_ptr<const char[]> ShareBytes(wire::ByteBuffer buffer) {
+  auto owner = std::make_shared<wire::ByteBuffer>(std::move(buffer));
+  const char* const bytes = owner->view().data();
+  return std::shared_ptr<const char[]>(std::move(owner), bytes);
+}
+
 absl::Cord CordOf(wire::ByteBuffer buffer, size_t offset) {
   const absl::string_view bytes = ToAbsl(buffer.view().substr(offset));
   return absl::MakeCordFromExternal(

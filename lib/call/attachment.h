@@ -12,6 +12,9 @@
 // them. On the wire they follow the message and count towards its length.
 namespace tern {
 
+// What `buffer` holds, where it lies: freed with the last owner.
+std::shared_ptr<const char[]> ShareBytes(wire::ByteBuffer buffer);
+
 // What stands in `buffer` from `offset` on, where it lies: nothing is copied.
 absl::Cord CordOf(wire::ByteBuffer buffer, size_t offset);
 // The same of `bytes`, which `owner` keeps.

@@ -7,18 +7,12 @@
 #include "absl/strings/str_cat.h"
 #include "tern/lib/call/attachment.h"
 #include "tern/lib/call/packed_message.h"
+#include "tern/lib/call/parse_message.h"
 #include "tern/lib/wire/byte_buffer.h"
 
 namespace tern {
 
 using google::protobuf::MessageLite;
-
-bool MessageStream::Parse(std::string_view bytes, MessageLite* message) {
-  // Partial: else protobuf logs what a peer leaves out.
-  return message->ParsePartialFromArray(bytes.data(),
-                                        static_cast<int>(bytes.size())) &&
-         message->IsInitialized();
-}
 
 bool MessageStream::Inflate(const MessageBatch::Message& message,
                             absl::FunctionRef<void(std::string_view)> take) {
@@ -64,12 +58,13 @@ Poll MessageStream::TryRead(MessageLite* message, absl::Cord* attachment) {
   bool parsed = false;
   const Poll poll = pipe_.Read([&](const MessageBatch::Message& next) {
     if (next.compression == Compression::kNone) {
-      parsed =
-          Parse(next.bytes.substr(0, next.bytes.size() - next.attachment_bytes),
-                message);
+      parsed = ParseMessage(
+          next.bytes.substr(0, next.bytes.size() - next.attachment_bytes),
+          message);
     } else {
-      Inflate(next,
-              [&](std::string_view bytes) { parsed = Parse(bytes, message); });
+      Inflate(next, [&](std::string_view bytes) {
+        parsed = ParseMessage(bytes, message);
+      });
     }
     if (attachment != nullptr) TakeAttachment(next, attachment);
   });
@@ -90,13 +85,8 @@ Poll MessageStream::TryRead(MessageLite* message, absl::Cord* attachment) {
 
 Poll MessageStream::ReadUntil(MessageLite* message, MonotonicTime until,
                               absl::Cord* attachment) {
-  while (true) {
-    const Poll poll = TryRead(message, attachment);
-    if (poll != Poll::kNotYet) return poll;
-    if (!MayBlock("read")) return Poll::kOver;
-    if (!until.is_infinite() && MonotonicTime::Now() >= until) return poll;
-    pipe_.WaitForRead(until);
-  }
+  return Repeat([&] { return TryRead(message, attachment); }, "read",
+                &StreamPipe::WaitForRead, until);
 }
 
 Poll MessageStream::TryWrite(const MessageLite& message,
@@ -156,12 +146,19 @@ Poll MessageStream::WritePacked(absl::FunctionRef<PackedMessage()> pack) {
 
 Poll MessageStream::WriteUntil(const MessageLite& message, MonotonicTime until,
                                const absl::Cord* attachment) {
+  return Repeat([&] { return TryWrite(message, attachment); }, "write",
+                &StreamPipe::WaitForWrite, until);
+}
+
+Poll MessageStream::Repeat(absl::FunctionRef<Poll()> attempt, const char* what,
+                           void (StreamPipe::*wait)(MonotonicTime),
+                           MonotonicTime until) {
   while (true) {
-    const Poll poll = TryWrite(message, attachment);
+    const Poll poll = attempt();
     if (poll != Poll::kNotYet) return poll;
-    if (!MayBlock("write")) return Poll::kOver;
+    if (!MayBlock(what)) return Poll::kOver;
     if (!until.is_infinite() && MonotonicTime::Now() >= until) return poll;
-    pipe_.WaitForWrite(until);
+    (pipe_.*wait)(until);
   }
 }
 

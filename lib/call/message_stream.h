@@ -117,12 +117,14 @@ class MessageStream {
   using Chain = call_internal::CallChain;
 
   bool MayBlock(const char* what);
+  // Repeats `attempt` until it does not say kNotYet, or `until`; `wait` waits
+  // in between, where that is allowed.
+  Poll Repeat(absl::FunctionRef<Poll()> attempt, const char* what,
+              void (StreamPipe::*wait)(MonotonicTime), MonotonicTime until);
   template <typename Message>
   void ReadWith(Message* message, Done done);
   template <typename Message>
   void WriteWith(const Message& message, Done done);
-  // Whether it could be parsed.
-  bool Parse(std::string_view bytes, google::protobuf::MessageLite* message);
   // Has `take` have it; false, and the stream has failed, when that can't be.
   bool Inflate(const MessageBatch::Message& message,
                absl::FunctionRef<void(std::string_view)> take);

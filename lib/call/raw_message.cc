@@ -5,7 +5,6 @@
 
 #include "absl/strings/cord.h"
 #include "tern/lib/base/large_blocks.h"
-#include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/call/attachment.h"
 #include "tern/lib/call/message_stream.h"
 #include "tern/lib/call/packed_message.h"
@@ -49,13 +48,8 @@ Poll MessageStream::TryRead(RawMessage* message, absl::Cord* attachment) {
 
 Poll MessageStream::ReadUntil(RawMessage* message, MonotonicTime until,
                               absl::Cord* attachment) {
-  while (true) {
-    const Poll poll = TryRead(message, attachment);
-    if (poll != Poll::kNotYet) return poll;
-    if (!MayBlock("read")) return Poll::kOver;
-    if (!until.is_infinite() && MonotonicTime::Now() >= until) return poll;
-    pipe_.WaitForRead(until);
-  }
+  return Repeat([&] { return TryRead(message, attachment); }, "read",
+                &StreamPipe::WaitForRead, until);
 }
 
 Poll MessageStream::TryWrite(const RawMessage& message,
@@ -88,13 +82,8 @@ Poll MessageStream::WriteNow(const RawMessage& message,
 
 Poll MessageStream::WriteUntil(const RawMessage& message, MonotonicTime until,
                                const absl::Cord* attachment) {
-  while (true) {
-    const Poll poll = TryWrite(message, attachment);
-    if (poll != Poll::kNotYet) return poll;
-    if (!MayBlock("write")) return Poll::kOver;
-    if (!until.is_infinite() && MonotonicTime::Now() >= until) return poll;
-    pipe_.WaitForWrite(until);
-  }
+  return Repeat([&] { return TryWrite(message, attachment); }, "write",
+                &StreamPipe::WaitForWrite, until);
 }
 
 void MessageStream::Read(RawMessage* message, Done done) {

@@ -5,18 +5,9 @@
 #include <utility>
 
 #include "tern/lib/base/large_blocks.h"
+#include "tern/lib/call/attachment.h"
 
 namespace tern {
-namespace {
-
-// One that frees what a ByteBuffer held.
-std::shared_ptr<const char[]> ShareBytes(wire::ByteBuffer buffer) {
-  auto owner = std::make_shared<wire::ByteBuffer>(std::move(buffer));
-  const char* const bytes = owner->view().data();
-  return std::shared_ptr<const char[]>(std::move(owner), bytes);
-}
-
-}  // namespace
 
 // --- Reading -----------------------------------------------------------------
 

@@ -32,6 +32,15 @@ Session::Session(const SessionOptions* options, SessionVisitor* visitor,
 
 Session::~Session() = default;
 
+ByteBuffer IncomingMessage::TakeBytes() {
+  if (storage != nullptr) return std::move(*storage);
+  ByteBuffer copy;
+  copy.Reserve(bytes.size() + attachment.size());
+  copy.Append(bytes);
+  copy.Append(attachment);
+  return copy;
+}
+
 // --- Streams ----------------------------------------------------------------
 
 Stream* Session::Open(StreamId id, MonotonicTime deadline) {

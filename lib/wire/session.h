@@ -95,6 +95,10 @@ struct IncomingMessage {
   // Where both lie, when the message came in chunks: may be moved from. Else
   // nullptr.
   ByteBuffer* storage = nullptr;
+
+  // Both, one behind the other, to keep: moved where they can be. The views are
+  // not valid any more.
+  ByteBuffer TakeBytes();
 };
 
 // Why a server's call is no longer wanted.

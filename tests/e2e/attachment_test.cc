@@ -7,6 +7,7 @@
 
 #include "absl/strings/cord.h"
 #include "tests/testing/end_to_end.h"
+#include "tests/testing/pattern.h"
 
 namespace tern::testing {
 namespace {
@@ -14,16 +15,6 @@ namespace {
 using ::absl::StatusCode;
 
 constexpr size_t kMaxMessageBytes = 4 << 20;  // The default, of both ends.
-
-// Bytes that are different at every place, for as long as a test needs them.
-std::string Bytes(size_t size, uint32_t seed = 1) {
-  std::string bytes(size, '\0');
-  for (char& byte : bytes) {
-    seed = seed * 1'664'525 + 1'013'904'223;
-    byte = static_cast<char>(seed >> 24);
-  }
-  return bytes;
-}
 
 absl::Cord InPieces(const std::string& bytes, size_t piece) {
   absl::Cord cord;
@@ -79,12 +70,12 @@ TEST_F(AttachmentTest, TravelBothWays) {
   StartServerAndConnect();
   for (const size_t message_bytes : {size_t{0}, size_t{100}, size_t{70'000}}) {
     Message message;
-    if (message_bytes != 0) message.set_payload(Bytes(message_bytes, 7));
+    if (message_bytes != 0) message.set_payload(Pattern(message_bytes, 7));
     for (const size_t around :
          {size_t{2}, size_t{256}, size_t{4096}, size_t{16} << 10,
           size_t{64} << 10, size_t{256} << 10, size_t{3} << 20}) {
       for (const size_t size : {around - 1, around, around + 1}) {
-        const std::string bytes = Bytes(size);
+        const std::string bytes = Pattern(size);
         const absl::Status status = CallWith(absl::Cord(bytes), message);
         ASSERT_TRUE(status.ok()) << status;
         ASSERT_TRUE(info_.attachment == bytes) << size;
@@ -96,7 +87,7 @@ TEST_F(AttachmentTest, TravelBothWays) {
 TEST_F(AttachmentTest, InManyPiecesComeInOne) {
   StartServerAndConnect();
   for (const size_t size : {size_t{1000}, size_t{1} << 20}) {
-    const std::string bytes = Bytes(size);
+    const std::string bytes = Pattern(size);
     ASSERT_TRUE(CallWith(InPieces(bytes, 777)).ok());
     ASSERT_TRUE(info_.attachment.TryFlat().has_value());
     EXPECT_TRUE(*info_.attachment.TryFlat() == bytes);
@@ -125,7 +116,7 @@ TEST_F(AttachmentTest, OfAReplyThatNobodyAsksForIsDropped) {
   StartServerAndConnect();
   for (const size_t size : {size_t{100}, size_t{1} << 20}) {
     EXPECT_TRUE(
-        CallStatus(*channel_, "x", {.attachment = absl::Cord(Bytes(size))})
+        CallStatus(*channel_, "x", {.attachment = absl::Cord(Pattern(size))})
             .ok());
   }
 }
@@ -133,7 +124,7 @@ TEST_F(AttachmentTest, OfAReplyThatNobodyAsksForIsDropped) {
 TEST_F(AttachmentTest, AreThereWhenACallbackIsCalled) {
   StartServerAndConnect();
   for (const size_t size : {size_t{100}, size_t{1} << 20}) {
-    const std::string bytes = Bytes(size);
+    const std::string bytes = Pattern(size);
     const auto call = StartCall(
         *channel_, "x", {.attachment = absl::Cord(bytes), .info = &info_});
     ASSERT_TRUE(call->Wait().ok());
@@ -163,7 +154,7 @@ TEST_F(AttachmentTest, TravelWithMetadata) {
       });
   StartServerAndConnect();
   for (const size_t size : {size_t{100}, size_t{1} << 20}) {
-    const std::string bytes = Bytes(size);
+    const std::string bytes = Pattern(size);
     ASSERT_TRUE(CallWith(absl::Cord(bytes)).ok());
     EXPECT_TRUE(info_.attachment == bytes);
     EXPECT_EQ(info_.response_metadata.Get("first"), "1");
@@ -180,8 +171,8 @@ TEST_F(AttachmentTest, MayBeKeptByTheHandler) {
     return absl::OkStatus();
   });
   StartServerAndConnect();
-  const std::vector<std::string> sent = {Bytes(100, 1), Bytes(1 << 20, 2),
-                                         Bytes(1 << 20, 3)};
+  const std::vector<std::string> sent = {Pattern(100, 1), Pattern(1 << 20, 2),
+                                         Pattern(1 << 20, 3)};
   for (const std::string& bytes : sent) {
     ASSERT_TRUE(CallWith(absl::Cord(bytes)).ok());
   }
@@ -198,7 +189,7 @@ TEST_F(AttachmentTest, OfManyCallsAreKeptApart) {
     Tester::Stub stub(*channel_);
     for (uint32_t i = 0; i < 10; ++i) {
       const auto seed = 100 * static_cast<uint32_t>(thread) + i;
-      const std::string bytes = Bytes(1 + 30'000 * i, seed);
+      const std::string bytes = Pattern(1 + 30'000 * i, seed);
       CallInfo info;
       const absl::Status status =
           stub.Call(Message(), {.attachment = absl::Cord(bytes), .info = &info})
@@ -228,7 +219,7 @@ TEST_F(AttachmentTest, GoWithTheOneRequestOrReplyOfAStream) {
       });
   StartServerAndConnect();
   Tester::Stub stub(*channel_);
-  const std::string bytes = Bytes(1 << 20);
+  const std::string bytes = Pattern(1 << 20);
   auto reader = stub.Watch(Message(), {.attachment = absl::Cord(bytes)});
   EXPECT_TRUE(reader.Finish().ok());
   EXPECT_TRUE(received == bytes);
@@ -260,8 +251,8 @@ TEST_F(AttachmentTest, OfARequestCountsTowardsTheServersLimit) {
   StartServerAndConnect();
   const Message message = MessageWith("x");
   const size_t most = kMaxMessageBytes - message.ByteSizeLong();
-  EXPECT_TRUE(CallWith(absl::Cord(Bytes(most)), message).ok());
-  const absl::Status status = CallWith(absl::Cord(Bytes(most + 1)), message);
+  EXPECT_TRUE(CallWith(absl::Cord(Pattern(most)), message).ok());
+  const absl::Status status = CallWith(absl::Cord(Pattern(most + 1)), message);
   EXPECT_TRUE(Failed(status, StatusCode::kResourceExhausted,
                      Certainty::kNotStarted, CallPhase::kSend));
   EXPECT_NE(status.message().find("4194305 bytes with its attachment"),
@@ -281,9 +272,9 @@ TEST_F(AttachmentTest, OfAReplyCountsTowardsTheClientsLimit) {
   StartServerAndConnect();
   const Message message = MessageWith("x");
   const size_t most = kMaxMessageBytes - message.ByteSizeLong();
-  EXPECT_TRUE(CallWith(absl::Cord(Bytes(most - 1)), message).ok());
+  EXPECT_TRUE(CallWith(absl::Cord(Pattern(most - 1)), message).ok());
   EXPECT_EQ(info_.attachment.size(), most);
-  const absl::Status status = CallWith(absl::Cord(Bytes(most)), message);
+  const absl::Status status = CallWith(absl::Cord(Pattern(most)), message);
   EXPECT_TRUE(Failed(status, StatusCode::kResourceExhausted,
                      Certainty::kFinished, CallPhase::kHandler));
   EXPECT_NE(status.message().find("4194305 bytes with its attachment"),
@@ -299,11 +290,11 @@ TEST_F(AttachmentTest, OfARequestCountsTowardsTheServersMemory) {
   for (const size_t budget : {size_t{8'000}, size_t{300'000}}) {
     StartServerAndConnect(
         {.max_request_memory_bytes = static_cast<int64_t>(budget)});
-    EXPECT_TRUE(CallWith(absl::Cord(Bytes(budget))).ok());
-    EXPECT_TRUE(Failed(CallWith(absl::Cord(Bytes(budget + 1))),
+    EXPECT_TRUE(CallWith(absl::Cord(Pattern(budget))).ok());
+    EXPECT_TRUE(Failed(CallWith(absl::Cord(Pattern(budget + 1))),
                        StatusCode::kResourceExhausted, Certainty::kNotStarted,
                        CallPhase::kQueue));
-    EXPECT_TRUE(CallWith(absl::Cord(Bytes(budget))).ok());
+    EXPECT_TRUE(CallWith(absl::Cord(Pattern(budget))).ok());
     channel_.reset();
     StopServer();
   }

@@ -10,6 +10,7 @@
 #include "absl/strings/cord.h"
 #include "tern/lib/compress/zstd_compressor.h"
 #include "tests/testing/end_to_end.h"
+#include "tests/testing/pattern.h"
 
 namespace tern::testing {
 namespace {
@@ -18,18 +19,8 @@ using ::absl::StatusCode;
 
 constexpr size_t kMaxMessageBytes = 4 << 20;  // The default, of both ends.
 
-// Bytes that are different at every place.
-std::string Bytes(size_t size, uint32_t seed = 1) {
-  std::string bytes(size, '\0');
-  for (char& byte : bytes) {
-    seed = seed * 1'664'525 + 1'013'904'223;
-    byte = static_cast<char>(seed >> 24);
-  }
-  return bytes;
-}
-
-absl::Cord CordOf(size_t size, uint32_t seed = 1) {
-  return absl::Cord(Bytes(size, seed));
+absl::Cord CordOf(size_t size, uint32_t seed = 0) {
+  return absl::Cord(Pattern(size, seed));
 }
 
 // Sizes around where something changes: what is copied, a frame, a window.
@@ -79,14 +70,14 @@ TEST_F(StreamAttachmentTest, TravelBothWays) {
   auto stream = Chat();
   for (const size_t message_bytes : {size_t{0}, size_t{100}, size_t{70'000}}) {
     Message message;
-    if (message_bytes != 0) message.set_payload(Bytes(message_bytes, 7));
+    if (message_bytes != 0) message.set_payload(Pattern(message_bytes, 7));
     for (const size_t size : Sizes()) {
       ASSERT_TRUE(stream.Write(message, CordOf(size)));
       Message read;
       absl::Cord attachment("of the one before");
       ASSERT_TRUE(stream.Read(&read, &attachment));
       ASSERT_EQ(read.SerializeAsString(), message.SerializeAsString());
-      ASSERT_TRUE(attachment == Bytes(size)) << size;
+      ASSERT_TRUE(attachment == Pattern(size)) << size;
     }
   }
   EXPECT_TRUE(stream.Finish().ok());
@@ -114,7 +105,7 @@ TEST_F(StreamAttachmentTest, BelongToTheirMessages) {
         int count = 0;
         for (; reader.Read(&message, &attachment); ++count) {
           EXPECT_EQ(message.text(), std::to_string(count));
-          EXPECT_TRUE(attachment == Bytes(size(count), count));
+          EXPECT_TRUE(attachment == Pattern(size(count), count));
         }
         reply->set_text(std::to_string(count));
         return absl::OkStatus();
@@ -126,7 +117,7 @@ TEST_F(StreamAttachmentTest, BelongToTheirMessages) {
   int count = 0;
   for (; watch.Read(&message, &attachment); ++count) {
     ASSERT_EQ(message.text(), std::to_string(count));
-    ASSERT_TRUE(attachment == Bytes(size(count), count));
+    ASSERT_TRUE(attachment == Pattern(size(count), count));
   }
   EXPECT_EQ(count, kMessages);
   EXPECT_TRUE(watch.Finish().ok());
@@ -163,7 +154,7 @@ TEST_F(StreamAttachmentTest, InManyPiecesComeInOne) {
   Start();
   auto stream = Chat();
   for (const size_t size : {size_t{1'000}, size_t{1} << 20}) {
-    const std::string bytes = Bytes(size);
+    const std::string bytes = Pattern(size);
     absl::Cord pieces;
     for (size_t at = 0; at < size; at += 777) {
       auto* const held = new std::string(bytes.substr(at, 777));
@@ -196,7 +187,7 @@ TEST_F(StreamAttachmentTest, MayBeKeptAfterTheCall) {
   StopServer();
   ASSERT_EQ(kept.size(), Sizes().size());
   for (size_t i = 0; i < kept.size(); ++i) {
-    EXPECT_TRUE(kept[i] == Bytes(Sizes()[i]));
+    EXPECT_TRUE(kept[i] == Pattern(Sizes()[i]));
   }
 }
 
@@ -290,7 +281,7 @@ TEST_F(StreamAttachmentTest, TravelBesideCompressedMessages) {
     absl::Cord attachment;
     ASSERT_TRUE(stream.Read(&message, &attachment));
     EXPECT_EQ(message.payload(), sent.payload());
-    EXPECT_TRUE(attachment == Bytes(size)) << size;
+    EXPECT_TRUE(attachment == Pattern(size)) << size;
   }
   EXPECT_TRUE(stream.Finish().ok());
 }

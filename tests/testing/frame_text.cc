@@ -244,4 +244,15 @@ std::vector<RawFrame> SplitFrames(std::string_view bytes) {
   return frames;
 }
 
+uint64_t CreditIn(std::string_view bytes, uint32_t stream) {
+  uint64_t credit = 0;
+  for (const RawFrame& frame : SplitFrames(bytes)) {
+    if (frame.type != 6 || frame.stream != stream) continue;
+    for (int shift = 24, i = 0; i < 4; ++i, shift -= 8) {
+      credit += uint64_t{static_cast<unsigned char>(frame.payload[i])} << shift;
+    }
+  }
+  return credit;
+}
+
 }  // namespace tern::testing

@@ -54,6 +54,9 @@ std::string GoAwayFrame(uint32_t last, uint32_t error,
 std::vector<std::string> DescribeFrames(std::string_view bytes);
 // The frames themselves, without the preface. REQUIRES: well-formed.
 std::vector<RawFrame> SplitFrames(std::string_view bytes);
+// What the WINDOW frames among them give back in all: for a stream, or 0 for
+// the connection.
+uint64_t CreditIn(std::string_view bytes, uint32_t stream);
 
 }  // namespace tern::testing
 

@@ -100,19 +100,6 @@ CallShape ShapeOf(std::string_view method) {
               method == kServerStreaming || method == kBidirectional};
 }
 
-std::string Pattern(size_t size, uint32_t seed) {
-  std::string bytes(size, '\0');
-  uint32_t state = seed * 2654435761u + 12345;
-  // By pointer: without optimisation, a string's iterators take five times as
-  // long, and some tests make gigabytes of this.
-  for (char *byte = bytes.data(), *const end = byte + size; byte != end;
-       ++byte) {
-    state = state * 1664525 + 1013904223;
-    *byte = static_cast<char>(state >> 24);
-  }
-  return bytes;
-}
-
 StreamId StreamOf(std::string_view event) {
   return static_cast<StreamId>(
       std::stoul(std::string(event.substr(event.find(' ') + 1))));

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/wire/session.h"
+#include "tests/testing/pattern.h"
 
 namespace tern::testing {
 
@@ -37,9 +38,6 @@ struct TestMessage {
   // Sent as compressed, if not 0: see OutgoingMessage.
   uint32_t inflated_bytes = 0;
 };
-
-// `size` bytes that differ from place to place, and from seed to seed.
-std::string Pattern(size_t size, uint32_t seed = 0);
 
 // A host of one session: writes what it is told as lines of text, checks the
 // promises of SessionVisitor while it does, and gives tests verbs for what a

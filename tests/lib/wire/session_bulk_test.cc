@@ -21,17 +21,6 @@ wire::SessionOptions Options() {
                     .connection_window_bytes = 4 * kWindow}};
 }
 
-uint64_t CreditIn(const std::string& bytes, uint32_t stream) {
-  uint64_t credit = 0;
-  for (const RawFrame& frame : SplitFrames(bytes)) {
-    if (frame.type != 6 || frame.stream != stream) continue;
-    for (int shift = 24, i = 0; i < 4; ++i, shift -= 8) {
-      credit += uint64_t{static_cast<unsigned char>(frame.payload[i])} << shift;
-    }
-  }
-  return credit;
-}
-
 class SessionBulk : public ::testing::Test {
  protected:
   // Stream 1 is a server's stream whose messages the client does not consume.

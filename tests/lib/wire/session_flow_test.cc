@@ -19,18 +19,6 @@ using ::testing::IsEmpty;
 using wire::ErrorCode;
 using wire::Role;
 
-// All that a side gives back for a stream, or 0 for the connection.
-uint64_t CreditIn(const std::string& bytes, uint32_t stream) {
-  uint64_t credit = 0;
-  for (const RawFrame& frame : SplitFrames(bytes)) {
-    if (frame.type != 6 || frame.stream != stream) continue;
-    for (int shift = 24, i = 0; i < 4; ++i, shift -= 8) {
-      credit += uint64_t{static_cast<unsigned char>(frame.payload[i])} << shift;
-    }
-  }
-  return credit;
-}
-
 // R4: one consumer that stalls costs itself alone.
 TEST(SessionFlow, AStalledStreamHoldsUpOnlyItself) {
   SessionPair pair;
