@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tests/testing/end_to_end.h"
+#include "tests/testing/fork.h"
 
 namespace tern::testing {
 namespace {
@@ -180,7 +181,7 @@ TEST_F(ChannelTest, AForkedChildsCallsAreRefused) {
   const auto call = StartCall(
       *waiting, "x", {.timeout = absl::Hours(1), .wait_for_ready = true});
 
-  const pid_t child = fork();
+  const pid_t child = ForkWhileOthersSleep();
   ASSERT_GE(child, 0);
   if (child == 0) {
     const auto refused = [](const absl::Status& status) {

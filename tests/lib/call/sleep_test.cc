@@ -15,6 +15,7 @@
 #include "tern/lib/call/spawn.h"
 #include "tern/lib/call/when.h"
 #include "tests/testing/event.h"
+#include "tests/testing/fork.h"
 
 namespace tern {
 namespace {
@@ -153,7 +154,7 @@ TEST(Sleep, ManyAtATime) {
 
 TEST(Sleep, InTheChildOfAForkFails) {
   ASSERT_TRUE(BlockOn(SleepThrough(absl::Milliseconds(1))).ok());
-  const pid_t child = fork();
+  const pid_t child = testing::ForkWhileOthersSleep();
   ASSERT_GE(child, 0);
   if (child == 0) {
     const absl::Status status = BlockOn(SleepThrough(absl::Hours(1)));
