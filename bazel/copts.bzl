@@ -29,6 +29,12 @@ STATIC_RUNTIME_LINKOPTS = select({
         "-static-libgcc",
         "-Lbazel/static_runtime",
         "-Wl,--as-needed",  # Bazel asks for libm, too.
+        # Of functions that are the same, one is kept: 90 kB less, most of them protobuf's and
+        # libstdc++'s. "safe" leaves those whose address is taken, as it may be compared. gold
+        # (Bazel's choice on Debian) and lld know it, GNU ld does not.
+        "-Wl,--icf=safe",
+        # No shared library wants the symbols of our static ones: 8 kB.
+        "-Wl,--exclude-libs,ALL",
     ],
     "//conditions:default": [],
 })

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tern/lib/base/string_view.h"
+#include "tern/lib/net/connection.h"
 #include "tern/lib/wire/hello.h"
 #include "tern/server/memory_budget.h"
 
