@@ -68,6 +68,12 @@ struct ChannelOptions {
   Compression compression = Compression::kNone;
   // Shorter requests (without their attachment) are sent as they are.
   size_t min_compressed_bytes = 1024;
+
+  // A CRC32C behind each frame, both ways, if the server offers it: for paths
+  // on which TCP's own checksum is too weak. What was sent before the server
+  // said so (a connection's first calls, perhaps) goes without. A frame that
+  // has changed on its way ends the connection, DATA_CORRUPT.
+  bool checksums = false;
 };
 
 // A target and the one connection to it, shared by all callers and stubs; made

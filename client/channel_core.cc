@@ -37,6 +37,7 @@ net::ConnectionOptions ToConnectionOptions(const ChannelOptions& options) {
   hello.stream_window_bytes = options.stream_window_bytes;
   hello.connection_window_bytes = options.connection_window_bytes;
   hello.features = options.compressors.features();
+  if (options.checksums) hello.features |= wire::kFeatureChecksum;
   result.session.max_stream_window_bytes = options.max_stream_window_bytes;
   hello.agent = kAgent;
   return result;

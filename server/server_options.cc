@@ -33,6 +33,7 @@ wire::Hello ToHello(const ServerOptions& options) {
   hello.metadata.max_bytes = options.max_metadata_bytes;
   hello.metadata.max_entries = options.max_metadata_entries;
   hello.features = options.compressors.features();
+  if (options.checksums) hello.features |= wire::kFeatureChecksum;
   hello.agent = kAgent;
   return hello;
 }

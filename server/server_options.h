@@ -85,6 +85,10 @@ struct ServerOptions {
   // Shorter messages (without their attachment) are sent as they are.
   size_t min_compressed_bytes = 1024;
 
+  // Whether clients that ask for it (ChannelOptions::checksums) get a CRC32C
+  // behind each frame, both ways.
+  bool checksums = true;
+
   // Per connection, not announced.
   // Bytes of answers that a client has not taken. Above it, its requests wait;
   // when they are in the way of the socket itself, nothing more is read from
