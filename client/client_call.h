@@ -116,8 +116,8 @@ class ClientCall final : public net::Connection::Deferred,
 
   // The one place where a call ends: the first caller decides how. True for it,
   // and it then sees to Deliver(). One that is cancelled once its deadline has
-  // passed, here or by the server, is DEADLINE_EXCEEDED: a call that was made in
-  // a handler is cancelled with it, and a handler told of its deadline may
+  // passed, here or by the server, is DEADLINE_EXCEEDED: a call that was made
+  // in a handler is cancelled with it, and a handler told of its deadline may
   // answer CANCELLED, before the timer here comes to it.
   bool End(absl::Status status, CallError error);
   // The same from a status that came over `connection`.

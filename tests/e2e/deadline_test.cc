@@ -253,6 +253,7 @@ class InheritedDeadlineTest : public DeadlineTest {
   }
   void PassDeadline() { clock_.Advance(absl::Hours(1)); }
   void CancelOuter() { source_.cancellation->Cancel(); }
+  void TearDown() override { StopServer(); }  // Before its clock.
 
  private:
   struct Source final : CancellationSource {
