@@ -17,8 +17,8 @@ class CallHandle {
       : call_(std::move(call)) {}
 
   // Asks for the end of the call, which then ends with CANCELLED, unless it has
-  // ended or is about to end otherwise. Its callback runs all the same, exactly
-  // once.
+  // ended or is about to end otherwise; DEADLINE_EXCEEDED when its deadline has
+  // passed already. Its callback runs all the same, exactly once.
   void Cancel();
 
  private:

@@ -35,6 +35,17 @@ CallOptions WithoutAttachment(const CallOptions& options) {
   return kept;
 }
 
+// The same end, and what came with it, by another name.
+absl::Status DeadlineExceeded(const absl::Status& cancelled) {
+  absl::Status status = absl::DeadlineExceededError(
+      absl::StrCat("deadline exceeded: ", cancelled.message()));
+  cancelled.ForEachPayload(
+      [&status](absl::string_view type_url, const absl::Cord& payload) {
+        status.SetPayload(type_url, payload);
+      });
+  return status;
+}
+
 // Of the request, when it is long enough.
 const Compressor* CompressorFor(const ChannelOptions& options,
                                 Compression compression, size_t size) {
@@ -226,6 +237,10 @@ bool ClientCall::End(absl::Status status, CallError error) {
     // Complete() runs what is to be told.
     (void)streaming_->pipe.Close(/*at_once=*/false);
   }
+  if (absl::IsCancelled(status_) && !cancelled_early_ &&
+      deadline() <= MonotonicTime::Now()) {
+    status_ = DeadlineExceeded(status_);
+  }
   if (!status_.ok()) {
     error.method = std::string(method());
     error.elapsed = elapsed;
@@ -244,13 +259,7 @@ bool ClientCall::EndWith(const wire::StatusHeader& header, CallPhase phase,
     // What most calls need, and no more.
     return !ended_.exchange(true, std::memory_order_seq_cst);
   }
-  absl::StatusCode code = header.code;
-  // The handler that was told of the deadline may answer before the timer here.
-  if (code == absl::StatusCode::kCancelled &&
-      deadline() <= MonotonicTime::Now()) {
-    code = absl::StatusCode::kDeadlineExceeded;
-  }
-  absl::Status status(code, ToAbsl(header.message));
+  absl::Status status(header.code, ToAbsl(header.message));
   // An absl::Status holds one of each type: the first, of another's server.
   bool truncated = header.truncated;
   for (const wire::DetailView& detail : header.details) {
@@ -321,7 +330,10 @@ void ClientCall::WakesOnEnd(ClientConnection* connection) {
 }
 
 void ClientCall::RequestCancel() {
-  if (cancel_requested.exchange(true) || ended()) return;
+  if (cancel_requested || ended()) return;
+  // Before it can be seen that there is a request.
+  if (MonotonicTime::Now() < deadline()) cancelled_early_ = true;
+  if (cancel_requested.exchange(true)) return;
   core_->Reconsider(shared_from_this());
 }
 

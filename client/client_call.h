@@ -115,7 +115,10 @@ class ClientCall final : public net::Connection::Deferred,
   bool ended() const { return ended_.load(std::memory_order_seq_cst); }
 
   // The one place where a call ends: the first caller decides how. True for it,
-  // and it then sees to Deliver().
+  // and it then sees to Deliver(). One that is cancelled once its deadline has
+  // passed, here or by the server, is DEADLINE_EXCEEDED: a call that was made
+  // in a handler is cancelled with it, and a handler told of its deadline may
+  // answer CANCELLED, before the timer here comes to it.
   bool End(absl::Status status, CallError error);
   // The same from a status that came over `connection`.
   bool EndWith(const wire::StatusHeader& status, CallPhase phase,
@@ -178,6 +181,7 @@ class ClientCall final : public net::Connection::Deferred,
   bool reply_malformed_ = false;
   std::unique_ptr<PackedReply> packed_reply_;
   std::atomic<bool> ended_{false};
+  std::atomic<bool> cancelled_early_{false};  // Before the deadline.
 
   // Written by End(), given away by Deliver() or Wait(): shared with whoever
   // made the call, its count of owners would be out of TSan's sight (the

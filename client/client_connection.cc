@@ -273,13 +273,12 @@ void ClientConnection::StartPending() {
 void ClientConnection::LookAt(const std::shared_ptr<ClientCall>& call) {
   // It may have gone elsewhere since; then what is asked for is seen there.
   if (call->place.load() != this) return;
-  // A call made in a handler is cancelled with it; when that was the deadline's
-  // doing, it is this call's, too, and says so.
-  const bool late = call->deadline() <= MonotonicTime::Now();
-  if (!late && !call->cancel_requested) return;
-  const absl::StatusCode code =
-      late ? absl::StatusCode::kDeadlineExceeded : absl::StatusCode::kCancelled;
-  const char* reason = late ? "deadline exceeded" : "cancelled by the caller";
+  const bool cancelled = call->cancel_requested;
+  if (!cancelled && call->deadline() > MonotonicTime::Now()) return;
+  const absl::StatusCode code = cancelled ? absl::StatusCode::kCancelled
+                                          : absl::StatusCode::kDeadlineExceeded;
+  const char* reason =
+      cancelled ? "cancelled by the caller" : "deadline exceeded";
   if (call->stream != nullptr) {
     return session().Cancel(call->stream, code, reason);
   }

@@ -103,8 +103,9 @@ struct ServerOptions {
   // A connection that has been there for so long, give or take 10 %, is
   // drained: its client connects anew for its next calls (to another server,
   // where names or balancers say so), those that it has may finish within the
-  // grace; then they are cancelled, and the log lists them. Each is from 1 ms
-  // to 30 days, or InfiniteDuration().
+  // grace; then they are cancelled, and the log lists them. (When the server
+  // drains meanwhile, at the end of whichever grace is over first.) Each is
+  // from 1 ms to 30 days, or InfiniteDuration().
   absl::Duration max_connection_age = absl::InfiniteDuration();
   absl::Duration max_connection_age_grace = absl::Minutes(1);
 

@@ -35,7 +35,7 @@ constexpr int kWrongUsage = 2;
 constexpr int kMaxMembers = 1000;
 // A slow one is to be noticed before it has much of the server's memory.
 constexpr size_t kMaxUnsentBytes = 64 << 10;
-// Nobody leaves just because the server is about to end.
+// Members are sent away when the server is about to end: this is for the way.
 constexpr absl::Duration kDrainGrace = absl::Seconds(1);
 
 [[noreturn]] void ExitWithUsageError(std::string_view message) {

@@ -28,8 +28,8 @@ class Watching {
  private:
   absl::Status TellNext();
   absl::Status Send(const v1::WatchReply& reply);
-  bool IsOver() const { return context_.cancelled(); }
-  absl::Status Over() const { return EndedBefore("the next change", context_); }
+  bool IsOver() const { return context_.cancelled() || context_.draining(); }
+  absl::Status Over() const;
   // Whether a quarter of the history has gone by since the last reply: a client
   // that goes on after that one is to find the rest.
   bool IsTellingDue() const {
@@ -56,8 +56,10 @@ absl::Status Watching::Run() {
   revision_ = request_.after_revision() == 0 ? log_.last_revision()
                                              : request_.after_revision();
   TERN_RETURN_IF_ERROR(log_.CheckAfter(revision_));
-  const tern::Cancellation::Registration registration =
+  const tern::Cancellation::Registration on_cancel =
       context_.cancellation().OnCancel([this] { log_.Wake(); });
+  const tern::Cancellation::Registration on_drain =
+      context_.OnDrain([this] { log_.Wake(); });
   v1::WatchReply begun;
   begun.set_revision(revision_);
   TERN_RETURN_IF_ERROR(Send(begun));
@@ -66,6 +68,12 @@ absl::Status Watching::Run() {
     if (IsOver()) return Over();
     TERN_RETURN_IF_ERROR(TellNext());
   }
+}
+
+absl::Status Watching::Over() const {
+  if (context_.cancelled()) return EndedBefore("the next change", context_);
+  return absl::UnavailableError(
+      "the server is draining: watch on elsewhere, after the last reply");
 }
 
 absl::Status Watching::TellNext() {

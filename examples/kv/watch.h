@@ -7,9 +7,9 @@
 
 namespace kv {
 
-// KeyValue.Watch: tells of what `log` gets until the client has enough, or does
-// not keep up with it. Blocks that long. What waits for the client is bounded
-// by a reply's limits and those of the stream.
+// KeyValue.Watch: tells of what `log` gets until the client has enough, does
+// not keep up with it, or is to go on elsewhere. Blocks that long. What waits
+// for the client is bounded by a reply's limits and those of the stream.
 absl::Status Watch(ChangeLog& log, tern::ServerContext& context,
                    const v1::WatchRequest& request,
                    tern::ServerWriter<v1::WatchReply>& writer);

@@ -45,7 +45,8 @@ ExitCode WatchCommand(v1::KeyValue::StubInterface& store,
     }
     const absl::Status status = reader.Finish();
     ever_begun |= begun;
-    // Nobody here cancels: a server does, at its end.
+    // UNAVAILABLE is a server that drains, too. Nobody here cancels: a server
+    // does, at its end.
     const bool has_gone =
         absl::IsUnavailable(status) || absl::IsCancelled(status);
     if (!ever_begun || !has_gone) return FailCall(status);

@@ -1,9 +1,12 @@
 // A call ends by its deadline, wherever it is then.
 
 #include <atomic>
+#include <memory>
 #include <optional>
 
 #include "tern/lib/call/ambient_call.h"
+#include "tern/lib/call/cancellation.h"
+#include "tern/testing/fake_clock.h"
 #include "tests/testing/end_to_end.h"
 
 namespace tern::testing {
@@ -235,6 +238,102 @@ TEST_F(DeadlineTest, IsInheritedInAnotherThreadOfTheHandlers) {
   const auto channel = Connect();
   ASSERT_TRUE(CallStatus(*channel, "x", {.timeout = absl::Seconds(20)}).ok());
   EXPECT_LE(inner_left, absl::Seconds(20));
+}
+
+// A call made in one whose handler is told of its deadline, and that deadline:
+// either may come first to the call's end. Here the cancellation nearly always
+// does, as the other one waits for a timer.
+class InheritedDeadlineTest : public DeadlineTest {
+ protected:
+  // A call that inherits from one that ends within an hour.
+  std::shared_ptr<PendingCall> StartInner(Channel& channel,
+                                          const CallOptions& options = {}) {
+    const AmbientCallScope scope(&outer_);
+    return StartCall(channel, "inner", options);
+  }
+  void PassDeadline() { clock_.Advance(absl::Hours(1)); }
+  void CancelOuter() { source_.cancellation->Cancel(); }
+  void TearDown() override { StopServer(); }  // Before its clock.
+
+ private:
+  struct Source final : CancellationSource {
+    std::shared_ptr<Cancellation> ShareCancellation() override {
+      return cancellation;
+    }
+    const std::shared_ptr<Cancellation> cancellation =
+        std::make_shared<Cancellation>();
+  };
+
+  FakeClock clock_;
+  Source source_;
+  const AmbientCall outer_ = {.deadline = Deadline::After(absl::Hours(1)),
+                              .cancellation = &source_,
+                              .trace = {}};
+};
+
+TEST_F(InheritedDeadlineTest, IsWhyACallIsCancelledAtItsStart) {
+  StartServer();
+  const auto channel = Connect();
+  PassDeadline();
+  CancelOuter();
+  EXPECT_TRUE(Failed(StartInner(*channel)->WaitForStatus(),
+                     StatusCode::kDeadlineExceeded, Certainty::kNotStarted,
+                     CallPhase::kSend));
+  EXPECT_EQ(service_.started(), 0);
+}
+
+TEST_F(InheritedDeadlineTest, IsNotWhyACallIsCancelledAtItsStartBefore) {
+  StartServer();
+  const auto channel = Connect();
+  CancelOuter();
+  EXPECT_TRUE(Failed(StartInner(*channel)->WaitForStatus(),
+                     StatusCode::kCancelled, Certainty::kNotStarted,
+                     CallPhase::kSend));
+}
+
+TEST_F(InheritedDeadlineTest, IsWhyACallIsCancelledThatWaitsForAConnection) {
+  const auto channel = Channel::Create(OwnLoopbackAddress() + ":1");
+  const auto call = StartInner(*channel, {.wait_for_ready = true});
+  PassDeadline();
+  CancelOuter();
+  // Where it waited is said by one of the two ends only: of the last attempt.
+  EXPECT_TRUE(Failed(call->WaitForStatus(), StatusCode::kDeadlineExceeded,
+                     Certainty::kNotStarted));
+}
+
+TEST_F(InheritedDeadlineTest, IsNotWhyACallIsCancelledThatWaitsBefore) {
+  const auto channel = Channel::Create(OwnLoopbackAddress() + ":1");
+  const auto call = StartInner(*channel, {.wait_for_ready = true});
+  CancelOuter();
+  PassDeadline();
+  EXPECT_TRUE(Failed(call->WaitForStatus(), StatusCode::kCancelled,
+                     Certainty::kNotStarted, CallPhase::kConnect));
+}
+
+TEST_F(InheritedDeadlineTest, IsWhyACallIsCancelledThatRuns) {
+  service_.OnCall(holdup_.Handler());
+  StartServer();
+  const auto channel = Connect();
+  const auto call = StartInner(*channel);
+  ASSERT_TRUE(holdup_.WaitForEntered());
+  PassDeadline();
+  CancelOuter();
+  EXPECT_TRUE(Failed(call->WaitForStatus(), StatusCode::kDeadlineExceeded,
+                     Certainty::kMaybeStarted, CallPhase::kReceive));
+  holdup_.LetGo();
+}
+
+TEST_F(InheritedDeadlineTest, IsNotWhyACallIsCancelledThatRunsBefore) {
+  service_.OnCall(holdup_.Handler());
+  StartServer();
+  const auto channel = Connect();
+  const auto call = StartInner(*channel);
+  ASSERT_TRUE(holdup_.WaitForEntered());
+  CancelOuter();
+  PassDeadline();
+  EXPECT_TRUE(Failed(call->WaitForStatus(), StatusCode::kCancelled,
+                     Certainty::kMaybeStarted, CallPhase::kReceive));
+  holdup_.LetGo();
 }
 
 // Larger than the wire, or the clock, can count.

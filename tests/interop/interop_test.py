@@ -178,6 +178,20 @@ class InteropTest(unittest.TestCase):
         self.assertEqual([f.flags & LENGTH for f in got], [LENGTH] + [0] * (len(got) - 1))
         self.assertGreater(int.from_bytes(got[0].payload[:4], "big"), 1 << 20)
 
+    def test_message_above_the_window_is_given_credit_for_the_whole_at_once(self):
+        connection = self.connect()
+        kv = KeyValue(connection)
+        entries = [(b"wide%d" % i, os.urandom(1_000_000)) for i in range(2)]
+        kv.batch_put(entries)
+        sent = sum(size for _, stream, _, size in connection.sent if stream == 1)
+        window = connection.hello.limits["stream_window_bytes"]
+        self.assertGreater(sent, window)
+        grants = [int.from_bytes(f.payload, "big")
+                  for f in connection.received if (f.kind, f.stream) == (WINDOW, 1)]
+        self.assertEqual(len(grants), 1, grants)
+        self.assertGreaterEqual(window + grants[0], sent)
+        self.assertEqual(list(kv.scan(b"wide")), entries)
+
     def test_50_calls_interleave_on_one_connection(self):
         connection = self.connect()
         kv = KeyValue(connection)

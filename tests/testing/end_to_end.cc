@@ -3,9 +3,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <optional>
 #include <utility>
 
+#include "absl/time/time.h"
+#include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/call/cancellation.h"
 
 namespace tern::testing {
@@ -71,17 +74,20 @@ TestService::Handler Holdup::HandlerThatHeedsCancellation() {
 
 // True when it was `over`.
 bool Holdup::WaitUntilLetGo(const std::function<bool()>& over) {
-  const MonotonicTime until = MonotonicTime::Now() + kPatience;
+  // By a clock that no FakeClock sets ahead.
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point until =
+      Clock::now() + absl::ToChronoSeconds(kPatience);
   MutexLock lock(mutex_);
   ++entered_;
   changed_.NotifyAll();
   while (!let_go_) {
     if (over()) return true;
-    if (MonotonicTime::Now() >= until) {
+    if (Clock::now() >= until) {
       ADD_FAILURE() << "a handler was not let go";
       return false;
     }
-    changed_.WaitUntil(mutex_, until);
+    changed_.WaitUntil(mutex_, MonotonicTime::Now() + kPatience);
   }
   return false;
 }

@@ -162,7 +162,7 @@ TEST_F(ChatTest, TheServersEndIsTheirs) {
   Program ann = Chat("ann");
   ann.Line();
   server_->Signal(SIGTERM);
-  EXPECT_THAT(ann.LineAfter("chat: CANCELLED: "), HasSubstr("the server"));
+  EXPECT_THAT(ann.LineAfter("chat: UNAVAILABLE: "), HasSubstr("draining"));
   EXPECT_EQ(ann.Wait(), 1);
   EXPECT_EQ(server_.Wait(), 0);
   EXPECT_THAT(server_->output(), EndsWith("drained\n"));

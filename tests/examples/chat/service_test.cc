@@ -267,6 +267,28 @@ TEST_F(ChatServiceTest, WaitsForAnEnterNotForEver) {
   EXPECT_TRUE(absl::IsInvalidArgument(leaving.Finish()));
 }
 
+TEST_F(ChatServiceTest, SendsAllAwayWhenTheServerDrains) {
+  Start({.enter_timeout = absl::Hours(1)});
+  auto channel = tern::Channel::Create(server_->addresses().front());
+  v1::Chat::Stub stub(*channel);
+  auto silent = stub.Talk();
+  auto ann = stub.Talk();
+  v1::TalkReply reply;
+  ASSERT_TRUE(ann.Write(Entering("ann", "room")));
+  ASSERT_TRUE(ann.Read(&reply));  // So the silent one is there as well.
+  Person bob = Enters("bob");
+  // OK: there was nothing to cancel in the end, which is far away.
+  EXPECT_EQ(server_->Drain(absl::Hours(1)), absl::OkStatus());
+  for (auto* const stream : {&silent, &ann}) {
+    while (stream->Read(&reply)) {
+    }
+    const absl::Status status = stream->Finish();
+    EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("draining"));
+  }
+  bob.ExpectEnd(absl::StatusCode::kUnavailable, "draining");
+}
+
 TEST_F(ChatServiceTest, MembersOfOneConnectionAreApart) {
   Start();
   auto channel = tern::Channel::Create(server_->addresses().front());

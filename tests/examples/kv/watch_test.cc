@@ -210,6 +210,20 @@ TEST_F(WatchTest, EndsWithTheServer) {
   ExpectEnd(std::move(reader), absl::StatusCode::kUnavailable, "");
 }
 
+TEST_F(WatchTest, GoesOnElsewhereWhenTheServerDrains) {
+  Start();
+  Reader reader = Watching("");
+  ASSERT_TRUE(Put("before", "").ok());
+  const uint64_t last = Next(reader).revision();
+  // OK: there was nothing to cancel in the end, which is far away.
+  EXPECT_EQ(served_->server().Drain(absl::Hours(1)), absl::OkStatus());
+  ExpectEnd(std::move(reader), absl::StatusCode::kUnavailable, "draining");
+  served_.emplace(&*service_);
+  Reader next = Watching("", last);
+  ASSERT_TRUE(Put("behind", "").ok());
+  EXPECT_THAT(NextChanges(next, 1), ElementsAre("3 put behind"));
+}
+
 // --- Limits ------------------------------------------------------------------
 
 TEST_F(WatchTest, LimitsThePrefix) {
