@@ -55,8 +55,9 @@ struct CallOptions {
   // How urgent it is: 0 (normal) to 7, else INVALID_ARGUMENT. Absent: the
   // higher one of what the method's .proto says (0 when it says nothing) and,
   // unless `detached`, the priority of the call that is being handled. Of what
-  // waits for a worker on the server, or to be sent on a connection either way,
-  // the more urgent comes first, but for every ninth turn: see docs/extras.md.
+  // waits for a connection, for room or a worker on the server, or to be sent
+  // on a connection either way, the more urgent comes first, but for every
+  // ninth turn: see docs/extras.md.
   std::optional<int> priority = std::nullopt;
 
   // Bytes to travel beside the request, as they are; together the two are
