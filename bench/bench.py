@@ -33,6 +33,8 @@ def parse_arguments():
     parser.add_argument("--seconds", type=float, default=2,
                         help="that a measurement takes (default 2)")
     parser.add_argument("--warmup", type=float, default=0.5, help="seconds before it (default 0.5)")
+    parser.add_argument("--stream-mib", type=int, default=0,
+                        help="S3 goes on until the stream has brought so much (default 0)")
     parser.add_argument("--pin", choices=("apart", "together"),
                         help="client on the first core, server on the others; or both on the"
                         " first (default: wherever the scheduler puts them)")
@@ -54,6 +56,8 @@ def parse_arguments():
         parser.error(f"no such workload: {', '.join(unknown)}")
     if options.rounds < 1 or options.seconds <= 0:
         parser.error("at least one round, and more than no seconds")
+    if options.stream_mib < 0:
+        parser.error("--stream-mib is how much at least, not less than nothing")
     return options
 
 
@@ -93,6 +97,8 @@ class Session:
         seconds = max(self.options.seconds, case.least_seconds)
         options = dict(case.options, **dict(peer.client_options))
         options |= {"seconds": seconds, "warmup_seconds": self.options.warmup}
+        if options.get("mode") == "beside":
+            options["stream_mib"] = self.options.stream_mib
         if case.half_of:
             peak = self.results.values(case.half_of, peer.name, "calls_per_s")[-1]
             if peak is None:
@@ -108,7 +114,7 @@ class Session:
             return None
         if "calls_per_s" in values:
             size = options.get("stream_bytes", options.get("bytes", 64))
-            values["megabytes_per_s"] = values["calls_per_s"] * size / 1e6
+            values.setdefault("megabytes_per_s", values["calls_per_s"] * size / 1e6)
         if case.half_of:
             values["rate_kept"] = values["calls_per_s"] / options["rate"]
         self.machines.append(machine)

@@ -160,6 +160,9 @@ TARGETS = [
            lambda r: r.ratio("S2", "calls_per_s", "tern", "raw", other_case="W3")),
     Target("S", "p99 beside a stream, of W1's", _le, 2,
            lambda r: r.ratio("S3", "p99_us", "tern", "tern", other_case="W1")),
+    # The largest window that a stream has by default: 16 MiB.
+    Target("S", "MB that the server needs more beside a stream", _le, 16.8,
+           _median("S3", "server_grown_mb")),
     Target("CO", "bytes per call that waits for a timer", _le, 2048,
            lambda r: r.median("CO", "tern-timer", "bytes_per_call")),
     Target("CO", "bytes per call that waits for a call", _le, 2048,

@@ -76,6 +76,8 @@ KEPT = Metric("rate_kept", "of the rate")
 SERVER_CPU = Metric("server_cpu_us", "server CPU us")
 MEGABYTES = Metric("megabytes_per_s", "MB/s each way", higher_is_better=True)
 STREAMED = Metric("megabytes_per_s", "MB/s", higher_is_better=True)
+STREAMED_IN_ALL = Metric("streamed_mb", "MB streamed", higher_is_better=True)
+SERVER_GROWN = Metric("server_grown_mb", "server's MB more")
 MESSAGES = Metric("calls_per_s", "messages/s", higher_is_better=True)
 USER_INSTRUCTIONS = Metric("user_instructions", "user instr.")
 KERNEL_INSTRUCTIONS = Metric("kernel_instructions", "kernel instr.")
@@ -175,7 +177,8 @@ CASES = [
     Case("S2", "S", "the same, messages of 64 bytes",
          {"mode": "pour", "stream_bytes": 64}, (MESSAGES, SERVER_CPU), without=_NO_STREAMS),
     Case("S3", "S", "W1 beside such a stream of 64 KiB messages, on the same connection",
-         {"mode": "beside", "stream_bytes": 64 << 10}, (P99, P50, CALLS),
+         {"mode": "beside", "stream_bytes": 64 << 10},
+         (P99, P50, CALLS, STREAMED, STREAMED_IN_ALL, SERVER_GROWN),
          without=(*_NO_STREAMS, "raw")),
     Case("CO", "CO", "100,000 calls that wait in coroutine handlers, over 100 connections",
          {"connections": 100, "outstanding": 100000}, (CALL_BYTES, THREADS_ADDED),

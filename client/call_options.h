@@ -52,10 +52,12 @@ struct CallOptions {
   // (UNIMPLEMENTED, NOT_STARTED).
   std::optional<Compression> compression = std::nullopt;
 
-  // How urgent it is: 0 (normal) to 7, else INVALID_ARGUMENT. Absent: as the
-  // method's .proto says, or 0. Of what waits for a worker on the server, or to
-  // be sent on a connection either way, the more urgent comes first, but for
-  // every ninth turn: see docs/extras.md.
+  // How urgent it is: 0 (normal) to 7, else INVALID_ARGUMENT. Absent: the
+  // higher one of what the method's .proto says (0 when it says nothing) and,
+  // unless `detached`, the priority of the call that is being handled. Of what
+  // waits for a connection, for room or a worker on the server, or to be sent
+  // on a connection either way, the more urgent comes first, but for every
+  // ninth turn: see docs/extras.md.
   std::optional<int> priority = std::nullopt;
 
   // Bytes to travel beside the request, as they are; together the two are

@@ -31,7 +31,7 @@ struct ChannelOptions {
   absl::Duration max_backoff = absl::Seconds(10);
 
   // Calls that wait for a connection, or for their turn or a place on it; the
-  // next one fails RESOURCE_EXHAUSTED, NOT_STARTED.
+  // next one fails RESOURCE_EXHAUSTED, NOT_STARTED, whatever its priority.
   size_t max_waiting_calls = 10'000;
 
   // Of one streaming call, written and not yet sent: above it, writing waits.

@@ -85,7 +85,7 @@ void RequestBytes::TakeRaw(const RawMessage& raw, const absl::Cord& attachment,
 ClientCall::ClientCall(
     std::shared_ptr<ChannelCore> core, const MethodInfo& method,
     const CallOptions& options, MonotonicTime now, Deadline deadline,
-    const client_internal::OneMessages& messages,
+    uint8_t priority, const client_internal::OneMessages& messages,
     std::unique_ptr<client_internal::UnaryCompletion> completion)
     : core_(std::move(core)),
       extras_(!method.generic ? nullptr
@@ -97,6 +97,7 @@ ClientCall::ClientCall(
       deadline_(deadline),
       started_at_(now),
       waited_for_(completion == nullptr),
+      priority_(priority),
       compression_(options.compression.value_or(core_->options().compression)),
       request_(
           messages.request, messages.raw_request, messages.request_size,

@@ -65,7 +65,7 @@ class ClientCall final : public net::Connection::Deferred,
   // `completion` is null for a call that somebody waits for.
   ClientCall(std::shared_ptr<ChannelCore> core, const MethodInfo& method,
              const CallOptions& options, MonotonicTime now, Deadline deadline,
-             const client_internal::OneMessages& messages,
+             uint8_t priority, const client_internal::OneMessages& messages,
              std::unique_ptr<client_internal::UnaryCompletion> completion);
   ~ClientCall() override;
 
@@ -82,10 +82,7 @@ class ClientCall final : public net::Connection::Deferred,
   MonotonicTime started_at() const { return started_at_; }
   const RequestBytes& request() const { return request_; }
   Compression compression() const { return compression_; }
-  uint32_t priority() const {
-    return static_cast<uint32_t>(
-        options_.priority.value_or(method_.settings.priority));
-  }
+  uint8_t priority() const { return priority_; }
   const Metadata& metadata() const { return options_.metadata; }
   const wire::TraceContext& trace() const { return trace_; }
   const wire::RequestId& request_id() const { return request_id_; }
@@ -172,6 +169,7 @@ class ClientCall final : public net::Connection::Deferred,
   const Deadline deadline_;
   const MonotonicTime started_at_;
   const bool waited_for_;
+  const uint8_t priority_;
   const Compression compression_;
   const RequestBytes request_;
   google::protobuf::MessageLite* const reply_;  // Null: in extras_, or none.

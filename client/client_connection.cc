@@ -101,7 +101,7 @@ void ClientConnection::ShutDownSoon(std::string_view reason) {
       role_.AssertHeld();
       session().Cancel(&stream, absl::StatusCode::kCancelled, reason);
     });
-    for (const auto& call : std::exchange(pending_, {})) {
+    for (const auto& call : pending_.TakeAll()) {
       EndUnstarted(call, absl::CancelledError(reason));
     }
     session().Close(wire::ErrorCode::kNoError, reason);
@@ -150,7 +150,12 @@ void ClientConnection::TakeCall(std::shared_ptr<ClientCall> call,
   }
   switch (session().CanStart()) {
     case wire::Session::StartBlock::kNone:
-      if (pending_.empty() && StartStream(call, now)) return;
+      // Those that come before HELLO have waited for this connection, many of
+      // them, and take their turns.
+      if (session().has_peer_hello() && pending_.empty() &&
+          StartStream(call, now)) {
+        return;
+      }
       break;
     case wire::Session::StartBlock::kFull:
       break;
@@ -165,7 +170,7 @@ void ClientConnection::TakeCall(std::shared_ptr<ClientCall> call,
   }
   earliest_pending_deadline_ =
       std::min(earliest_pending_deadline_, call->deadline());
-  pending_.push_back(std::move(call));
+  pending_.Add(std::move(call));
 }
 
 bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
@@ -260,13 +265,16 @@ void ClientConnection::StartPending() {
   while (!pending_.empty()) {
     const wire::Session::StartBlock block = session().CanStart();
     if (block == wire::Session::StartBlock::kFull) return;
-    const std::shared_ptr<ClientCall> call = pending_.front();
+    const std::shared_ptr<ClientCall> call = pending_.Next();
     if (block == wire::Session::StartBlock::kClosing) {
       GiveBack(call);
     } else if (!StartStream(call, MonotonicTime::Now())) {
       return;
     }
-    pending_.pop_front();
+    pending_.PopNext();
+    if (pending_.empty()) {
+      earliest_pending_deadline_ = MonotonicTime::InfiniteFuture();
+    }
   }
 }
 
@@ -282,9 +290,7 @@ void ClientConnection::LookAt(const std::shared_ptr<ClientCall>& call) {
   if (call->stream != nullptr) {
     return session().Cancel(call->stream, code, reason);
   }
-  const auto found = std::find(pending_.begin(), pending_.end(), call);
-  if (found == pending_.end()) return;
-  pending_.erase(found);
+  if (!pending_.Remove(call)) return;
   EndUnstarted(call, absl::Status(code, reason));
 }
 
@@ -296,15 +302,16 @@ MonotonicTime ClientConnection::NextHostTimeout() const {
 void ClientConnection::OnHostTime(MonotonicTime now) {
   role_.AssertHeld();
   if (now < earliest_pending_deadline_) return;
-  earliest_pending_deadline_ = MonotonicTime::InfiniteFuture();
-  for (auto& call : std::exchange(pending_, {})) {
-    if (call->deadline() <= now) {
-      EndUnstarted(call, absl::DeadlineExceededError("deadline exceeded"));
-      continue;
-    }
-    earliest_pending_deadline_ =
-        std::min(earliest_pending_deadline_, call->deadline());
-    pending_.push_back(std::move(call));
+  MonotonicTime earliest = MonotonicTime::InfiniteFuture();
+  const PendingCalls::Calls due =
+      pending_.TakeIf([now, &earliest](const ClientCall& call) {
+        if (call.deadline() <= now) return true;
+        earliest = std::min(earliest, call.deadline());
+        return false;
+      });
+  earliest_pending_deadline_ = earliest;
+  for (const auto& call : due) {
+    EndUnstarted(call, absl::DeadlineExceededError("deadline exceeded"));
   }
 }
 
@@ -446,7 +453,7 @@ void ClientConnection::OnClosed(wire::ErrorCode code, std::string_view reason) {
   GiveUp(code,
          absl::StrCat("connection to ", peer(), " lost: ", ToAbsl(reason)));
   // Nobody may drive this connection again.
-  for (const auto& call : std::exchange(pending_, {})) GiveBack(call);
+  for (const auto& call : pending_.TakeAll()) GiveBack(call);
 }
 
 void ClientConnection::GiveUp(wire::ErrorCode code, std::string_view why) {

@@ -3,12 +3,12 @@
 
 #include <atomic>
 #include <cstddef>
-#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "tern/client/client_call.h"
+#include "tern/client/pending_calls.h"
 #include "tern/lib/base/submission_queue.h"
 #include "tern/lib/net/connection.h"
 
@@ -99,7 +99,7 @@ class ClientConnection final : public net::Connection {
   bool answered_ ABSL_GUARDED_BY(role_) = false;
   // Calls above the server's limit of concurrent ones, until one ends; behind
   // one that waits for HELLO, until that has come.
-  std::deque<std::shared_ptr<ClientCall>> pending_ ABSL_GUARDED_BY(role_);
+  PendingCalls pending_ ABSL_GUARDED_BY(role_);
   MonotonicTime earliest_pending_deadline_ ABSL_GUARDED_BY(role_) =
       MonotonicTime::InfiniteFuture();
 };

@@ -34,6 +34,13 @@ Deadline DeadlineOf(const ChannelCore& core, const MethodInfo& method,
   return streaming ? deadline : Deadline(now + core.options().default_timeout);
 }
 
+uint8_t PriorityOf(const MethodInfo& method, const CallOptions& options,
+                   const AmbientCall* ambient) {
+  if (options.priority) return static_cast<uint8_t>(*options.priority);
+  const uint8_t inherited = ambient == nullptr ? uint8_t{0} : ambient->priority;
+  return std::max(inherited, method.settings.priority);
+}
+
 absl::Status CheckCall(const ChannelCore& core, const MethodInfo& method,
                        const OneMessages& messages, const CallOptions& options,
                        bool blocking) {
@@ -105,8 +112,8 @@ std::shared_ptr<ClientCall> MakeCall(
   const MonotonicTime now = MonotonicTime::Now();
   auto call = std::allocate_shared<ClientCall>(
       RecyclingAllocator<ClientCall>(), core, method, options, now,
-      DeadlineOf(*core, method, options, ambient, now), messages,
-      std::move(completion));
+      DeadlineOf(*core, method, options, ambient, now),
+      PriorityOf(method, options, ambient), messages, std::move(completion));
   if (intercepted != nullptr) call->set_trace(intercepted->trace());
   if (ambient != nullptr && ambient->cancellation != nullptr) {
     call->CancelWith(ambient->cancellation->ShareCancellation());

@@ -26,6 +26,10 @@ Deadline DeadlineOf(const ChannelCore& core, const MethodInfo& method,
                     const CallOptions& options, const AmbientCall* ambient,
                     MonotonicTime now);
 
+// How urgent such a call is. REQUIRES: `options` have been checked.
+uint8_t PriorityOf(const MethodInfo& method, const CallOptions& options,
+                   const AmbientCall* ambient);
+
 // Why a call cannot even be made.
 absl::Status CheckCall(const ChannelCore& core, const MethodInfo& method,
                        const OneMessages& messages, const CallOptions& options,

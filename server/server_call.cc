@@ -85,12 +85,11 @@ void ServerCall::Streaming::RunWakes() {
 ServerCall::ServerCall(std::shared_ptr<ServerConnection> connection,
                        MethodRegistry::Entry* entry,
                        const wire::CallHeader& header, MonotonicTime deadline)
-    : connection_(std::move(connection)),
-      entry_(entry),
-      priority_(static_cast<uint8_t>(header.priority)) {
+    : connection_(std::move(connection)), entry_(entry) {
   ambient_.deadline = Deadline(deadline);
   ambient_.trace = header.trace;
   ambient_.cancellation = this;
+  ambient_.priority = static_cast<uint8_t>(header.priority);
   for (const wire::MetadataEntryView& item : header.metadata) {
     metadata_.Add(item.key, item.value);
   }
@@ -271,7 +270,7 @@ void ServerCall::RunDeferred() {
   runners_share_ = shared_from_this();
   ServerEnvironment& environment = connection_->environment();
   if (!holds_thread()) {
-    environment.pool->Submit(this, ambient_.deadline.time(), priority_);
+    environment.pool->Submit(this, ambient_.deadline.time(), ambient_.priority);
   } else if (const auto dropped = environment.stream_threads->TryRun(this)) {
     OnDropped(*dropped);
   }

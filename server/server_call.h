@@ -228,7 +228,6 @@ class ServerCall final : public ServerContext,
   // the thread that runs or starts the handler, also when another ends it.)
   RunTimes::Place place_ = RunTimes::Place::kWorker;
   bool over_ = false;  // It has an outcome.
-  const uint8_t priority_;
   CallMessages messages_;
   bool parsed_ = false;
   size_t request_bytes_ = 0;

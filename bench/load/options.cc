@@ -58,6 +58,7 @@ LoadOptions ParseOptions(int argc, char** argv) {
   take("seconds", &options.seconds);
   take("warmup_seconds", &options.warmup_seconds);
   take("idle_seconds", &options.idle_seconds);
+  take("stream_mib", &options.stream_mib);
   take("counters", &options.counters);
   if (const auto mode = given.find("mode"); mode != given.end()) {
     options.mode = ToMode(mode->second);

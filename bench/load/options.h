@@ -3,6 +3,8 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
+
 #include "bench/load/peer.h"
 
 namespace tern::bench {
@@ -31,7 +33,9 @@ struct LoadOptions {
   double seconds = 1;
   double warmup_seconds = 0.3;
   double idle_seconds = 8;  // kIdle
-  bool counters = false;    // Count the server's instructions, system calls.
+  // kBeside: goes on beyond `seconds` until the stream has brought so much.
+  uint64_t stream_mib = 0;
+  bool counters = false;  // Count the server's instructions, system calls.
 };
 
 LoadOptions ParseOptions(int argc, char** argv);

@@ -25,6 +25,17 @@ int64_t ReadClock(clockid_t clock) {
   return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
 }
 
+// What a file of /proc/PID says behind `name`, in bytes.
+int64_t ReadKib(pid_t pid, const char* file_name, const char* name) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/" + file_name);
+  std::string word;
+  while (file >> word) {
+    int64_t kib;
+    if (word == name && file >> kib) return kib * 1024;
+  }
+  Die("cannot read the memory of process " + std::to_string(pid));
+}
+
 }  // namespace
 
 int64_t NowNanoseconds() { return ReadClock(CLOCK_MONOTONIC); }
@@ -80,13 +91,11 @@ int64_t CpuNanoseconds(pid_t pid) {
 
 int64_t ResidentBytes(pid_t pid) {
   // Exact, where /proc/PID/statm may lag behind by some pages for each core.
-  std::ifstream file("/proc/" + std::to_string(pid) + "/smaps_rollup");
-  std::string word;
-  while (file >> word) {
-    int64_t kib;
-    if (word == "Rss:" && file >> kib) return kib * 1024;
-  }
-  Die("cannot read the memory of process " + std::to_string(pid));
+  return ReadKib(pid, "smaps_rollup", "Rss:");
+}
+
+int64_t PeakResidentBytes(pid_t pid) {
+  return ReadKib(pid, "status", "VmHWM:");
 }
 
 int CountThreads(pid_t pid) {

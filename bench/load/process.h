@@ -29,8 +29,9 @@ void ServeUntilStdinEnds(uint16_t port);
 
 // Processor time that a process has used, all threads, in nanoseconds.
 int64_t CpuNanoseconds(pid_t pid);
-// Its resident memory.
+// Its resident memory, and the most that it has ever been.
 int64_t ResidentBytes(pid_t pid);
+int64_t PeakResidentBytes(pid_t pid);
 int CountThreads(pid_t pid);
 
 }  // namespace tern::bench

@@ -52,6 +52,7 @@ void RunBeside(const LoadOptions& options, const PeerFactory& make_peer) {
   const auto peer = make_peer(options.peer);
   const auto connection = peer->Connect();
   connection->Call();
+  const int64_t resident_before = ResidentBytes(options.server_pid);
   std::atomic<uint64_t> messages{0};
   std::atomic<bool> stopping{false};
   std::thread reader([&] {
@@ -72,9 +73,12 @@ void RunBeside(const LoadOptions& options, const PeerFactory& make_peer) {
     now = NowNanoseconds();
   }
   const uint64_t messages_before = messages;
+  const auto streamed_bytes = [&] {
+    return (messages - messages_before) * options.peer.stream_bytes;
+  };
   window.Begin();
   const int64_t end = now + ToNanoseconds(options.seconds);
-  while (now < end) {
+  while (now < end || streamed_bytes() < options.stream_mib << 20) {
     connection->Call();
     const int64_t answered = NowNanoseconds();
     latencies.Record(answered - now);
@@ -82,11 +86,16 @@ void RunBeside(const LoadOptions& options, const PeerFactory& make_peer) {
     ++calls;
   }
   window.End();
-  if (messages == messages_before)
-    Die("the stream beside the calls stands still");
+  const double megabytes = static_cast<double>(streamed_bytes()) / 1e6;
+  if (megabytes == 0) Die("the stream beside the calls stands still");
+  // The server was started for this: the most that it ever had, it had now.
+  const int64_t grown = PeakResidentBytes(options.server_pid) - resident_before;
   stopping = true;
   reader.join();
-  window.Print(latencies);
+  window.Print(latencies,
+               {{"streamed_mb", megabytes},
+                {"megabytes_per_s", megabytes / window.seconds()},
+                {"server_grown_mb", static_cast<double>(grown) / 1e6}});
 }
 
 }  // namespace tern::bench

@@ -36,12 +36,11 @@ Window::Reading Window::Read() const {
   return now;
 }
 
-void Window::Print(const Histogram& latencies) const {
-  const double seconds = static_cast<double>(end_.time - begin_.time) / 1e9;
+void Window::Print(const Histogram& latencies, const Values& more) const {
   const auto calls = static_cast<double>(end_.calls - begin_.calls);
   if (calls == 0) Die("no call ended in the time that was measured");
   std::printf("{\"calls\": %.0f, \"seconds\": %.6f, \"calls_per_s\": %.1f",
-              calls, seconds, calls / seconds);
+              calls, seconds(), calls / seconds());
   for (const auto& [name, percent] :
        {std::pair("p50_us", 50.0), std::pair("p90_us", 90.0),
         std::pair("p99_us", 99.0), std::pair("p999_us", 99.9),
@@ -66,6 +65,9 @@ void Window::Print(const Histogram& latencies) const {
   print_count("kernel_instructions", begin_.kernel_instructions,
               end_.kernel_instructions);
   print_count("system_calls", begin_.system_calls, end_.system_calls);
+  for (const auto& [name, value] : more) {
+    std::printf(", \"%s\": %.3f", name, value);
+  }
   std::printf("}\n");
   std::fflush(stdout);
 }

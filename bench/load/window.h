@@ -8,6 +8,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "bench/histogram.h"
 #include "bench/load/counters.h"
@@ -24,8 +26,14 @@ class Window {
   void Begin();
   void End();
 
-  // One line of JSON, with the latencies that were recorded meanwhile.
-  void Print(const Histogram& latencies) const;
+  double seconds() const {
+    return static_cast<double>(end_.time - begin_.time) / 1e9;
+  }
+
+  // One line of JSON, with the latencies that were recorded meanwhile and
+  // `more` values.
+  using Values = std::vector<std::pair<const char*, double>>;
+  void Print(const Histogram& latencies, const Values& more = {}) const;
 
  private:
   struct Reading {

@@ -1,6 +1,7 @@
 #ifndef TERN_LIB_CALL_AMBIENT_CALL_H_
 #define TERN_LIB_CALL_AMBIENT_CALL_H_
 
+#include <cstdint>
 #include <memory>
 
 #include "tern/lib/call/cancellation.h"
@@ -21,11 +22,13 @@ class CancellationSource {
 };
 
 // The call that the current thread is handling. A call made by the handler
-// inherits from it: what is left of its deadline, its cancellation, its trace.
+// inherits from it: what is left of its deadline, its cancellation, its trace,
+// its priority.
 struct AmbientCall {
   Deadline deadline;
   CancellationSource* cancellation = nullptr;  // Null: never cancelled.
   wire::TraceContext trace;
+  uint8_t priority = 0;  // Up to wire::kMaxPriority.
 };
 
 // The innermost call of this thread, or nullptr outside handlers.

@@ -9,7 +9,7 @@
 namespace tern {
 
 // What a call hands down to work that may go on when the call itself is gone:
-// its deadline and trace, and its Cancellation, shared.
+// its deadline, trace and priority, and its Cancellation, shared.
 //
 // Thread-safe once made.
 class HandedDownCall final : private CancellationSource {

@@ -275,8 +275,10 @@ TEST_F(CallTest, TellsTheTimesThatACallTook) {
   CallInfo info;
   ASSERT_TRUE(CallStatus(*channel, "x", {.info = &info}).ok());
   EXPECT_GT(info.elapsed, absl::ZeroDuration());
-  EXPECT_LE(info.handler_time.value_or(absl::ZeroDuration()), info.elapsed);
-  EXPECT_LE(info.queue_time.value_or(absl::ZeroDuration()), info.elapsed);
+  ASSERT_TRUE(info.handler_time.has_value());
+  EXPECT_LE(*info.handler_time, info.elapsed);
+  ASSERT_TRUE(info.queue_time.has_value());
+  EXPECT_LE(*info.queue_time, info.elapsed);
 }
 
 class RequiredService final : public RequiredTester::Service {

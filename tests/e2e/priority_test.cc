@@ -5,7 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "tern/lib/wire/frame.h"
 #include "tests/testing/end_to_end.h"
+#include "tests/testing/frame_text.h"
+#include "tests/testing/raw_socket.h"
 
 namespace tern::testing {
 namespace {
@@ -17,14 +20,17 @@ class PriorityTest : public EndToEnd {
     StopServer();
   }
 
-  // One worker, kept busy; what it does afterwards is written down.
-  void StartBusyServer() {
-    service_.OnOther(holdup_.Handler());
+  void WriteDownCalls() {
     service_.OnCall([this](ServerContext&, const Message& request, Message*) {
       MutexLock lock(mutex_);
       order_ += request.text();
       return absl::OkStatus();
     });
+  }
+  // One worker, kept busy; what it does afterwards is written down.
+  void StartBusyServer() {
+    service_.OnOther(holdup_.Handler());
+    WriteDownCalls();
     StartServer(
         {.worker_threads = 1, .handler_threads = HandlerThreads::kWorkers});
     channel_ = Connect();
@@ -41,10 +47,31 @@ class PriorityTest : public EndToEnd {
     // The second time what came before the first is in the queue.
     WaitForArrival(*channel_);
     WaitForArrival(*channel_);
+    return LetGo();
+  }
+  std::string LetGo() {
     holdup_.LetGo();
     for (const auto& call : calls_) EXPECT_TRUE(call->WaitForStatus().ok());
     MutexLock lock(mutex_);
     return order_;
+  }
+
+  // One call at a time, and one that stays: all others wait at the client.
+  void StartFullServer() {
+    service_.OnOther(holdup_.Handler());
+    WriteDownCalls();
+    StartServer({.max_concurrent_calls = 1});
+    channel_ = Connect();
+    WaitForArrival(*channel_);  // It knows the limit now.
+    Tester::Stub(*channel_).Other({}, {}, [](absl::StatusOr<Message>) {});
+    ASSERT_TRUE(holdup_.WaitForEntered());
+  }
+  // The same once they all do.
+  std::string RunWhatWaitsAtTheClient() {
+    const auto last = StartCall(*channel_, "cancelled");
+    last->Cancel();
+    EXPECT_EQ(last->WaitForStatus().code(), absl::StatusCode::kCancelled);
+    return LetGo();
   }
 
   std::unique_ptr<Channel> channel_;
@@ -69,6 +96,79 @@ TEST_F(PriorityTest, OthersAreNotStarved) {
             "uuuuuuuub"
             "uuuuuuuub"
             "uub");
+}
+
+// ---- At the client, for a place on the connection
+
+TEST_F(PriorityTest, UrgentCallsOvertakeThoseThatWaitForAPlace) {
+  StartFullServer();
+  for (int i = 0; i < 3; ++i) Queue("b", 0);
+  Queue("u", 3);
+  Queue("v", 3, absl::Minutes(1));  // Of one priority, the first that came.
+  Queue("U", 7);
+  EXPECT_EQ(RunWhatWaitsAtTheClient(), "Uuvbbb");
+}
+
+TEST_F(PriorityTest, ThoseThatWaitForAPlaceAreNotStarved) {
+  StartFullServer();
+  for (int i = 0; i < 2; ++i) Queue("b", 0);
+  Queue("m", 2);
+  for (int i = 0; i < 28; ++i) Queue("u", 6);
+  EXPECT_EQ(RunWhatWaitsAtTheClient(),
+            "uuuuuuuub"
+            "uuuuuuuum"
+            "uuuuuuuub"
+            "uuuu");
+}
+
+TEST_F(PriorityTest, ACallThatGivesUpWaitingLeavesTheOthersTheirTurns) {
+  StartFullServer();
+  Queue("b", 0);
+  const auto urgent = StartCall(*channel_, "U", {.priority = 7});
+  Queue("u", 3);
+  Queue("v", 3);
+  urgent->Cancel();
+  EXPECT_TRUE(Failed(urgent->WaitForStatus(), absl::StatusCode::kCancelled,
+                     Certainty::kNotStarted, CallPhase::kSend));
+  const absl::Status late = CallStatus(
+      *channel_, "V", {.timeout = absl::Milliseconds(20), .priority = 7});
+  EXPECT_TRUE(Failed(late, absl::StatusCode::kDeadlineExceeded,
+                     Certainty::kNotStarted, CallPhase::kSend));
+  EXPECT_EQ(RunWhatWaitsAtTheClient(), "uvb");
+}
+
+// ---- At the client, for a connection
+
+TEST_F(PriorityTest, UrgentCallsOvertakeThoseThatWaitForAConnection) {
+  const std::string target = RawListener(OwnLoopbackAddress() + ":0").target();
+  channel_ = Channel::Create(target, {.initial_backoff = absl::Milliseconds(1),
+                                      .max_backoff = absl::Milliseconds(1)});
+  const auto wait = [this](const std::string& text, int priority) {
+    calls_.push_back(StartCall(*channel_, text,
+                               {.priority = priority, .wait_for_ready = true}));
+  };
+  for (int i = 0; i < 2; ++i) wait("b", 0);
+  for (int i = 0; i < 18; ++i) wait("u", 4);
+  wait("U", 7);
+
+  RawListener listener(target);
+  RawConnection server = listener.Accept();
+  std::string order;
+  std::string answers = GreetingBytes();
+  for (const RawFrame& frame : SplitFrames(server.ReadUntilFrame(
+           static_cast<uint8_t>(wire::FrameType::kHeaders), 21))) {
+    if (frame.stream == 0) continue;
+    Message request;
+    ASSERT_TRUE(request.ParseFromString(frame.payload));
+    order += request.text();
+    answers += StatusFrame(frame.stream, "");
+  }
+  EXPECT_EQ(order,
+            "Uuuuuuuub"
+            "uuuuuuuub"
+            "uuu");
+  server.Send(answers);
+  for (const auto& call : calls_) EXPECT_TRUE(call->WaitForStatus().ok());
 }
 
 TEST_F(PriorityTest, IsFromNoneToSeven) {

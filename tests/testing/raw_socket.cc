@@ -41,16 +41,20 @@ bool WaitFor(int fd, short events) {
   return poll(&poll_fd, 1, timeout) > 0;
 }
 
+absl::StatusOr<net::Address> AddressOf(std::string_view target) {
+  const size_t colon = target.rfind(':');
+  return net::Address::FromNumericHost(
+      target.substr(0, colon),
+      static_cast<uint16_t>(std::stoi(std::string(target.substr(colon + 1)))));
+}
+
 }  // namespace
 
 RawConnection::RawConnection(net::FileDescriptor socket)
     : socket_(std::move(socket)) {}
 
 RawConnection RawConnection::To(std::string_view target) {
-  const size_t colon = target.rfind(':');
-  const auto address = net::Address::FromNumericHost(
-      target.substr(0, colon),
-      static_cast<uint16_t>(std::stoi(std::string(target.substr(colon + 1)))));
+  const auto address = AddressOf(target);
   net::FileDescriptor socket(
       ::socket(address->family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   EXPECT_EQ(connect(socket.get(), address->sockaddr_ptr(), address->length()),
@@ -121,8 +125,8 @@ void RawConnection::Reset() {
   socket_.Close();
 }
 
-RawListener::RawListener() {
-  const auto address = net::Address::FromNumericHost("127.0.0.1", 0);
+RawListener::RawListener(std::string_view target) {
+  const auto address = AddressOf(target);
   auto socket = net::Listen(*address, 16);
   EXPECT_TRUE(socket.ok()) << socket.status();
   socket_ = *std::move(socket);

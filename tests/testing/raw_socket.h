@@ -44,7 +44,8 @@ class RawConnection {
 // Where a channel connects to a server that is one of these.
 class RawListener {
  public:
-  RawListener();
+  // Port 0: a free one.
+  explicit RawListener(std::string_view target = "127.0.0.1:0");
   const std::string& target() const { return target_; }
   RawConnection Accept();
 
