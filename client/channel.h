@@ -64,7 +64,7 @@ struct ChannelOptions {
   // {ZstdCompressor(), GzipCompressor()}, see docs/compression.md. A response
   // counts as what it is when inflated. None: there is no compression at all.
   Compressors compressors = {};
-  // Of calls that do not say: CallOptions::compression.
+  // Of calls that do not say, nor their method: CallOptions::compression.
   Compression compression = Compression::kNone;
   // Shorter requests (without their attachment) are sent as they are.
   size_t min_compressed_bytes = 1024;

@@ -355,6 +355,7 @@ void ChannelCore::OnConnected(
     MutexLock lock(mutex_);
     if (state_ != State::kConnecting) return;
     state_ = State::kReady;
+    server_lacks_.store(0, std::memory_order_relaxed);
     connection_ = connection;
     failure_ = absl::OkStatus();
     for (const auto& call : std::exchange(waiting_, {})) {
@@ -428,6 +429,14 @@ void ChannelCore::OnAnswered() {
   MutexLock lock(mutex_);
   backoff_.Reset();
   unanswered_ = 0;
+}
+
+void ChannelCore::OnLacking(const ClientConnection* connection,
+                            Compression compression) {
+  MutexLock lock(mutex_);
+  if (connection_.get() != connection) return;
+  server_lacks_.fetch_or(1u << static_cast<int>(compression),
+                         std::memory_order_relaxed);
 }
 
 }  // namespace tern

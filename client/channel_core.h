@@ -1,6 +1,8 @@
 #ifndef TERN_CLIENT_CHANNEL_CORE_H_
 #define TERN_CLIENT_CHANNEL_CORE_H_
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <set>
@@ -63,6 +65,15 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
                   bool was_well);
   // From the connection: the server has answered a call.
   void OnAnswered();
+  // From the connection: its server does not inflate that.
+  void OnLacking(const ClientConnection* connection, Compression compression);
+
+  // Any thread: whether it is known that the server does not inflate that.
+  bool ServerLacks(Compression compression) const {
+    return (server_lacks_.load(std::memory_order_relaxed) >>
+                static_cast<int>(compression) &
+            1) != 0;
+  }
 
  private:
   enum class State { kIdle, kConnecting, kReady, kBackoff, kShutDown };
@@ -111,6 +122,9 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   std::unique_ptr<net::Connector> connector_;
   std::optional<net::EventLoop::Timer> backoff_timer_;
   std::optional<net::EventLoop::Timer> waiting_timer_;
+
+  // A bit for each Compression. Written under mutex_: of the connection there.
+  std::atomic<uint32_t> server_lacks_{0};
 
   Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;

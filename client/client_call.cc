@@ -82,6 +82,50 @@ void RequestBytes::TakeRaw(const RawMessage& raw, const absl::Cord& attachment,
   if (attachment_bytes_ != 0) CopyAttachment(attachment, out + raw.size());
 }
 
+bool RequestBytes::Unpack(const Compressor& compressor) {
+  if (inflated_bytes_ == 0) return true;
+  PackedMessage plain =
+      UnpackMessage(view(), attachment_bytes(), inflated_bytes_, compressor);
+  if (plain.bytes == nullptr) return false;
+  Take(std::move(plain));
+  return true;
+}
+
+// What its caller says, or its method wishes for and can have, or the channel.
+Compression ClientCall::Choose(const ChannelCore& core,
+                               const MethodInfo& method,
+                               const CallOptions& options) {
+  if (options.compression.has_value()) return *options.compression;
+  const std::optional<Compression> wish = method.settings.compression;
+  if (!wish.has_value() ||
+      (*wish != Compression::kNone &&
+       core.options().compressors.Find(*wish) == nullptr)) {
+    return core.options().compression;
+  }
+  return core.ServerLacks(*wish) ? Compression::kNone : *wish;
+}
+
+const Compressor& ClientCall::WishedCompressor() const {
+  return *core_->options().compressors.Find(*method_.settings.compression);
+}
+
+bool ClientCall::SendUncompressed() {
+  compression_ = Compression::kNone;
+  if (streaming_ != nullptr) streaming_->messages.StopCompressing();
+  return request_.Unpack(WishedCompressor());
+}
+
+bool ClientCall::Unpack(MessageBatch::Message* message) const {
+  PackedMessage plain =
+      UnpackMessage(message->bytes, message->attachment_bytes,
+                    message->inflated_bytes, WishedCompressor());
+  if (plain.bytes == nullptr) return false;
+  *message = {.bytes = {plain.bytes.get(), plain.size},
+              .owner = plain.bytes,
+              .attachment_bytes = plain.attachment_bytes};
+  return true;
+}
+
 ClientCall::ClientCall(
     std::shared_ptr<ChannelCore> core, const MethodInfo& method,
     const CallOptions& options, MonotonicTime now, Deadline deadline,
@@ -98,7 +142,7 @@ ClientCall::ClientCall(
       started_at_(now),
       waited_for_(completion == nullptr),
       priority_(priority),
-      compression_(options.compression.value_or(core_->options().compression)),
+      compression_(Choose(*core_, method, options)),
       request_(
           messages.request, messages.raw_request, messages.request_size,
           options.attachment,

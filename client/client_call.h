@@ -19,6 +19,7 @@
 #include "tern/lib/call/call_error.h"
 #include "tern/lib/call/cancellation.h"
 #include "tern/lib/call/compression.h"
+#include "tern/lib/call/message_batch.h"
 #include "tern/lib/call/message_stream.h"
 #include "tern/lib/call/method_info.h"
 #include "tern/lib/call/raw_message.h"
@@ -80,8 +81,6 @@ class ClientCall final : public net::Connection::Deferred,
   bool is_waited_for() const { return waited_for_; }
   bool wait_for_ready() const { return options_.wait_for_ready; }
   MonotonicTime started_at() const { return started_at_; }
-  const RequestBytes& request() const { return request_; }
-  Compression compression() const { return compression_; }
   uint8_t priority() const { return priority_; }
   const Metadata& metadata() const { return options_.metadata; }
   const wire::TraceContext& trace() const { return trace_; }
@@ -97,6 +96,17 @@ class ClientCall final : public net::Connection::Deferred,
   wire::Stream* stream = nullptr;
   std::shared_ptr<ClientCall> self;  // The stream's share.
   uint32_t attempts = 0;
+  const RequestBytes& request() const { return request_; }
+  Compression compression() const { return compression_; }
+  // Whether nobody but its method has asked for that: a wish.
+  bool wishes_compression() const {
+    return !options_.compression.has_value() &&
+           method_.settings.compression == compression_;
+  }
+  // The server lacks it: all is to be sent as it is. False when that cannot be.
+  bool SendUncompressed();
+  // The same for a message of its stream that is compressed nevertheless.
+  bool Unpack(MessageBatch::Message* message) const;
   bool began_before_hello = false;
   void TakeReply(wire::IncomingMessage& message);
   bool reply_malformed() const { return reply_malformed_; }
@@ -158,6 +168,9 @@ class ClientCall final : public net::Connection::Deferred,
   // What few calls have.
   struct Extras;
 
+  static Compression Choose(const ChannelCore& core, const MethodInfo& method,
+                            const CallOptions& options);
+  const Compressor& WishedCompressor() const;
   void TakeRawReply(wire::IncomingMessage& message);
   void FillInfo(const wire::StatusHeader& header);
   void Complete(absl::Status status);
@@ -170,8 +183,8 @@ class ClientCall final : public net::Connection::Deferred,
   const MonotonicTime started_at_;
   const bool waited_for_;
   const uint8_t priority_;
-  const Compression compression_;
-  const RequestBytes request_;
+  Compression compression_;
+  RequestBytes request_;
   google::protobuf::MessageLite* const reply_;  // Null: in extras_, or none.
   wire::TraceContext trace_;
   wire::RequestId request_id_;

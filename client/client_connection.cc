@@ -51,6 +51,11 @@ std::string MessageOf(wire::EndCause cause, std::string_view message,
   }
 }
 
+absl::Status CodecError() {
+  return absl::InternalError(
+      "a compressor of the channel's does not inflate what it has compressed");
+}
+
 }  // namespace
 
 ClientConnection::ClientConnection(
@@ -181,14 +186,12 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
   header.trace = call->trace();
   header.priority = call->priority();
   if (call->compression() != Compression::kNone) {
-    header.compression = static_cast<uint32_t>(call->compression());
     if (!session().has_peer_hello()) return false;
-    if (!session().PeerInflates(header.compression)) {
-      EndUnstarted(call, absl::UnimplementedError(
-                             absl::StrCat("the server does not inflate ",
-                                          NameOf(call->compression()))));
+    if (!session().PeerInflates(static_cast<uint32_t>(call->compression())) &&
+        !DoWithoutCompression(call)) {
       return true;
     }
+    header.compression = static_cast<uint32_t>(call->compression());
   }
   for (const auto& [key, value] : call->metadata().entries()) {
     header.metadata.push_back({.key = key, .value = value});
@@ -224,6 +227,21 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
   return true;
 }
 
+bool ClientConnection::DoWithoutCompression(
+    const std::shared_ptr<ClientCall>& call) {
+  const Compression compression = call->compression();
+  if (!call->wishes_compression()) {
+    EndUnstarted(call,
+                 absl::UnimplementedError(absl::StrCat(
+                     "the server does not inflate ", NameOf(compression))));
+    return false;
+  }
+  call->core()->OnLacking(this, compression);
+  if (call->SendUncompressed()) return true;
+  EndUnstarted(call, CodecError());
+  return false;
+}
+
 // Before HELLO has come it is not known how long messages may be.
 void ClientConnection::MovePipe(ClientCall& call) {
   if (!session().has_peer_hello()) return;
@@ -231,7 +249,13 @@ void ClientConnection::MovePipe(ClientCall& call) {
   const StreamPipe::Work work = streaming.pipe.TakeWork();
   absl::Status sent;
   while (!work.messages->empty() && sent.ok()) {
-    const MessageBatch::Message message = work.messages->Next();
+    MessageBatch::Message message = work.messages->Next();
+    // One that was written before it was known that the server lacks its codec.
+    if (message.inflated_bytes != 0 &&
+        call.compression() == Compression::kNone && !call.Unpack(&message)) {
+      sent = CodecError();
+      break;
+    }
     const auto write = [&message](char* buffer) {
       std::memcpy(buffer, message.bytes.data(), message.bytes.size());
     };

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/base/attributes.h"
 #include "tern/client/client_call.h"
 #include "tern/client/pending_calls.h"
 #include "tern/lib/base/submission_queue.h"
@@ -77,6 +78,10 @@ class ClientConnection final : public net::Connection {
   // False: it must wait for the server's HELLO, which may allow more than the
   // protocol's defaults do.
   bool StartStream(const std::shared_ptr<ClientCall>& call, MonotonicTime now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // For a server that lacks the call's codec. False: it has been ended.
+  ABSL_ATTRIBUTE_COLD bool DoWithoutCompression(
+      const std::shared_ptr<ClientCall>& call)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // Moves what is in the pipe on, in both directions.
   void MovePipe(ClientCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);

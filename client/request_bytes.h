@@ -54,6 +54,9 @@ class RequestBytes {
   }
   // See PackedMessage.
   uint32_t inflated_bytes() const { return inflated_bytes_; }
+  // Makes it what it was before `compressor` compressed it, if that has. False,
+  // and nothing is changed, when that can't be.
+  bool Unpack(const Compressor& compressor);
   // Memory that holds the same and that others may keep, too; nullptr for a
   // short one.
   const std::shared_ptr<const char[]>* shared() const {

@@ -115,7 +115,8 @@ void ServerConnection::OnCall(wire::Stream& stream,
   call->stream = &stream;
   stream.user = call.get();
   if (header.compression != 0 ||
-      environment_->options.compression != Compression::kNone) {
+      environment_->options.compression != Compression::kNone ||
+      call->info().settings.compression.has_value()) {
     ChooseCompression(*call, header.compression);
   }
   shape->client_streaming = call->streams_requests();
@@ -128,8 +129,12 @@ void ServerConnection::OnCall(wire::Stream& stream,
 
 void ServerConnection::ChooseCompression(ServerCall& call, uint32_t asked) {
   const ServerOptions& options = environment_->options;
+  const std::optional<Compression> methods = call.info().settings.compression;
+  const Compression ours =
+      methods == Compression::kNone ? Compression::kNone : options.compression;
   for (const uint32_t wanted :
-       {asked, static_cast<uint32_t>(options.compression)}) {
+       {asked, static_cast<uint32_t>(methods.value_or(Compression::kNone)),
+        static_cast<uint32_t>(ours)}) {
     const Compressor* const compressor = options.compressors.Find(wanted);
     if (compressor == nullptr || !session().PeerInflates(wanted)) continue;
     return call.CompressReplies(compressor);

@@ -80,7 +80,8 @@ struct ServerOptions {
   // counts as what it is when inflated. None: there is no compression at all.
   Compressors compressors = {};
   // Of replies. A client that compresses its requests is answered in the same
-  // way; one that does not, in this way, if it can inflate that.
+  // way; one that does not, as the method's .proto says or in this way, if it
+  // can inflate that.
   Compression compression = Compression::kNone;
   // Shorter messages (without their attachment) are sent as they are.
   size_t min_compressed_bytes = 1024;

@@ -60,6 +60,11 @@ class MessageStream {
     codecs_.compressor = compressor;
   }
 
+  // Any thread: no more of what is written is compressed.
+  void StopCompressing() {
+    compresses_.store(false, std::memory_order_relaxed);
+  }
+
   // The next message; kOver when there are no more, or the call is over. The
   // attachment is dropped when `attachment` is null, else set, to nothing when
   // there is none.
@@ -134,7 +139,10 @@ class MessageStream {
   bool CheckSize(size_t size, const absl::Cord* attachment);
   // For a message of so many bytes, if it is to be compressed.
   const Compressor* CompressorFor(size_t size) const {
-    return size >= codecs_.min_compressed_bytes ? codecs_.compressor : nullptr;
+    return size >= codecs_.min_compressed_bytes &&
+                   compresses_.load(std::memory_order_relaxed)
+               ? codecs_.compressor
+               : nullptr;
   }
   // Of one that is compressed or has an attachment.
   Poll WritePacked(absl::FunctionRef<PackedMessage()> pack);
@@ -170,6 +178,7 @@ class MessageStream {
   // Of those who are called back, made for the first one.
   std::shared_ptr<StreamCallbacks> callback_reads_;   // The reader's.
   std::shared_ptr<StreamCallbacks> callback_writes_;  // The writer's.
+  std::atomic<bool> compresses_{true};  // If there is a compressor.
   std::atomic<bool> failed_{false};
   Mutex mutex_;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string_view>
 
+#include "tern/lib/call/compression.h"
+
 namespace tern {
 
 // Where handlers run.
@@ -34,6 +36,8 @@ struct MethodSettings {
   Idempotency idempotency = Idempotency::kUnknown;
   // nullopt: as ServerOptions::handler_threads says.
   std::optional<HandlerThreads> handler_threads = std::nullopt;
+  // nullopt: as ChannelOptions and ServerOptions say.
+  std::optional<Compression> compression = std::nullopt;
 };
 
 // What both ends know of a method from its .proto. A constant that generated

@@ -5,6 +5,7 @@
 
 #include "tern/lib/base/large_blocks.h"
 #include "tern/lib/call/attachment.h"
+#include "tern/lib/wire/byte_buffer.h"
 
 namespace tern {
 namespace {
@@ -62,6 +63,25 @@ PackedMessage PackBytes(std::string_view message, const absl::Cord& attachment,
     std::memcpy(bytes.get(), message.data(), message.size());
   }
   return Plain(std::move(bytes), message.size(), attachment);
+}
+
+PackedMessage UnpackMessage(std::string_view bytes, uint32_t attachment_bytes,
+                            uint32_t inflated_bytes,
+                            const Compressor& compressor) {
+  const size_t compressed = bytes.size() - attachment_bytes;
+  const size_t size = inflated_bytes - attachment_bytes;
+  wire::ByteBuffer inflated;
+  if (compressor.Inflate(
+          bytes.substr(0, compressed), size, [](size_t) { return true; },
+          &inflated) != Compressor::Inflated::kDone ||
+      inflated.size() != size) {
+    return {};
+  }
+  inflated.Reserve(inflated_bytes);
+  inflated.Append(bytes.substr(compressed));
+  return {.bytes = ShareBytes(std::move(inflated)),
+          .size = inflated_bytes,
+          .attachment_bytes = attachment_bytes};
 }
 
 }  // namespace tern

@@ -33,6 +33,12 @@ PackedMessage PackMessage(const google::protobuf::MessageLite& message,
 PackedMessage PackBytes(std::string_view message, const absl::Cord& attachment,
                         const Compressor* compressor);
 
+// The opposite, of `attachment_bytes` and `inflated_bytes` as above, for a peer
+// that lacks `compressor`. Without bytes when that is not what it has made.
+PackedMessage UnpackMessage(std::string_view bytes, uint32_t attachment_bytes,
+                            uint32_t inflated_bytes,
+                            const Compressor& compressor);
+
 }  // namespace tern
 
 #endif  // TERN_LIB_CALL_PACKED_MESSAGE_H_

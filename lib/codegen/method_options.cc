@@ -33,6 +33,15 @@ absl::Status CheckRange(const MethodDescriptor& method, const char* option,
                                     std::to_string(most));
 }
 
+// An enum's number that has no name: protoc takes any.
+absl::Status CheckNamed(const MethodDescriptor& method, const char* option,
+                        int value, bool (*is_named)(int)) {
+  if (is_named(value)) return absl::OkStatus();
+  return absl::InvalidArgumentError(Where(method) + "option (tern.method)." +
+                                    option + " is " + std::to_string(value) +
+                                    ", which is none of its names");
+}
+
 absl::Status Check(const MethodDescriptor& method, const Options& options) {
   absl::Status status;
   if (options.has_timeout_ms()) {
@@ -47,6 +56,12 @@ absl::Status Check(const MethodDescriptor& method, const Options& options) {
     status.Update(
         CheckRange(method, "priority", options.priority(), 0, kMaxPriority));
   }
+  status.Update(CheckNamed(method, "idempotency", options.idempotency(),
+                           Options::Idempotency_IsValid));
+  status.Update(
+      CheckNamed(method, "runs", options.runs(), Options::Runs_IsValid));
+  status.Update(CheckNamed(method, "compression", options.compression(),
+                           Options::Compression_IsValid));
   return status;
 }
 
@@ -99,6 +114,17 @@ const char* ToConstant(Options::Runs runs) {
   }
 }
 
+const char* ToConstant(Options::Compression compression) {
+  switch (compression) {
+    case Options::GZIP:
+      return "kGzip";
+    case Options::ZSTD:
+      return "kZstd";
+    default:
+      return "kNone";
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<std::string>> ReadMethodSettings(
@@ -130,6 +156,10 @@ absl::StatusOr<std::vector<std::string>> ReadMethodSettings(
     settings.push_back(
         std::string(".handler_threads = ::tern::HandlerThreads::") +
         ToConstant(options.runs()));
+  }
+  if (options.has_compression()) {
+    settings.push_back(std::string(".compression = ::tern::Compression::") +
+                       ToConstant(options.compression()));
   }
   return settings;
 }

@@ -3,18 +3,15 @@
 
 #include "tern/lib/call/compression.h"
 
-#include <atomic>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/cord.h"
 #include "tern/client/generic_stub.h"
-#include "tern/lib/compress/gzip_compressor.h"
-#include "tern/lib/compress/zstd_compressor.h"
 #include "tern/server/unknown_method_service.h"
 #include "tests/testing/end_to_end.h"
+#include "tests/testing/spy_compressor.h"
 
 namespace tern::testing {
 namespace {
@@ -22,51 +19,6 @@ namespace {
 using ::absl::StatusCode;
 
 constexpr size_t kThreshold = 1024;  // The default, of both ends.
-
-// A codec that counts what it does, and can be made to send something else.
-class Spy final : public Compressor {
- public:
-  explicit Spy(Compression compression)
-      : real_(compression == Compression::kGzip ? *GzipCompressor()
-                                                : *ZstdCompressor()) {}
-
-  Compression compression() const override { return real_.compression(); }
-  size_t Compress(std::string_view bytes, char* out,
-                  size_t room) const override {
-    ++compressed_;
-    if (forged_.empty()) return real_.Compress(bytes, out, room);
-    EXPECT_LE(forged_.size(), room);
-    return forged_.copy(out, room);
-  }
-  Inflated Inflate(std::string_view bytes, size_t limit,
-                   absl::FunctionRef<bool(size_t)> reserve,
-                   wire::ByteBuffer* out) const override {
-    ++inflated_;
-    inflated_here_ = std::this_thread::get_id() == here_;
-    return real_.Inflate(bytes, limit, reserve, out);
-  }
-
-  // Sends `bytes` for whatever is to be compressed.
-  void Forge(std::string bytes) { forged_ = std::move(bytes); }
-  // `bytes` as the codec sends them.
-  std::string Packed(std::string_view bytes) const {
-    std::string out(bytes.size() + 1000, '\0');
-    out.resize(real_.Compress(bytes, out.data(), out.size()));
-    return out;
-  }
-  int compressed() const { return compressed_.exchange(0); }
-  int inflated() const { return inflated_.exchange(0); }
-  // Whether the last was inflated on the thread that has made this.
-  bool inflated_here() const { return inflated_here_; }
-
- private:
-  const Compressor& real_;
-  const std::thread::id here_ = std::this_thread::get_id();
-  std::string forged_;
-  mutable std::atomic<int> compressed_{0};
-  mutable std::atomic<int> inflated_{0};
-  mutable std::atomic<bool> inflated_here_{false};
-};
 
 // A message of so many bytes, which become few.
 Message Sized(size_t bytes) {
@@ -123,8 +75,8 @@ class CompressionTest : public EndToEnd,
     return Call(message, options).status();
   }
 
-  Spy servers_{GetParam()};
-  Spy clients_{GetParam()};
+  SpyCompressor servers_{GetParam()};
+  SpyCompressor clients_{GetParam()};
   std::unique_ptr<Channel> channel_;
 };
 
@@ -357,8 +309,8 @@ TEST_P(CompressionTest, RefusesCallsWhenTheServerLacksIt) {
 }
 
 TEST_P(CompressionTest, RefusesCallsWhenTheServerHasAnotherOne) {
-  Spy other(GetParam() == Compression::kGzip ? Compression::kZstd
-                                             : Compression::kGzip);
+  SpyCompressor other(GetParam() == Compression::kGzip ? Compression::kZstd
+                                                       : Compression::kGzip);
   StartServer({.compressors = {&other}});
   channel_ = Connect({.compressors = {&clients_, &other}});
   EXPECT_TRUE(Failed(CallStatus(Sized(5000), {.compression = GetParam()}),

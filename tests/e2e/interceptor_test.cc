@@ -2,20 +2,27 @@
 
 #include "tern/lib/call/interceptor.h"
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/match.h"
+#include "absl/strings/strip.h"
 #include "gmock/gmock.h"
 #include "tern/client/generic_stub.h"
 #include "tern/lib/call/spawn.h"
 #include "tern/lib/call/task.h"
+#include "tern/lib/compress/zstd_compressor.h"
 #include "tern/server/unknown_method_service.h"
 #include "tests/testing/end_to_end.h"
+#include "tests/testing/pattern.h"
+#include "tests/testing/spy_compressor.h"
 
 namespace tern::testing {
 namespace {
@@ -62,13 +69,16 @@ std::string TextOf(const MessageInPassing& passing) {
   return message.text();
 }
 
-void Append(MessageInPassing& passing, std::string_view more) {
-  const std::string text = TextOf(passing) + std::string(more);
+void SetText(MessageInPassing& passing, const std::string& text) {
   if (passing.message() != nullptr) {
     static_cast<Message*>(passing.mutable_message())->set_text(text);
   } else {
     *passing.mutable_raw() = MessageWith(text).SerializeAsString();
   }
+}
+
+void Append(MessageInPassing& passing, std::string_view more) {
+  SetText(passing, TextOf(passing) + std::string(more));
 }
 
 // What an interceptor of a test does beside noting what it sees.
@@ -240,21 +250,147 @@ Outcome Make(Kind kind, Channel& channel, const CallOptions& options = {}) {
 
 // --- Kinds of services -------------------------------------------------------
 
+// All methods of these answer as InterceptorTest's handlers that block do, and
+// count themselves.
+
 class CoEcho final : public Tester::CoService {
  public:
-  Task<absl::Status> Call(ServerContext&, const Message& request,
+  std::atomic<int> started{0};
+
+ private:
+  Task<absl::Status> Call(ServerContext& context, const Message& request,
                           Message* reply) override {
+    ++started;
     reply->set_text("re " + request.text());
+    context.set_reply_attachment(context.attachment());
+    co_return absl::OkStatus();
+  }
+  Task<absl::Status> Watch(ServerContext& context, const Message& request,
+                           ServerWriter<Message>& writer) override {
+    ++started;
+    const Message reply = MessageWith("re " + request.text());
+    co_await writer.CoWrite(reply, context.attachment());
+    co_return absl::OkStatus();
+  }
+  Task<absl::Status> Upload(ServerContext& context,
+                            ServerReader<Message>& reader,
+                            Message* reply) override {
+    ++started;
+    Message request;
+    absl::Cord attachment;
+    absl::Cord all;
+    std::string text = "re";
+    while (co_await reader.CoRead(&request, &attachment)) {
+      text += ' ' + request.text();
+      all.Append(attachment);
+    }
+    reply->set_text(text);
+    context.set_reply_attachment(all);
+    co_return absl::OkStatus();
+  }
+  Task<absl::Status> Chat(ServerContext&,
+                          ServerStream<Message, Message>& stream) override {
+    ++started;
+    Message message;
+    absl::Cord attachment;
+    while (co_await stream.CoRead(&message, &attachment)) {
+      message.set_text("re " + message.text());
+      if (!co_await stream.CoWrite(message, attachment)) break;
+    }
     co_return absl::OkStatus();
   }
 };
 
 class CallbackEcho final : public Tester::CallbackService {
  public:
-  void Call(ServerContext&, const Message& request, Message* reply,
+  std::atomic<int> started{0};
+
+ private:
+  // Handlers of streams at work. Each owns itself until End().
+
+  struct Uploading {
+    ServerContext& context;
+    ServerReader<Message>& reader;
+    Message* reply;
+    Responder responder;
+    Message request = {};
+    absl::Cord attachment = {};
+    absl::Cord all = {};
+    std::string text = "re";
+
+    void Go() {
+      while (true) {
+        switch (reader.TryRead(&request, &attachment)) {
+          case Poll::kReady:
+            text += ' ' + request.text();
+            all.Append(attachment);
+            continue;
+          case Poll::kNotYet:
+            if (reader.WakeForRead([this] { Go(); })) return;
+            continue;
+          case Poll::kOver:
+            reply->set_text(text);
+            context.set_reply_attachment(all);
+            return End(this);
+        }
+      }
+    }
+  };
+
+  struct Chatting {
+    ServerStream<Message, Message>& stream;
+    Responder responder;
+    Message message = {};
+    absl::Cord attachment = {};
+    bool has_read = false;
+
+    void Go() {
+      while (true) {
+        const Poll poll = has_read ? stream.TryWrite(message, attachment)
+                                   : stream.TryRead(&message, &attachment);
+        if (poll == Poll::kOver) return End(this);
+        if (poll == Poll::kReady) {
+          has_read = !has_read;
+          if (has_read) message.set_text("re " + message.text());
+        } else if (has_read ? stream.WakeForWrite([this] { Go(); })
+                            : stream.WakeForRead([this] { Go(); })) {
+          return;
+        }
+      }
+    }
+  };
+
+  template <typename Handler>
+  static void End(Handler* handler) {
+    Responder last = std::move(handler->responder);
+    delete handler;
+    last.Answer(absl::OkStatus());
+  }
+
+  void Call(ServerContext& context, const Message& request, Message* reply,
             Responder responder) override {
+    ++started;
     reply->set_text("re " + request.text());
+    context.set_reply_attachment(context.attachment());
     responder.Answer(absl::OkStatus());
+  }
+  void Watch(ServerContext& context, const Message& request,
+             ServerWriter<Message>& writer, Responder responder) override {
+    ++started;
+    // There is room for one.
+    (void)writer.TryWrite(MessageWith("re " + request.text()),
+                          context.attachment());
+    responder.Answer(absl::OkStatus());
+  }
+  void Upload(ServerContext& context, ServerReader<Message>& reader,
+              Message* reply, Responder responder) override {
+    ++started;
+    (new Uploading{context, reader, reply, std::move(responder)})->Go();
+  }
+  void Chat(ServerContext&, ServerStream<Message, Message>& stream,
+            Responder responder) override {
+    ++started;
+    (new Chatting{stream, std::move(responder)})->Go();
   }
 };
 
@@ -272,30 +408,48 @@ class RawEcho final : public UnknownMethodService {
   }
 };
 
+enum class ServedBy { kThreads, kCoroutines, kCallbacks };
+constexpr ServedBy kServedBy[] = {ServedBy::kThreads, ServedBy::kCoroutines,
+                                  ServedBy::kCallbacks};
+const char* NameOf(ServedBy kind) {
+  constexpr const char* kNames[] = {"Threads", "Coroutines", "Callbacks"};
+  return kNames[static_cast<int>(kind)];
+}
+
 class InterceptorTest : public EndToEnd {
  protected:
   InterceptorTest() {
-    service_.OnCall([](ServerContext&, const Message& request, Message* reply) {
-      reply->set_text("re " + request.text());
-      return absl::OkStatus();
-    });
-    service_.OnWatch([](ServerContext&, const Message& request,
-                        ServerWriter<Message>& writer) {
-      (void)writer.Write(MessageWith("re " + request.text()));
-      return absl::OkStatus();
-    });
-    service_.OnUpload(
-        [](ServerContext&, ServerReader<Message>& reader, Message* reply) {
-          std::string text = "re";
-          Message request;
-          while (reader.Read(&request)) text += ' ' + request.text();
-          reply->set_text(text);
+    service_.OnCall(
+        [](ServerContext& context, const Message& request, Message* reply) {
+          reply->set_text("re " + request.text());
+          context.set_reply_attachment(context.attachment());
           return absl::OkStatus();
         });
+    service_.OnWatch([](ServerContext& context, const Message& request,
+                        ServerWriter<Message>& writer) {
+      (void)writer.Write(MessageWith("re " + request.text()),
+                         context.attachment());
+      return absl::OkStatus();
+    });
+    service_.OnUpload([](ServerContext& context, ServerReader<Message>& reader,
+                         Message* reply) {
+      std::string text = "re";
+      Message request;
+      absl::Cord attachment;
+      absl::Cord all;
+      while (reader.Read(&request, &attachment)) {
+        text += ' ' + request.text();
+        all.Append(attachment);
+      }
+      reply->set_text(text);
+      context.set_reply_attachment(all);
+      return absl::OkStatus();
+    });
     service_.OnChat([](ServerContext&, ServerStream<Message, Message>& stream) {
       Message request;
-      while (stream.Read(&request) &&
-             stream.Write(MessageWith("re " + request.text()))) {
+      absl::Cord attachment;
+      while (stream.Read(&request, &attachment) &&
+             stream.Write(MessageWith("re " + request.text()), attachment)) {
       }
       return absl::OkStatus();
     });
@@ -311,11 +465,33 @@ class InterceptorTest : public EndToEnd {
         std::move(name), &at_server_, std::move(hooks)));
   }
   std::unique_ptr<Channel> Start(Service* service) {
-    StartServerOf(service, {.interceptors = server_side_});
-    return Connect({.interceptors = client_});
+    ServerOptions server = server_options_;
+    server.interceptors = server_side_;
+    StartServerOf(service, server);
+    ChannelOptions channel = channel_options_;
+    channel.interceptors = client_;
+    return Connect(channel);
   }
-  std::unique_ptr<Channel> Start() { return Start(&service_); }
+  std::unique_ptr<Channel> Start() { return Start(&ServiceOf(served_by_)); }
 
+  Service& ServiceOf(ServedBy kind) {
+    switch (kind) {
+      case ServedBy::kCoroutines:
+        return co_service_;
+      case ServedBy::kCallbacks:
+        return callback_service_;
+      default:
+        return service_;
+    }
+  }
+  // How many handlers have begun.
+  int started() const {
+    return service_.started() + co_service_.started + callback_service_.started;
+  }
+
+  ServedBy served_by_ = ServedBy::kThreads;
+  ServerOptions server_options_;
+  ChannelOptions channel_options_;
   Journal at_client_;
   Journal at_server_;
   Interceptors client_;
@@ -325,11 +501,13 @@ class InterceptorTest : public EndToEnd {
   RawEcho unknown_;
 };
 
-// For each kind of call, and for calls to each kind of service.
-class EveryCall : public InterceptorTest,
-                  public ::testing::WithParamInterface<Kind> {
+// For each kind of call, to each kind of service.
+class EveryCall
+    : public InterceptorTest,
+      public ::testing::WithParamInterface<std::tuple<Kind, ServedBy>> {
  protected:
-  Kind kind() const { return GetParam(); }
+  EveryCall() { served_by_ = std::get<ServedBy>(GetParam()); }
+  Kind kind() const { return std::get<Kind>(GetParam()); }
   Lines Requests() const {
     return SendsMany(kind()) ? Lines{"1", "2"} : Lines{"1"};
   }
@@ -368,8 +546,14 @@ class EveryCall : public InterceptorTest,
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(, EveryCall, ::testing::ValuesIn(kKinds),
-                         [](const auto& info) { return NameOf(info.param); });
+INSTANTIATE_TEST_SUITE_P(, EveryCall,
+                         ::testing::Combine(::testing::ValuesIn(kKinds),
+                                            ::testing::ValuesIn(kServedBy)),
+                         [](const auto& info) {
+                           return std::string(
+                                      NameOf(std::get<Kind>(info.param))) +
+                                  "By" + NameOf(std::get<ServedBy>(info.param));
+                         });
 
 TEST_P(EveryCall, IsSeenAtBothEnds) {
   for (const char* name : {"a", "b"}) {
@@ -395,26 +579,6 @@ TEST_P(EveryCall, IsSeenByAServiceThatKnowsNoMethods) {
   EXPECT_TRUE(outcome.status.ok()) << outcome.status;
   EXPECT_EQ(outcome.replies, Replies());
   ExpectAllSeen(at_server_);
-}
-
-TEST_P(EveryCall, IsSeenByServicesWithoutThreads) {
-  if (Streams(kind()) && kind() != Kind::kGenericStream) return;
-  AtServer("a");
-  AtServer("b");
-  for (Service* service :
-       std::initializer_list<Service*>{&co_service_, &callback_service_}) {
-    StopServer();
-    const size_t before = at_server_.lines().size();
-    const auto channel = Start(service);
-    const Outcome outcome = Make(kind(), *channel);
-    EXPECT_TRUE(outcome.status.ok()) << outcome.status;
-    EXPECT_EQ(outcome.replies, Replies());
-    Lines seen = at_server_.lines();
-    seen.erase(seen.begin(), seen.begin() + static_cast<ptrdiff_t>(before));
-    EXPECT_EQ(seen,
-              (Lines{"a start", "b start", "a request 1", "b request 1",
-                     "b reply re 1", "a reply re 1", "b end OK", "a end OK"}));
-  }
 }
 
 Hooks RefusingStart() {
@@ -443,29 +607,29 @@ TEST_P(EveryCall, CanBeStoppedAtItsStartByTheClient) {
   EXPECT_THAT(at_client_.lines(),
               ElementsAre("a start", "b start", "b end UNAUTHENTICATED",
                           "a end UNAUTHENTICATED"));
-  EXPECT_EQ(service_.started(), 0);
+  EXPECT_EQ(started(), 0);
 }
 
 TEST_P(EveryCall, CanBeStoppedAtItsStartByTheServer) {
   AtServer("a");
   AtServer("b", RefusingStart());
   AtServer("c");
-  for (Service* service : std::initializer_list<Service*>{
-           &service_, &co_service_, &callback_service_, &unknown_}) {
-    StopServer();
-    const size_t before = at_server_.lines().size();
-    const auto channel = Start(service);
-    const absl::Status status = Make(kind(), *channel).status;
-    // A service that lacks the method is not asked.
-    if (status.code() == StatusCode::kUnimplemented) continue;
-    EXPECT_TRUE(
-        Failed(status, StatusCode::kUnauthenticated, Certainty::kNotStarted));
-    Lines seen = at_server_.lines();
-    seen.erase(seen.begin(), seen.begin() + static_cast<ptrdiff_t>(before));
-    EXPECT_EQ(seen, (Lines{"a start", "b start", "b end UNAUTHENTICATED",
-                           "a end UNAUTHENTICATED"}));
-  }
-  EXPECT_EQ(service_.started(), 0);
+  const auto channel = Start();
+  EXPECT_TRUE(Failed(Make(kind(), *channel).status,
+                     StatusCode::kUnauthenticated, Certainty::kNotStarted));
+  EXPECT_THAT(at_server_.lines(),
+              ElementsAre("a start", "b start", "b end UNAUTHENTICATED",
+                          "a end UNAUTHENTICATED"));
+  EXPECT_EQ(started(), 0);
+}
+
+TEST_P(EveryCall, CanBeStoppedByAServiceThatKnowsNoMethods) {
+  AtServer("a", RefusingStart());
+  const auto channel = Start(&unknown_);
+  EXPECT_TRUE(Failed(Make(kind(), *channel).status,
+                     StatusCode::kUnauthenticated, Certainty::kNotStarted));
+  EXPECT_THAT(at_server_.lines(),
+              ElementsAre("a start", "a end UNAUTHENTICATED"));
 }
 
 TEST_P(EveryCall, CanBeStoppedAtItsRequestByTheClient) {
@@ -477,7 +641,7 @@ TEST_P(EveryCall, CanBeStoppedAtItsRequestByTheClient) {
   // With one request nothing has been sent.
   if (!SendsMany(kind()) && kind() != Kind::kGenericStream) {
     EXPECT_EQ(CertaintyOf(status), Certainty::kNotStarted);
-    EXPECT_EQ(service_.started(), 0);
+    EXPECT_EQ(started(), 0);
   }
   EXPECT_THAT(at_client_.Of("request"), ElementsAre("a request 1"));
   EXPECT_THAT(at_client_.Of("end"), ElementsAre("b end PERMISSION_DENIED",
@@ -493,7 +657,7 @@ TEST_P(EveryCall, CanBeStoppedAtItsRequestByTheServer) {
   EXPECT_TRUE(Failed(
       status, StatusCode::kPermissionDenied,
       SendsMany(kind()) ? Certainty::kFinished : Certainty::kNotStarted));
-  EXPECT_EQ(service_.started(), SendsMany(kind()) ? 1 : 0);
+  EXPECT_EQ(started(), SendsMany(kind()) ? 1 : 0);
   EXPECT_THAT(at_server_.Of("request"), ElementsAre("a request 1"));
   EXPECT_THAT(at_server_.Of("end"), ElementsAre("b end PERMISSION_DENIED",
                                                 "a end PERMISSION_DENIED"));
@@ -652,7 +816,7 @@ TEST_P(EveryCall, MayEndWellThatWasStoppedByTheServer) {
     EXPECT_EQ(outcome.replies, (Lines{""}));
   }
   EXPECT_TRUE(outcome.status.ok()) << outcome.status;
-  EXPECT_EQ(service_.started(), 0);
+  EXPECT_EQ(started(), 0);
 }
 
 // What it is told of a call that was not even begun.
@@ -821,28 +985,170 @@ TEST_F(InterceptorTest, RefusesAReplyAfterTheEnd) {
   }
 }
 
-TEST_F(InterceptorTest, AttachmentsPassUnseen) {
-  const Hooks appending = {
-      .request = [](MessageInPassing& request) { Append(request, "+"); },
-      .reply = [](MessageInPassing& reply) { Append(reply, "-"); }};
-  AtClient("a", appending);
-  AtServer("b", appending);
-  service_.OnCall(
-      [](ServerContext& context, const Message& request, Message* reply) {
-        *reply = request;
-        context.set_reply_attachment(context.attachment());
-        return absl::OkStatus();
-      });
+// --- With compression --------------------------------------------------------
+
+class EveryCompressedCall : public EveryCall {
+ protected:
+  EveryCompressedCall() {
+    server_options_.compressors = {&servers_};
+    channel_options_.compressors = {&clients_};
+    channel_options_.compression = Compression::kZstd;
+  }
+  ~EveryCompressedCall() override { StopServer(); }  // Before the codecs.
+
+  // Of so many bytes that it is compressed.
+  static void Lengthen(MessageInPassing& message) { Append(message, Tail()); }
+  static void Shorten(MessageInPassing& message) {
+    const std::string text = TextOf(message);
+    EXPECT_TRUE(absl::EndsWith(text, Tail())) << text;
+    SetText(message, std::string(absl::StripSuffix(text, Tail())));
+  }
+  int requests() const { return static_cast<int>(Requests().size()); }
+  int replies() const { return static_cast<int>(Replies().size()); }
+
+  static std::string Tail() { return std::string(2000, 'x'); }
+  SpyCompressor clients_{Compression::kZstd};
+  SpyCompressor servers_{Compression::kZstd};
+};
+
+INSTANTIATE_TEST_SUITE_P(, EveryCompressedCall,
+                         ::testing::Combine(::testing::ValuesIn(kKinds),
+                                            ::testing::ValuesIn(kServedBy)),
+                         [](const auto& info) {
+                           return std::string(
+                                      NameOf(std::get<Kind>(info.param))) +
+                                  "By" + NameOf(std::get<ServedBy>(info.param));
+                         });
+
+// What a hook has made of a message is compressed; what has come is inflated
+// before a hook sees it.
+TEST_P(EveryCompressedCall, IsCompressedAsItWasReplaced) {
+  AtClient("a", {.request = Lengthen, .reply = Shorten});
+  AtServer("b", {.request = Shorten, .reply = Lengthen});
   const auto channel = Start();
-  for (const size_t size : {size_t{10}, size_t{100'000}}) {
-    const std::string bytes(size, 'x');
+  const Outcome outcome = Make(kind(), *channel);
+  EXPECT_TRUE(outcome.status.ok()) << outcome.status;
+  EXPECT_EQ(outcome.replies, Replies());
+  EXPECT_EQ(clients_.compressed(), requests());
+  EXPECT_EQ(servers_.inflated(), requests());
+  EXPECT_EQ(servers_.compressed(), replies());
+  EXPECT_EQ(clients_.inflated(), replies());
+  // As it was before the hooks.
+  EXPECT_EQ(at_server_.Of("request").front(), "b request 1" + Tail());
+  EXPECT_EQ(at_client_.Of("reply").front(),
+            "a reply " + Replies().front() + Tail());
+}
+
+TEST_P(EveryCompressedCall, IsSentAsItIsWhenReplacedByLittle) {
+  AtClient("a", {.request = Lengthen});
+  AtClient("b", {.request = Shorten});
+  AtServer("c", {.reply = Shorten});
+  AtServer("d", {.reply = Lengthen});
+  const auto channel = Start();
+  const Outcome outcome = Make(kind(), *channel);
+  EXPECT_TRUE(outcome.status.ok()) << outcome.status;
+  EXPECT_EQ(outcome.replies, Replies());
+  EXPECT_EQ(clients_.compressed(), 0);
+  EXPECT_EQ(servers_.compressed(), 0);
+}
+
+// --- With attachments --------------------------------------------------------
+
+// Of each kind of service; whether messages are compressed.
+class Attachments
+    : public InterceptorTest,
+      public ::testing::WithParamInterface<std::tuple<ServedBy, bool>> {
+ protected:
+  static constexpr size_t kSizes[] = {10, 100'000};
+
+  Attachments() {
+    served_by_ = std::get<ServedBy>(GetParam());
+    server_options_.compressors = {ZstdCompressor()};
+    server_options_.min_compressed_bytes = 1;
+    channel_options_.compressors = {ZstdCompressor()};
+    channel_options_.min_compressed_bytes = 1;
+    if (std::get<bool>(GetParam())) {
+      channel_options_.compression = Compression::kZstd;
+    }
+    const Hooks replacing = {
+        .request = [](MessageInPassing& request) { Append(request, Plus()); },
+        .reply = [](MessageInPassing& reply) { Append(reply, Minus()); }};
+    AtClient("a", replacing);
+    AtServer("b", replacing);
+  }
+  // Both hooks have been there, both ways.
+  static std::string Reply(const std::string& text) {
+    return "re " + text + Plus() + Plus() + Minus() + Minus();
+  }
+
+  static std::string Plus() { return std::string(100, '+'); }
+  static std::string Minus() { return std::string(100, '-'); }
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    , Attachments,
+    ::testing::Combine(::testing::ValuesIn(kServedBy), ::testing::Bool()),
+    [](const auto& info) {
+      return std::string(NameOf(std::get<ServedBy>(info.param))) +
+             (std::get<bool>(info.param) ? "Compressed" : "Plain");
+    });
+
+TEST_P(Attachments, StayBesideAReplacedRequestAndReply) {
+  const auto channel = Start();
+  for (const size_t size : kSizes) {
+    const std::string bytes = Pattern(size);
     CallInfo info;
     const Outcome outcome =
         Make(Kind::kBlocking, *channel,
              {.attachment = absl::Cord(bytes), .info = &info});
-    EXPECT_EQ(outcome.replies, (Lines{"1++--"})) << outcome.status;
-    EXPECT_EQ(info.attachment, bytes);
+    EXPECT_EQ(outcome.replies, Lines{Reply("1")}) << outcome.status;
+    EXPECT_TRUE(info.attachment == bytes);
   }
+}
+
+TEST_P(Attachments, StayBesideTheReplacedMessagesOfAServersStream) {
+  const auto channel = Start();
+  for (const size_t size : kSizes) {
+    const std::string bytes = Pattern(size);
+    auto reader = Tester::Stub(*channel).Watch(
+        MessageWith("1"), {.attachment = absl::Cord(bytes)});
+    Message reply;
+    absl::Cord attachment;
+    ASSERT_TRUE(reader.Read(&reply, &attachment));
+    EXPECT_EQ(reply.text(), Reply("1"));
+    EXPECT_TRUE(attachment == bytes);
+    EXPECT_TRUE(reader.Finish().ok());
+  }
+}
+
+TEST_P(Attachments, StayBesideTheReplacedMessagesOfAClientsStream) {
+  const auto channel = Start();
+  for (const size_t size : kSizes) {
+    CallInfo info;
+    auto writer = Tester::Stub(*channel).Upload({.info = &info});
+    ASSERT_TRUE(writer.Write(MessageWith("1"), absl::Cord(Pattern(size, 1))));
+    ASSERT_TRUE(writer.Write(MessageWith("2"), absl::Cord(Pattern(size, 2))));
+    const absl::StatusOr<Message> reply = writer.Finish();
+    ASSERT_TRUE(reply.ok()) << reply.status();
+    EXPECT_EQ(reply->text(), "re 1" + Plus() + Plus() + " 2" + Plus() + Plus() +
+                                 Minus() + Minus());
+    EXPECT_TRUE(info.attachment == Pattern(size, 1) + Pattern(size, 2));
+  }
+}
+
+TEST_P(Attachments, StayBesideTheReplacedMessagesOfBothStreams) {
+  const auto channel = Start();
+  auto stream = Tester::Stub(*channel).Chat();
+  for (const size_t size : {size_t{10}, size_t{0}, size_t{100'000}}) {
+    const std::string bytes = Pattern(size);
+    ASSERT_TRUE(stream.Write(MessageWith("1"), absl::Cord(bytes)));
+    Message reply;
+    absl::Cord attachment("of the one before");
+    ASSERT_TRUE(stream.Read(&reply, &attachment));
+    EXPECT_EQ(reply.text(), Reply("1"));
+    EXPECT_TRUE(attachment == bytes);
+  }
+  EXPECT_TRUE(stream.Finish().ok());
 }
 
 // --- Options -----------------------------------------------------------------

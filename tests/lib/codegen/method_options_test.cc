@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/lib/codegen/plugin_run.h"
@@ -66,6 +67,31 @@ TEST(MethodOptions, PriorityIsFromZeroToSeven) {
   for (const char* value : {"-1", "8"}) {
     ExpectRefused("priority: " + std::string(value),
                   "priority is " + std::string(value) + ", not 0 to 7");
+  }
+}
+
+TEST(MethodOptions, CompressionIsByName) {
+  ExpectTaken("compression: NONE",
+              "{.compression = ::tern::Compression::kNone}");
+  ExpectTaken("compression: GZIP",
+              "{.compression = ::tern::Compression::kGzip}");
+  ExpectTaken("compression: ZSTD",
+              "{.compression = ::tern::Compression::kZstd}");
+}
+
+// Names that are none are refused by protoc, before the generator is asked.
+TEST(MethodOptions, WhatHasNoNameIsRefused) {
+  PluginRun run = RunWithMethod("compression: BROTLI");
+  EXPECT_THAT(run.error, HasSubstr("\"BROTLI\" for field \"compression\""));
+  EXPECT_THAT(run.files, IsEmpty());
+  // Numbers are not, however large.
+  ExpectTaken("compression: 2", "{.compression = ::tern::Compression::kZstd}");
+  for (const char* option : {"compression", "runs", "idempotency"}) {
+    for (const char* value : {"3", "-1"}) {
+      ExpectRefused(
+          absl::StrCat(option, ": ", value),
+          absl::StrCat(option, " is ", value, ", which is none of its names"));
+    }
   }
 }
 

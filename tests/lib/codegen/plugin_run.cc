@@ -17,6 +17,20 @@
 namespace tern::codegen {
 namespace {
 
+// What protoc itself has to say of a file.
+class Complaints final
+    : public google::protobuf::DescriptorPool::ErrorCollector {
+ public:
+  void AddError(const std::string& filename, const std::string& element_name,
+                const google::protobuf::Message* /*descriptor*/,
+                ErrorLocation /*location*/,
+                const std::string& message) override {
+    text += filename + ": " + element_name + ": " + message + "\n";
+  }
+
+  std::string text;
+};
+
 class FilesInMemory : public google::protobuf::compiler::GeneratorContext {
  public:
   google::protobuf::io::ZeroCopyOutputStream* Open(
@@ -46,9 +60,12 @@ PluginRun RunPluginOnFile(const std::string& path, const std::string& options) {
   tree.MapPath("", ::testing::TempDir());
   google::protobuf::compiler::SourceTreeDescriptorDatabase database(
       &tree, &well_known);
-  google::protobuf::DescriptorPool pool(&database);
+  Complaints complaints;
+  google::protobuf::DescriptorPool pool(&database, &complaints);
   const google::protobuf::FileDescriptor* file = pool.FindFileByName(path);
-  if (file == nullptr) return {.error = "cannot read " + path};
+  if (file == nullptr) {
+    return {.error = "cannot read " + path + "\n" + complaints.text};
+  }
 
   PluginRun run;
   FilesInMemory context;

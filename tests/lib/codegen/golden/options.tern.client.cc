@@ -15,7 +15,8 @@ constexpr ::tern::MethodInfo kAllMethod = {
     .full_name = "options.v1.Options/All", .settings = {.timeout_ms = 1500,
     .max_concurrency = 8, .priority = 7,
     .idempotency = ::tern::Idempotency::kNoSideEffects,
-    .handler_threads = ::tern::HandlerThreads::kWorkers}};
+    .handler_threads = ::tern::HandlerThreads::kWorkers,
+    .compression = ::tern::Compression::kZstd}};
 constexpr ::tern::MethodInfo kProtobufsMethod = {
     .full_name = "options.v1.Options/Protobufs",
     .settings = {.idempotency = ::tern::Idempotency::kIdempotent}};
@@ -24,7 +25,8 @@ constexpr ::tern::MethodInfo kQuickMethod = {
     .settings = {.handler_threads = ::tern::HandlerThreads::kLoops}};
 constexpr ::tern::MethodInfo kDefaultsMethod = {
     .full_name = "options.v1.Options/Defaults",
-    .settings = {.handler_threads = ::tern::HandlerThreads::kAdaptive}};
+    .settings = {.handler_threads = ::tern::HandlerThreads::kAdaptive,
+    .compression = ::tern::Compression::kNone}};
 
 }  // namespace
 

@@ -52,7 +52,8 @@ class StubInterface {
       const ::options::v1::Message& request, const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::options::v1::Message> done) = 0;
 
-  // The defaults, said: of these only `runs` is different from not said.
+  // The defaults, said: of these only `runs` and `compression` are different
+  // from not said.
   virtual ::absl::StatusOr<::options::v1::Message> Defaults(
       const ::options::v1::Message& request,
       const ::tern::CallOptions& options = {}) = 0;

@@ -14,7 +14,8 @@ constexpr ::tern::MethodHandler kMethods[] = {
     ::tern::server_internal::UnaryMethod<&Service::All>(
         "options.v1.Options/All", {.timeout_ms = 1500, .max_concurrency = 8,
         .priority = 7, .idempotency = ::tern::Idempotency::kNoSideEffects,
-        .handler_threads = ::tern::HandlerThreads::kWorkers}),
+        .handler_threads = ::tern::HandlerThreads::kWorkers,
+        .compression = ::tern::Compression::kZstd}),
     ::tern::server_internal::UnaryMethod<&Service::Protobufs>(
         "options.v1.Options/Protobufs",
         {.idempotency = ::tern::Idempotency::kIdempotent}),
@@ -23,7 +24,8 @@ constexpr ::tern::MethodHandler kMethods[] = {
         {.handler_threads = ::tern::HandlerThreads::kLoops}),
     ::tern::server_internal::UnaryMethod<&Service::Defaults>(
         "options.v1.Options/Defaults",
-        {.handler_threads = ::tern::HandlerThreads::kAdaptive}),
+        {.handler_threads = ::tern::HandlerThreads::kAdaptive,
+        .compression = ::tern::Compression::kNone}),
 };
 
 }  // namespace
@@ -79,7 +81,8 @@ constexpr ::tern::MethodHandler kCoMethods[] = {
     ::tern::server_internal::CoMethod<&CoService::All>(
         "options.v1.Options/All", {.timeout_ms = 1500, .max_concurrency = 8,
         .priority = 7, .idempotency = ::tern::Idempotency::kNoSideEffects,
-        .handler_threads = ::tern::HandlerThreads::kWorkers}),
+        .handler_threads = ::tern::HandlerThreads::kWorkers,
+        .compression = ::tern::Compression::kZstd}),
     ::tern::server_internal::CoMethod<&CoService::Protobufs>(
         "options.v1.Options/Protobufs",
         {.idempotency = ::tern::Idempotency::kIdempotent}),
@@ -88,7 +91,8 @@ constexpr ::tern::MethodHandler kCoMethods[] = {
         {.handler_threads = ::tern::HandlerThreads::kLoops}),
     ::tern::server_internal::CoMethod<&CoService::Defaults>(
         "options.v1.Options/Defaults",
-        {.handler_threads = ::tern::HandlerThreads::kAdaptive}),
+        {.handler_threads = ::tern::HandlerThreads::kAdaptive,
+        .compression = ::tern::Compression::kNone}),
 };
 
 }  // namespace
@@ -149,7 +153,8 @@ constexpr ::tern::MethodHandler kCallbackMethods[] = {
     ::tern::server_internal::CallbackMethod<&CallbackService::All>(
         "options.v1.Options/All", {.timeout_ms = 1500, .max_concurrency = 8,
         .priority = 7, .idempotency = ::tern::Idempotency::kNoSideEffects,
-        .handler_threads = ::tern::HandlerThreads::kWorkers}),
+        .handler_threads = ::tern::HandlerThreads::kWorkers,
+        .compression = ::tern::Compression::kZstd}),
     ::tern::server_internal::CallbackMethod<&CallbackService::Protobufs>(
         "options.v1.Options/Protobufs",
         {.idempotency = ::tern::Idempotency::kIdempotent}),
@@ -158,7 +163,8 @@ constexpr ::tern::MethodHandler kCallbackMethods[] = {
         {.handler_threads = ::tern::HandlerThreads::kLoops}),
     ::tern::server_internal::CallbackMethod<&CallbackService::Defaults>(
         "options.v1.Options/Defaults",
-        {.handler_threads = ::tern::HandlerThreads::kAdaptive}),
+        {.handler_threads = ::tern::HandlerThreads::kAdaptive,
+        .compression = ::tern::Compression::kNone}),
 };
 
 }  // namespace

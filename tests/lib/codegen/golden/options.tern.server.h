@@ -36,7 +36,8 @@ class Service : public ::tern::Service {
                                const ::options::v1::Message& request,
                                ::options::v1::Message* reply);
 
-  // The defaults, said: of these only `runs` is different from not said.
+  // The defaults, said: of these only `runs` and `compression` are different
+  // from not said.
   virtual ::absl::Status Defaults(::tern::ServerContext& context,
                                   const ::options::v1::Message& request,
                                   ::options::v1::Message* reply);
