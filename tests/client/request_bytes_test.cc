@@ -83,7 +83,7 @@ TEST(RequestBytes, UpToALongerLimitHaveMemoryThatIsUsedAgain) {
 }
 
 TEST(RequestBytes, HaveTheAttachmentBehindTheMessage) {
-  constexpr size_t kMessage = 100;
+  constexpr size_t kMessage = 40;
   const testing::Message message = MessageOfSize(kMessage);
   for (const size_t size : {size_t{1}, RequestBytes::kInlineBytes - kMessage,
                             RequestBytes::kInlineBytes - kMessage + 1}) {

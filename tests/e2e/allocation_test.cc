@@ -166,8 +166,9 @@ TEST_F(AllocationTest, AConnectionHoldsLittleWhenItHasMadeACall) {
 
 // A call at the server, with its coroutine and its sleep: issue 4's limit.
 constexpr double kMaxBytesPerWaitingCall = 2048;
-// One that waits for a call of its own, and the client's side of that: the same
-// limit.
+// One that waits for a call of its own, and the client's side of that, of which
+// some are room for a short request, used or not.
+constexpr double kMaxBytesPerCallThatCalls = 3072;
 constexpr int kWaitingCalls = 20'000;
 constexpr int kMaxCalls = 50'000;  // At a time, of all of a test.
 
@@ -257,7 +258,7 @@ TEST_F(WaitingCallTest, ACallHoldsNoThreadAndLittleMemory) {
   const double asleep = BytesPerWaitingCall("tern.testing.Tester/Call");
   const double both = BytesPerWaitingCall("tern.testing.Tester/Other");
   RecordProperty("bytes_per_call", std::to_string(both - asleep));
-  EXPECT_LE(both - asleep, kMaxBytesPerWaitingCall);
+  EXPECT_LE(both - asleep, kMaxBytesPerCallThatCalls);
 }
 
 class CallAllocationTest
