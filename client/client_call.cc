@@ -23,18 +23,6 @@ void CopyMetadata(const std::vector<wire::MetadataEntryView>& entries,
   }
 }
 
-MethodInfo WithName(MethodInfo method, std::string_view name) {
-  method.full_name = name;
-  return method;
-}
-
-// What is kept of them: the attachment is in request_.
-CallOptions WithoutAttachment(const CallOptions& options) {
-  CallOptions kept = options;
-  kept.attachment.Clear();
-  return kept;
-}
-
 // The same end, and what came with it, by another name.
 absl::Status DeadlineExceeded(const absl::Status& cancelled) {
   absl::Status status = absl::DeadlineExceededError(
@@ -58,8 +46,23 @@ const Compressor* CompressorFor(const ChannelOptions& options,
 }  // namespace
 
 struct ClientCall::Extras {
-  std::string method;  // Of a generic call.
-  RawMessage* reply;
+  Extras(const MethodInfo& info, RawMessage* reply, const Metadata& metadata)
+      : name(info.full_name), method(info), reply(reply), metadata(metadata) {
+    method.full_name = name;
+  }
+  // Of a generic call.
+  const std::string name;
+  MethodInfo method;
+  RawMessage* const reply;
+
+  const Metadata metadata;
+};
+
+struct ClientCall::Waiter {
+  Mutex mutex;
+  CondVar delivered_changed;
+  bool delivered ABSL_GUARDED_BY(mutex) = false;
+  ClientConnection* wakes ABSL_GUARDED_BY(mutex) = nullptr;
 };
 
 void RequestBytes::TakeRaw(const RawMessage& raw, const absl::Cord& attachment,
@@ -72,12 +75,7 @@ void RequestBytes::TakeRaw(const RawMessage& raw, const absl::Cord& attachment,
     heap_ = raw.shared();
     return;
   }
-  char* out = inline_;
-  if (size_ > kInlineBytes) {
-    const std::shared_ptr<char[]> bytes = MakeSharedBytes(size_);
-    out = bytes.get();
-    heap_ = bytes;
-  }
+  char* const out = MakeRoom();
   if (raw.size() != 0) std::memcpy(out, raw.view().data(), raw.size());
   if (attachment_bytes_ != 0) CopyAttachment(attachment, out + raw.size());
 }
@@ -132,24 +130,26 @@ ClientCall::ClientCall(
     uint8_t priority, const client_internal::OneMessages& messages,
     std::unique_ptr<client_internal::UnaryCompletion> completion)
     : core_(std::move(core)),
-      extras_(!method.generic ? nullptr
-                              : std::make_unique<Extras>(Extras{
-                                    .method = std::string(method.full_name),
-                                    .reply = messages.raw_reply})),
-      method_(extras_ == nullptr ? method : WithName(method, extras_->method)),
-      options_(WithoutAttachment(options)),
+      extras_(!method.generic && options.metadata.empty()
+                  ? nullptr
+                  : std::make_unique<Extras>(method, messages.raw_reply,
+                                             options.metadata)),
+      method_(extras_ == nullptr ? method : extras_->method),
+      info_(options.info),
       deadline_(deadline),
       started_at_(now),
-      waited_for_(completion == nullptr),
       priority_(priority),
+      wait_for_ready_(options.wait_for_ready),
       compression_(Choose(*core_, method, options)),
+      wishes_compression_(!options.compression.has_value() &&
+                          method.settings.compression == compression_),
       request_(
           messages.request, messages.raw_request, messages.request_size,
           options.attachment,
           CompressorFor(core_->options(), compression_, messages.request_size)),
       reply_(messages.reply),
+      sequence_(NextCallSequence()),
       completion_(std::move(completion)) {
-  request_id_ = {.client = ClientProcessId(), .sequence = NextCallSequence()};
   const AmbientCall* ambient = CurrentAmbientCall();
   if (ambient != nullptr && !options.detached) trace_ = ambient->trace;
   if (method.client_streaming || method.server_streaming) {
@@ -158,6 +158,14 @@ ClientCall::ClientCall(
 }
 
 ClientCall::~ClientCall() = default;
+
+const Metadata* ClientCall::metadata() const {
+  return extras_ == nullptr ? nullptr : &extras_->metadata;
+}
+
+wire::RequestId ClientCall::request_id() const {
+  return {.client = ClientProcessId(), .sequence = sequence_};
+}
 
 // --- A streaming call --------------------------------------------------------
 
@@ -194,11 +202,10 @@ void ClientCall::TakeReply(wire::IncomingMessage& message) {
   if (reply_ == nullptr) return TakeRawReply(message);
   const std::string_view bytes = message.bytes;
   reply_malformed_ = !ParseMessage(bytes, reply_);
-  if (message.attachment.empty() || options_.info == nullptr || ended()) return;
-  options_.info->attachment =
-      message.storage == nullptr
-          ? absl::Cord(ToAbsl(message.attachment))
-          : CordOf(std::move(*message.storage), bytes.size());
+  if (message.attachment.empty() || info_ == nullptr || ended()) return;
+  info_->attachment = message.storage == nullptr
+                          ? absl::Cord(ToAbsl(message.attachment))
+                          : CordOf(std::move(*message.storage), bytes.size());
 }
 
 void ClientCall::KeepPackedReply(wire::IncomingMessage& message) {
@@ -235,8 +242,8 @@ absl::Status ClientCall::UnpackReply() {
                        .peer = core_->target(),
                        .elapsed = MonotonicTime::Now() - started_at_};
     error.AttachTo(&status);
-  } else if (options_.info != nullptr && packed->bytes.size() > size) {
-    options_.info->attachment = CordOf(std::move(packed->bytes), size);
+  } else if (info_ != nullptr && packed->bytes.size() > size) {
+    info_->attachment = CordOf(std::move(packed->bytes), size);
   }
   return status;
 }
@@ -254,13 +261,13 @@ void ClientCall::TakeRawReply(wire::IncomingMessage& message) {
       attachment = CordOf(owner, message.attachment);
     }
   }
-  if (options_.info == nullptr || ended()) return;
-  options_.info->attachment = std::move(attachment);
+  if (info_ == nullptr || ended()) return;
+  info_->attachment = std::move(attachment);
 }
 
 void ClientCall::OnResponseMetadata(const wire::ResponseHeader& header) {
-  if (options_.info == nullptr || ended()) return;
-  CopyMetadata(header.metadata, &options_.info->response_metadata);
+  if (info_ == nullptr || ended()) return;
+  CopyMetadata(header.metadata, &info_->response_metadata);
 }
 
 bool ClientCall::End(absl::Status status, CallError error) {
@@ -268,10 +275,10 @@ bool ClientCall::End(absl::Status status, CallError error) {
   // before it waits, or Deliver() sees that it waits, and wakes it.
   if (ended_.exchange(true, std::memory_order_seq_cst)) return false;
   const absl::Duration elapsed = MonotonicTime::Now() - started_at_;
-  if (options_.info != nullptr) {
-    options_.info->elapsed = elapsed;
-    options_.info->local = error.local;
-    if (!error.local.empty()) options_.info->peer = error.peer;
+  if (info_ != nullptr) {
+    info_->elapsed = elapsed;
+    info_->local = error.local;
+    if (!error.local.empty()) info_->peer = error.peer;
   }
   status_ = std::move(status);
   if (streaming_ != nullptr) {
@@ -298,7 +305,7 @@ bool ClientCall::End(absl::Status status, CallError error) {
 bool ClientCall::EndWith(const wire::StatusHeader& header, CallPhase phase,
                          const ClientConnection& connection) {
   if (ended()) return false;
-  if (options_.info != nullptr) {
+  if (info_ != nullptr) {
     FillInfo(header);
   } else if (header.code == absl::StatusCode::kOk && streaming_ == nullptr) {
     // What most calls need, and no more.
@@ -329,12 +336,12 @@ bool ClientCall::EndWith(const wire::StatusHeader& header, CallPhase phase,
 }
 
 void ClientCall::FillInfo(const wire::StatusHeader& header) {
-  CopyMetadata(header.trailing_metadata, &options_.info->trailing_metadata);
+  CopyMetadata(header.trailing_metadata, &info_->trailing_metadata);
   if (header.queue_us) {
-    options_.info->queue_time = absl::Microseconds(*header.queue_us);
+    info_->queue_time = absl::Microseconds(*header.queue_us);
   }
   if (header.handler_us) {
-    options_.info->handler_time = absl::Microseconds(*header.handler_us);
+    info_->handler_time = absl::Microseconds(*header.handler_us);
   }
 }
 
@@ -357,10 +364,11 @@ void ClientCall::Deliver(bool on_loop) {
         });
     return;
   }
-  MutexLock lock(mutex_);
-  delivered_ = true;
-  delivered_changed_.NotifyAll();
-  if (wakes_ != nullptr) wakes_->WakeReader();
+  // Once the lock is let go, the waiter may be gone.
+  MutexLock lock(waiter_->mutex);
+  waiter_->delivered = true;
+  waiter_->delivered_changed.NotifyAll();
+  if (waiter_->wakes != nullptr) waiter_->wakes->WakeReader();
 }
 
 void ClientCall::Complete(absl::Status status) {
@@ -370,8 +378,8 @@ void ClientCall::Complete(absl::Status status) {
 }
 
 void ClientCall::WakesOnEnd(ClientConnection* connection) {
-  MutexLock lock(mutex_);
-  wakes_ = connection;
+  MutexLock lock(waiter_->mutex);
+  waiter_->wakes = connection;
 }
 
 void ClientCall::RequestCancel() {
@@ -390,19 +398,22 @@ void ClientCall::CancelWith(const std::shared_ptr<Cancellation>& cancellation) {
   });
 }
 
-absl::Status ClientCall::Wait() {
+absl::Status ClientCall::StartAndWait() {
+  Waiter waiter;
+  waiter_ = &waiter;
+  core_->Start(shared_from_this(), /*waits=*/true);
   {
-    MutexLock lock(mutex_);
-    while (!delivered_ &&
-           delivered_changed_.WaitUntil(mutex_, deadline_.time())) {
+    MutexLock lock(waiter.mutex);
+    while (!waiter.delivered &&
+           waiter.delivered_changed.WaitUntil(waiter.mutex, deadline_.time())) {
     }
-    if (delivered_) return Unpacked(std::move(status_));
+    if (waiter.delivered) return Unpacked(std::move(status_));
   }
   // The loop's thread should have ended the call by now. If it is held up, this
   // thread does it.
   core_->Reconsider(shared_from_this());
-  MutexLock lock(mutex_);
-  while (!delivered_) delivered_changed_.Wait(mutex_);
+  MutexLock lock(waiter.mutex);
+  while (!waiter.delivered) waiter.delivered_changed.Wait(waiter.mutex);
   return Unpacked(std::move(status_));
 }
 

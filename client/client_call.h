@@ -63,7 +63,8 @@ struct OneMessages {
 class ClientCall final : public net::Connection::Deferred,
                          public std::enable_shared_from_this<ClientCall> {
  public:
-  // `completion` is null for a call that somebody waits for.
+  // `completion` is null for a call that somebody waits for. `method` outlives
+  // the call, unless it is generic.
   ClientCall(std::shared_ptr<ChannelCore> core, const MethodInfo& method,
              const CallOptions& options, MonotonicTime now, Deadline deadline,
              uint8_t priority, const client_internal::OneMessages& messages,
@@ -78,13 +79,14 @@ class ClientCall final : public net::Connection::Deferred,
   class Streaming;
   Streaming* streaming() const { return streaming_.get(); }
   MonotonicTime deadline() const { return deadline_.time(); }
-  bool is_waited_for() const { return waited_for_; }
-  bool wait_for_ready() const { return options_.wait_for_ready; }
+  bool is_waited_for() const { return waiter_ != nullptr; }
+  bool wait_for_ready() const { return wait_for_ready_; }
   MonotonicTime started_at() const { return started_at_; }
   uint8_t priority() const { return priority_; }
-  const Metadata& metadata() const { return options_.metadata; }
+  // Null: none.
+  const Metadata* metadata() const;
   const wire::TraceContext& trace() const { return trace_; }
-  const wire::RequestId& request_id() const { return request_id_; }
+  wire::RequestId request_id() const;  // Of the first attempt.
   // Before it is started.
   void set_trace(const wire::TraceContext& trace) { trace_ = trace; }
 
@@ -93,25 +95,24 @@ class ClientCall final : public net::Connection::Deferred,
   bool waiting = false;                          // In the channel's list.
 
   // --- Guarded by the connection's role --------------------------------------
+  // (Here and below, what is small stands together: each call that waits has
+  // the holes.)
+  bool began_before_hello = false;
+  // The connection asks that the call be started again, elsewhere.
+  bool restart = false;
+  uint32_t attempts = 0;
   wire::Stream* stream = nullptr;
   std::shared_ptr<ClientCall> self;  // The stream's share.
-  uint32_t attempts = 0;
   const RequestBytes& request() const { return request_; }
   Compression compression() const { return compression_; }
   // Whether nobody but its method has asked for that: a wish.
-  bool wishes_compression() const {
-    return !options_.compression.has_value() &&
-           method_.settings.compression == compression_;
-  }
+  bool wishes_compression() const { return wishes_compression_; }
   // The server lacks it: all is to be sent as it is. False when that cannot be.
   bool SendUncompressed();
   // The same for a message of its stream that is compressed nevertheless.
   bool Unpack(MessageBatch::Message* message) const;
-  bool began_before_hello = false;
   void TakeReply(wire::IncomingMessage& message);
   bool reply_malformed() const { return reply_malformed_; }
-  // The connection asks that the call be started again, elsewhere.
-  bool restart = false;
 
   // --- Any thread ------------------------------------------------------------
   SubmissionLink<ClientCall> submission;  // To be started by a connection.
@@ -139,8 +140,8 @@ class ClientCall final : public net::Connection::Deferred,
   // Ends with the call `cancellation`'s owner, see AmbientCall.
   void CancelWith(const std::shared_ptr<Cancellation>& cancellation);
 
-  // Blocks until the call has ended. Once.
-  absl::Status Wait();
+  // Instead of ChannelCore::Start(), once: blocks until the call has ended.
+  absl::Status StartAndWait();
   // While it is set, a thread that waits for this call may read there: the end
   // of the call wakes it. The caller keeps the connection alive.
   void WakesOnEnd(ClientConnection* connection);
@@ -167,6 +168,9 @@ class ClientCall final : public net::Connection::Deferred,
   absl::Status UnpackReply();
   // What few calls have.
   struct Extras;
+  // A thread that waits for the end: on its stack, so that a call with a
+  // completion has no room for it.
+  struct Waiter;
 
   static Compression Choose(const ChannelCore& core, const MethodInfo& method,
                             const CallOptions& options);
@@ -177,37 +181,35 @@ class ClientCall final : public net::Connection::Deferred,
 
   const std::shared_ptr<ChannelCore> core_;
   const std::unique_ptr<Extras> extras_;
-  const MethodInfo method_;
-  const CallOptions options_;
+  const MethodInfo& method_;
+  CallInfo* const info_;
   const Deadline deadline_;
   const MonotonicTime started_at_;
-  const bool waited_for_;
   const uint8_t priority_;
+  const bool wait_for_ready_;
   Compression compression_;
+  const bool wishes_compression_;
+  bool reply_malformed_ = false;
+  std::atomic<bool> ended_{false};
+  std::atomic<bool> cancelled_early_{false};  // Before the deadline.
   RequestBytes request_;
   google::protobuf::MessageLite* const reply_;  // Null: in extras_, or none.
   wire::TraceContext trace_;
-  wire::RequestId request_id_;
+  const uint64_t sequence_;
 
-  bool reply_malformed_ = false;
   std::unique_ptr<PackedReply> packed_reply_;
-  std::atomic<bool> ended_{false};
-  std::atomic<bool> cancelled_early_{false};  // Before the deadline.
 
-  // Written by End(), given away by Deliver() or Wait(): shared with whoever
-  // made the call, its count of owners would be out of TSan's sight (the
-  // prebuilt Abseil's), and its end here a false race with a reader there.
+  // Written by End(), given away by Deliver() or StartAndWait(): shared with
+  // whoever made the call, its count of owners would be out of TSan's sight
+  // (the prebuilt Abseil's), and its end here a false race with a reader there.
   absl::Status status_;
 
   std::shared_ptr<Cancellation> inherited_;
   Cancellation::Registration inherited_registration_;
   std::unique_ptr<client_internal::UnaryCompletion> completion_;
   std::unique_ptr<Streaming> streaming_;
-
-  Mutex mutex_;
-  CondVar delivered_changed_;
-  bool delivered_ ABSL_GUARDED_BY(mutex_) = false;
-  ClientConnection* wakes_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  // Set before the call is started, and there until it has been delivered.
+  Waiter* waiter_ = nullptr;
 };
 
 // The messages of a streaming call. Deferred: runs what its user wants to be

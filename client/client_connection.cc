@@ -193,8 +193,10 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
     }
     header.compression = static_cast<uint32_t>(call->compression());
   }
-  for (const auto& [key, value] : call->metadata().entries()) {
-    header.metadata.push_back({.key = key, .value = value});
+  if (const Metadata* const metadata = call->metadata(); metadata != nullptr) {
+    for (const auto& [key, value] : metadata->entries()) {
+      header.metadata.push_back({.key = key, .value = value});
+    }
   }
   const std::string_view request = call->request().view();
   const auto write = [request](char* buffer) {

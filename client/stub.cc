@@ -54,10 +54,8 @@ absl::Status MakeAndWait(const std::shared_ptr<ChannelCore>& core,
       !status.ok()) {
     return WithError(std::move(status), *core, method);
   }
-  const std::shared_ptr<ClientCall> call =
-      MakeCall(core, method, messages, options, nullptr, intercepted);
-  core->Start(call, /*waits=*/true);
-  return call->Wait();
+  return MakeCall(core, method, messages, options, nullptr, intercepted)
+      ->StartAndWait();
 }
 
 // `core`: the channel may be gone when the call has ended.

@@ -212,8 +212,8 @@ class ServerCall final : public ServerContext,
   Metadata metadata_;
 
   std::atomic<State> state_{State::kReceiving};
-  std::shared_ptr<ServerCall> runners_share_;  // The pool's, or the loop's.
   std::atomic<bool> cancel_requested_{false};
+  std::shared_ptr<ServerCall> runners_share_;  // The pool's, or the loop's.
   Mutex mutex_;
   // On its own: calls that the handler has made may keep it longer than this.
   std::shared_ptr<Cancellation> cancellation_ ABSL_GUARDED_BY(mutex_);
@@ -228,8 +228,8 @@ class ServerCall final : public ServerContext,
   // the thread that runs or starts the handler, also when another ends it.)
   RunTimes::Place place_ = RunTimes::Place::kWorker;
   bool over_ = false;  // It has an outcome.
-  CallMessages messages_;
   bool parsed_ = false;
+  CallMessages messages_;
   size_t request_bytes_ = 0;
   wire::ByteBuffer unparsed_request_;
   size_t unparsed_bytes_ = 0;  // Of it; the attachment is behind.

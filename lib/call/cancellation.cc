@@ -14,6 +14,9 @@ struct Cancellation::Registration::Node
   bool listed = false;
   bool running = false;
   std::thread::id runner;
+  // Of him who waits until the callback has returned: on his stack, so that a
+  // Cancellation, of which each waiting call may have one, has no room for it.
+  CondVar* ran = nullptr;
 };
 
 Cancellation::Registration::Registration(Cancellation* owner,
@@ -43,9 +46,10 @@ void Cancellation::Unregister(Registration::Node& node) {
   MutexLock lock(mutex_);
   if (node.listed) return Unlink(node);
   // A callback may drop its own registration.
-  while (node.running && node.runner != std::this_thread::get_id()) {
-    ran_.Wait(mutex_);
-  }
+  if (!node.running || node.runner == std::this_thread::get_id()) return;
+  CondVar ran;
+  node.ran = &ran;
+  while (node.running) ran.Wait(mutex_);
 }
 
 void Cancellation::Unlink(Registration::Node& node) {
@@ -69,7 +73,7 @@ void Cancellation::Cancel() {
     node->callback();
     MutexLock lock(mutex_);
     node->running = false;
-    ran_.NotifyAll();
+    if (node->ran != nullptr) node->ran->NotifyOne();
   }
 }
 

@@ -53,7 +53,6 @@ class Cancellation {
 
   std::atomic<bool> cancelled_{false};
   Mutex mutex_;
-  CondVar ran_;  // A callback has returned.
   // A list through the nodes, in order of registration: a call may have many
   // (one for each sleep and each child call), and they come and go. Whoever has
   // the registration has the node.

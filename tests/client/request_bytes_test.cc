@@ -1,7 +1,10 @@
 #include "tern/client/request_bytes.h"
 
+#include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/base/config.h"
 #include "absl/strings/cord.h"
 #include "gtest/gtest.h"
 #include "tern/lib/call/raw_message.h"
@@ -25,8 +28,10 @@ bool IsInside(const RequestBytes& bytes) {
 }
 
 TEST(RequestBytes, AreTheMessageSerialised) {
-  for (const size_t size : {size_t{3}, size_t{100}, RequestBytes::kInlineBytes,
-                            RequestBytes::kInlineBytes + 1, size_t{100'000}}) {
+  for (const size_t size :
+       {size_t{3}, size_t{100}, RequestBytes::kInlineBytes,
+        RequestBytes::kInlineBytes + 1, RequestBytes::kRecycledBytes,
+        RequestBytes::kRecycledBytes + 1, size_t{100'000}}) {
     const testing::Message message = MessageOfSize(size);
     const RequestBytes bytes(&message, nullptr, message.ByteSizeLong(), {});
     EXPECT_EQ(std::string(bytes.view()), message.SerializeAsString());
@@ -54,8 +59,31 @@ TEST(RequestBytes, UpToALimitNeedNoMemoryOfTheirOwn) {
       IsInside(RequestBytes(&message, nullptr, message.ByteSizeLong(), {})));
 }
 
+// Where the bytes of a request of this size lay that is gone by now.
+const void* RoomOf(size_t size) {
+  const testing::Message message = MessageOfSize(size);
+  return RequestBytes(&message, nullptr, message.ByteSizeLong(), {})
+      .view()
+      .data();
+}
+
+TEST(RequestBytes, UpToALongerLimitHaveMemoryThatIsUsedAgain) {
+#ifdef ABSL_HAVE_ADDRESS_SANITIZER
+  GTEST_SKIP() << "nothing is used again under AddressSanitizer";
+#endif
+  const void* const room = RoomOf(RequestBytes::kInlineBytes + 1);
+  // Had malloc got it back, one of these would have it now.
+  std::vector<std::unique_ptr<char[]>> others;
+  for (size_t more = 0; more <= 64; more += 8) {
+    others.push_back(
+        std::make_unique<char[]>(RequestBytes::kRecycledBytes + more));
+  }
+  EXPECT_EQ(RoomOf(RequestBytes::kRecycledBytes), room);
+  EXPECT_NE(RoomOf(RequestBytes::kRecycledBytes + 1), room);
+}
+
 TEST(RequestBytes, HaveTheAttachmentBehindTheMessage) {
-  constexpr size_t kMessage = 100;
+  constexpr size_t kMessage = 40;
   const testing::Message message = MessageOfSize(kMessage);
   for (const size_t size : {size_t{1}, RequestBytes::kInlineBytes - kMessage,
                             RequestBytes::kInlineBytes - kMessage + 1}) {

@@ -167,7 +167,7 @@ TEST_F(AllocationTest, AConnectionHoldsLittleWhenItHasMadeACall) {
 // A call at the server, with its coroutine and its sleep: issue 4's limit.
 constexpr double kMaxBytesPerWaitingCall = 2048;
 // One that waits for a call of its own, and the client's side of that, of which
-// 256 bytes are room for a request, used or not.
+// some are room for a short request, used or not.
 constexpr double kMaxBytesPerCallThatCalls = 3072;
 constexpr int kWaitingCalls = 20'000;
 constexpr int kMaxCalls = 50'000;  // At a time, of all of a test.
