@@ -23,7 +23,7 @@ TERN_COLD = select({
     "//conditions:default": [],
 })
 
-# See tern_binary. In this repository only.
+# See tern_binary. In this repository only, with gold or lld, of which Bazel takes what is there.
 STATIC_RUNTIME_LINKOPTS = select({
     str(Label("//bazel:opt")): [
         "-static-libgcc",

@@ -47,8 +47,9 @@ struct CallOptions {
   Metadata metadata = {};
 
   // How this call's messages are compressed, both ways: see
-  // docs/compression.md. Absent: as the method's .proto says, if both ends can,
-  // or ChannelOptions. It must be one of the
+  // docs/compression.md. kNone is of requests only: the server may answer as it
+  // likes. Absent: as the method's .proto says, if the channel can (plain if
+  // the server can't), else as ChannelOptions says. It must be one of the
   // channel's compressors (INVALID_ARGUMENT) and of the server's
   // (UNIMPLEMENTED, NOT_STARTED).
   std::optional<Compression> compression = std::nullopt;

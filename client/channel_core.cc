@@ -358,7 +358,13 @@ void ChannelCore::OnConnected(
     server_lacks_.store(0, std::memory_order_relaxed);
     connection_ = connection;
     failure_ = absl::OkStatus();
-    for (const auto& call : std::exchange(waiting_, {})) {
+    Calls calls(waiting_.begin(), waiting_.end());
+    waiting_.clear();
+    // Those of one priority are started in the order in which they came.
+    std::sort(calls.begin(), calls.end(), [](const auto& a, const auto& b) {
+      return a->started_at() < b->started_at();
+    });
+    for (const auto& call : calls) {
       call->waiting = false;
       call->connection = connection;
       connection->Enqueue(call);

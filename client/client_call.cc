@@ -281,6 +281,10 @@ bool ClientCall::End(absl::Status status, CallError error) {
     if (!error.local.empty()) info_->peer = error.peer;
   }
   status_ = std::move(status);
+  if (absl::IsCancelled(status_) && !cancelled_early_ &&
+      deadline() <= MonotonicTime::Now()) {
+    status_ = DeadlineExceeded(status_);
+  }
   if (streaming_ != nullptr) {
     // What went wrong here first is the better reason.
     if (streaming_->messages.failed()) {
@@ -288,10 +292,6 @@ bool ClientCall::End(absl::Status status, CallError error) {
     }
     // Complete() runs what is to be told.
     (void)streaming_->pipe.Close(/*at_once=*/false);
-  }
-  if (absl::IsCancelled(status_) && !cancelled_early_ &&
-      deadline() <= MonotonicTime::Now()) {
-    status_ = DeadlineExceeded(status_);
   }
   if (!status_.ok()) {
     error.method = std::string(method());

@@ -121,6 +121,8 @@ class ClientCall final : public net::Connection::Deferred,
   std::atomic<bool> cancel_requested{false};
 
   bool ended() const { return ended_.load(std::memory_order_seq_cst); }
+  // RequestCancel() came before the deadline.
+  bool cancelled_early() const { return cancelled_early_; }
 
   // The one place where a call ends: the first caller decides how. True for it,
   // and it then sees to Deliver(). One that is cancelled once its deadline has
@@ -191,7 +193,7 @@ class ClientCall final : public net::Connection::Deferred,
   const bool wishes_compression_;
   bool reply_malformed_ = false;
   std::atomic<bool> ended_{false};
-  std::atomic<bool> cancelled_early_{false};  // Before the deadline.
+  std::atomic<bool> cancelled_early_{false};
   RequestBytes request_;
   google::protobuf::MessageLite* const reply_;  // Null: in extras_, or none.
   wire::TraceContext trace_;

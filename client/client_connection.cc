@@ -297,6 +297,7 @@ void ClientConnection::StartPending() {
     } else if (!StartStream(call, MonotonicTime::Now())) {
       return;
     }
+    if (pending_.empty()) return;  // The connection was closed meanwhile.
     pending_.PopNext();
     if (pending_.empty()) {
       earliest_pending_deadline_ = MonotonicTime::InfiniteFuture();
@@ -307,8 +308,10 @@ void ClientConnection::StartPending() {
 void ClientConnection::LookAt(const std::shared_ptr<ClientCall>& call) {
   // It may have gone elsewhere since; then what is asked for is seen there.
   if (call->place.load() != this) return;
-  const bool cancelled = call->cancel_requested;
-  if (!cancelled && call->deadline() > MonotonicTime::Now()) return;
+  const bool late = call->deadline() <= MonotonicTime::Now();
+  if (!call->cancel_requested && !late) return;
+  // As ClientCall::End() would have it.
+  const bool cancelled = !late || call->cancelled_early();
   const absl::StatusCode code = cancelled ? absl::StatusCode::kCancelled
                                           : absl::StatusCode::kDeadlineExceeded;
   const char* reason =

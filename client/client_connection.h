@@ -102,8 +102,8 @@ class ClientConnection final : public net::Connection {
   SubmissionQueue<ClientCall::Streaming> pipes_;  // That have work.
 
   bool answered_ ABSL_GUARDED_BY(role_) = false;
-  // Calls above the server's limit of concurrent ones, until one ends; behind
-  // one that waits for HELLO, until that has come.
+  // Calls above the server's limit of concurrent ones, until one ends; before
+  // HELLO all of them, until they are in order; and those that wait for it.
   PendingCalls pending_ ABSL_GUARDED_BY(role_);
   MonotonicTime earliest_pending_deadline_ ABSL_GUARDED_BY(role_) =
       MonotonicTime::InfiniteFuture();

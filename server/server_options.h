@@ -86,8 +86,8 @@ struct ServerOptions {
   // Shorter messages (without their attachment) are sent as they are.
   size_t min_compressed_bytes = 1024;
 
-  // Whether clients that ask for it (ChannelOptions::checksums) get a CRC32C
-  // behind each frame, both ways.
+  // Whether clients that ask for it get a CRC32C behind each frame, both ways:
+  // see ChannelOptions::checksums.
   bool checksums = true;
 
   // Per connection, not announced.

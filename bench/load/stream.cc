@@ -78,12 +78,20 @@ void RunBeside(const LoadOptions& options, const PeerFactory& make_peer) {
   };
   window.Begin();
   const int64_t end = now + ToNanoseconds(options.seconds);
+  uint64_t messages_seen = messages_before;
+  int64_t seen_at = now;
   while (now < end || streamed_bytes() < options.stream_mib << 20) {
     connection->Call();
     const int64_t answered = NowNanoseconds();
     latencies.Record(answered - now);
     now = answered;
     ++calls;
+    if (messages != messages_seen) {
+      messages_seen = messages;
+      seen_at = now;
+    } else if (now - seen_at > ToNanoseconds(10)) {
+      Die("the stream beside the calls stands still");
+    }
   }
   window.End();
   const double megabytes = static_cast<double>(streamed_bytes()) / 1e6;

@@ -36,7 +36,7 @@ constexpr int kMaxMembers = 1000;
 // A slow one is to be noticed before it has much of the server's memory.
 constexpr size_t kMaxUnsentBytes = 64 << 10;
 // Members are sent away when the server is about to end: this is for the way.
-constexpr absl::Duration kDrainGrace = absl::Seconds(1);
+constexpr absl::Duration kDrainGrace = absl::Seconds(10);
 
 [[noreturn]] void ExitWithUsageError(std::string_view message) {
   std::cerr << "chat-server: " << message << "\nTry: chat-server --help\n";

@@ -41,7 +41,7 @@ struct MethodSettings {
 };
 
 // What both ends know of a method from its .proto. A constant that generated
-// code defines; `full_name` has static storage.
+// code defines: it and its `full_name` have static storage, unless `generic`.
 struct MethodInfo {
   std::string_view full_name;     // "kv.v1.KeyValue/Get"
   bool client_streaming = false;  // Many request messages.

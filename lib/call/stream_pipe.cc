@@ -1,5 +1,6 @@
 #include "tern/lib/call/stream_pipe.h"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -184,7 +185,10 @@ Poll StreamPipe::Write(MessageBatch::Message message) {
     MutexLock lock(mutex_);
     if (writes_over_) return Poll::kOver;
     if (!WritableLocked()) return Poll::kNotYet;
-    outgoing_bytes_ += message.bytes.size() + kOverheadBytes;
+    // Compressed, it may have to be inflated again.
+    outgoing_bytes_ +=
+        std::max<size_t>(message.bytes.size(), message.inflated_bytes) +
+        kOverheadBytes;
     outgoing_.AppendLong(std::move(message));
     if (!Announce()) return Poll::kReady;
   }

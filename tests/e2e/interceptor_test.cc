@@ -416,6 +416,16 @@ const char* NameOf(ServedBy kind) {
   return kNames[static_cast<int>(kind)];
 }
 
+auto AllCalls() {
+  return ::testing::Combine(::testing::ValuesIn(kKinds),
+                            ::testing::ValuesIn(kServedBy));
+}
+std::string NameOfCall(
+    const ::testing::TestParamInfo<std::tuple<Kind, ServedBy>>& call) {
+  const auto& [kind, served_by] = call.param;
+  return std::string(NameOf(kind)) + "By" + NameOf(served_by);
+}
+
 class InterceptorTest : public EndToEnd {
  protected:
   InterceptorTest() {
@@ -546,14 +556,7 @@ class EveryCall
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(, EveryCall,
-                         ::testing::Combine(::testing::ValuesIn(kKinds),
-                                            ::testing::ValuesIn(kServedBy)),
-                         [](const auto& info) {
-                           return std::string(
-                                      NameOf(std::get<Kind>(info.param))) +
-                                  "By" + NameOf(std::get<ServedBy>(info.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(, EveryCall, AllCalls(), NameOfCall);
 
 TEST_P(EveryCall, IsSeenAtBothEnds) {
   for (const char* name : {"a", "b"}) {
@@ -1011,14 +1014,7 @@ class EveryCompressedCall : public EveryCall {
   SpyCompressor servers_{Compression::kZstd};
 };
 
-INSTANTIATE_TEST_SUITE_P(, EveryCompressedCall,
-                         ::testing::Combine(::testing::ValuesIn(kKinds),
-                                            ::testing::ValuesIn(kServedBy)),
-                         [](const auto& info) {
-                           return std::string(
-                                      NameOf(std::get<Kind>(info.param))) +
-                                  "By" + NameOf(std::get<ServedBy>(info.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(, EveryCompressedCall, AllCalls(), NameOfCall);
 
 // What a hook has made of a message is compressed; what has come is inflated
 // before a hook sees it.

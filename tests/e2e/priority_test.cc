@@ -143,13 +143,17 @@ TEST_F(PriorityTest, UrgentCallsOvertakeThoseThatWaitForAConnection) {
   const std::string target = RawListener(OwnLoopbackAddress() + ":0").target();
   channel_ = Channel::Create(target, {.initial_backoff = absl::Milliseconds(1),
                                       .max_backoff = absl::Milliseconds(1)});
-  const auto wait = [this](const std::string& text, int priority) {
-    calls_.push_back(StartCall(*channel_, text,
-                               {.priority = priority, .wait_for_ready = true}));
+  // Of one priority those go first that came first, not those in a hurry.
+  const auto wait = [this](char text, int priority) {
+    calls_.push_back(
+        StartCall(*channel_, std::string(1, text),
+                  {.timeout = absl::Hours(100) - absl::Hours(1) * calls_.size(),
+                   .priority = priority,
+                   .wait_for_ready = true}));
   };
-  for (int i = 0; i < 2; ++i) wait("b", 0);
-  for (int i = 0; i < 18; ++i) wait("u", 4);
-  wait("U", 7);
+  for (char text = '0'; text <= '1'; ++text) wait(text, 0);
+  for (char text = 'a'; text <= 'r'; ++text) wait(text, 4);
+  wait('U', 7);
 
   RawListener listener(target);
   RawConnection server = listener.Accept();
@@ -164,9 +168,9 @@ TEST_F(PriorityTest, UrgentCallsOvertakeThoseThatWaitForAConnection) {
     answers += StatusFrame(frame.stream, "");
   }
   EXPECT_EQ(order,
-            "Uuuuuuuub"
-            "uuuuuuuub"
-            "uuu");
+            "Uabcdefg0"
+            "hijklmno1"
+            "pqr");
   server.Send(answers);
   for (const auto& call : calls_) EXPECT_TRUE(call->WaitForStatus().ok());
 }

@@ -48,7 +48,7 @@ CONNECTION_FAULTS = {
     "DATA on a stream never opened": (frame(DATA, 1, UNARY, b"", NO_KEY), PROTOCOL_ERROR),
     "DATA with a header block": (frame(DATA, 1, UNARY, GET, NO_KEY), PROTOCOL_ERROR),
     "STATUS to a server": (frame(STATUS, 1), PROTOCOL_ERROR),
-    "CHECKSUM that was not announced": (frame(PING, 0, CHECKSUM, b"", bytes(12)), PROTOCOL_ERROR),
+    "CHECKSUM that is wrong": (frame(PING, 0, CHECKSUM, b"", bytes(12)), DATA_CORRUPT),
     "PING of 7 bytes": (frame(PING, payload=bytes(7)), PROTOCOL_ERROR),
     "WINDOW of 0": (window_frame(0, 0), PROTOCOL_ERROR),
     "WINDOW above 2^31-1": (window_frame(0, MAX_WINDOW), FLOW_CONTROL_ERROR),

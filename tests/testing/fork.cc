@@ -9,6 +9,9 @@
 #include <optional>
 #include <string>
 
+#include "tern/lib/base/monotonic_time.h"
+#include "tests/testing/event.h"
+
 namespace tern::testing {
 namespace {
 
@@ -37,9 +40,11 @@ std::optional<std::map<std::string, std::string>> SleepsOfOthers() {
 pid_t ForkWhileOthersSleep() {
   // Each of them might wake another, once it has been looked at: they all slept
   // between two looks if none has gone to sleep again.
+  const MonotonicTime late = MonotonicTime::Now() + kPatience;
   while (true) {
     const auto before = SleepsOfOthers();
     if (before.has_value() && SleepsOfOthers() == before) break;
+    if (MonotonicTime::Now() > late) return -1;
     sched_yield();
   }
   const pid_t child = fork();
