@@ -30,8 +30,8 @@ absl::Status Rooms::Enter(const std::string& room_name,
   tern::MutexLock lock(mutex_);
   const auto found = rooms_.find(room_name);
   if (found != rooms_.end() && found->second.contains(member->name())) {
-    return absl::AlreadyExistsError(absl::StrCat(
-        "there is a ", member->name(), " in ", room_name, " already"));
+    return absl::AlreadyExistsError(
+        absl::StrCat(member->name(), " is in ", room_name, " already"));
   }
   if (found != rooms_.end() && found->second.size() == max_members_) {
     return absl::ResourceExhaustedError(absl::StrCat(

@@ -132,7 +132,7 @@ TEST_F(ChatTest, ANameThatIsTakenEndsTheProgram) {
   Program other = Chat("ann");
   EXPECT_EQ(other.Wait(), 1);
   EXPECT_THAT(other->output(),
-              StartsWith("chat: ALREADY_EXISTS: there is a ann in birds"));
+              StartsWith("chat: ALREADY_EXISTS: ann is in birds"));
 }
 
 TEST_F(ChatTest, OneWhoDoesNotReadIsDroppedAndHoldsUpNobody) {

@@ -145,7 +145,7 @@ TEST_F(ChatServiceTest, ANameIsOnlyOnceInARoom) {
   Start();
   Person ann = Enters("ann");
   Person other = Calls(Entering("ann", "room"));
-  other.ExpectEnd(absl::StatusCode::kAlreadyExists, "there is a ann in room");
+  other.ExpectEnd(absl::StatusCode::kAlreadyExists, "ann is in room");
   Person elsewhere = Enters("ann", "another room");
   EXPECT_TRUE(ann.Finish().ok());
   Enters("ann");
