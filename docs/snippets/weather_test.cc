@@ -110,6 +110,41 @@ TEST_F(Docs, ServerStreaming) {
   EXPECT_EQ(count, kReports);
 }
 
+// The page for those who know gRPC.
+int RunTheSameService() {
+  WeatherService service;
+  tern::Server server({.listen = {"localhost:0"}});
+  server.Register(&service);
+  if (absl::Status started = server.Start(); !started.ok()) return 1;
+  auto channel = tern::Channel::Create(server.addresses()[0]);
+  Weather::Stub weather(*channel);
+  Place place;
+  place.set_name("Oslo");
+  absl::StatusOr<Report> now =
+      weather.Now(place, {.timeout = absl::Seconds(1)});
+  if (!now.ok()) return 2;  // tern::CertaintyOf(now.status()): whether it ran.
+  tern::ClientReader<Report> reader = weather.Follow(place);
+  Report report;
+  while (reader.Read(&report)) std::cout << report.celsius() << "\n";
+  if (!reader.Finish().ok()) return 3;
+  tern::ClientWriter<Report, Summary> writer = weather.Record();
+  for (int i = 0; i < 3; ++i) {
+    if (!writer.Write(report)) break;
+  }
+  absl::StatusOr<Summary> summary = writer.Finish();
+  if (!summary.ok()) return 4;
+  std::cout << summary->mean_celsius() << "\n";
+  tern::ClientStream<Place, Report> stream = weather.Ask();
+  if (stream.Write(place) && stream.Read(&report)) {
+    std::cout << report.place() << "\n";
+  }
+  stream.EndWrites();
+  if (!stream.Finish().ok()) return 5;
+  return server.Drain(absl::Seconds(10)).ok() ? 0 : 6;
+}
+
+TEST(DocsFromGrpc, TheSameService) { EXPECT_EQ(RunTheSameService(), 0); }
+
 class Station final : public Weather::Service {
  public:
   absl::Status Follow(tern::ServerContext& context, const Place& place,
