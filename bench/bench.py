@@ -105,7 +105,8 @@ class Session:
                 return None
             options["rate"] = peak / 2
         show_progress(f"round {self.round} of {self.options.rounds}: {case.name} of {peer.name}")
-        timeout = 120 + seconds + 2 * options.get("idle_seconds", 0) + options.get("stream_mib", 0) / 10
+        timeout = 120 + seconds + 2 * options.get("idle_seconds", 0)
+        timeout += options.get("stream_mib", 0) / 10
         try:
             values, machine = runner.measure(
                 self.options.binaries, peer, options, timeout, self.options.pin)

@@ -47,11 +47,14 @@ const Compressor* CompressorFor(const ChannelOptions& options,
 
 struct ClientCall::Extras {
   Extras(const MethodInfo& info, RawMessage* reply, const Metadata& metadata)
-      : name(info.full_name), method(info), reply(reply), metadata(metadata) {
+      : reply(reply), metadata(metadata) {
+    if (!info.generic) return;
+    name = info.full_name;
+    method = info;
     method.full_name = name;
   }
   // Of a generic call.
-  const std::string name;
+  std::string name;
   MethodInfo method;
   RawMessage* const reply;
 
@@ -134,7 +137,7 @@ ClientCall::ClientCall(
                   ? nullptr
                   : std::make_unique<Extras>(method, messages.raw_reply,
                                              options.metadata)),
-      method_(extras_ == nullptr ? method : extras_->method),
+      method_(method.generic ? extras_->method : method),
       info_(options.info),
       deadline_(deadline),
       started_at_(now),
