@@ -216,14 +216,18 @@ void ChannelCore::Reconsider(std::shared_ptr<ClientCall> call) {
   EndCalls({std::move(call)}, status, phase);
 }
 
-void ChannelCore::TakePipeWork(
-    std::shared_ptr<ClientCall::Streaming> streaming) {
-  std::shared_ptr<ClientConnection> connection;
-  {
-    MutexLock lock(mutex_);
-    connection = streaming->call->connection;
-  }
-  if (connection != nullptr) connection->TakePipeWork(std::move(streaming));
+void ChannelCore::TakePipeWork(std::shared_ptr<ClientCall::Streaming> streaming,
+                               bool at_once) {
+  const auto connection = ConnectionOf(*streaming->call);
+  if (connection == nullptr) return;
+  connection->TakePipeWork(std::move(streaming), at_once);
+}
+
+std::shared_ptr<ClientConnection> ChannelCore::ConnectionOf(
+    const ClientCall& call) {
+  if (forked()) return nullptr;
+  MutexLock lock(mutex_);
+  return call.connection;
 }
 
 absl::Status ChannelCore::NoConnectionInTime(CallPhase* phase) const {

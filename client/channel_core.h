@@ -54,8 +54,12 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   // passed.
   void Reconsider(std::shared_ptr<ClientCall> call);
   // Any thread: the call's pipe has work for its connection, if it has one:
-  // else that looks itself when it starts the call.
-  void TakePipeWork(std::shared_ptr<ClientCall::Streaming> streaming);
+  // else that looks itself when it starts the call. `at_once`: not by the loop.
+  void TakePipeWork(std::shared_ptr<ClientCall::Streaming> streaming,
+                    bool at_once);
+  // Any thread: where it has been handed; null when nowhere, or in the child of
+  // a fork().
+  std::shared_ptr<ClientConnection> ConnectionOf(const ClientCall& call);
   // Any thread, once: ends all calls.
   void ShutDown();
 

@@ -186,10 +186,34 @@ ClientCall::Streaming::Streaming(ClientCall* call,
                 .min_compressed_bytes = options.min_compressed_bytes,
                 .max_message_bytes = options.max_message_bytes}) {}
 
-void ClientCall::Streaming::OnPipeWork() { call->core_->TakePipeWork(Share()); }
+void ClientCall::Streaming::OnPipeWork() {
+  call->core_->TakePipeWork(Share(), /*at_once=*/false);
+}
+
+void ClientCall::Streaming::OnRead(bool rests) {
+  call->core_->TakePipeWork(Share(), /*at_once=*/rests);
+}
 
 bool ClientCall::Streaming::MayBlock() const {
   return !net::EventLoop::OnAnyLoopThread();
+}
+
+void ClientCall::Streaming::FetchRead(MonotonicTime until) {
+  const std::shared_ptr<ClientConnection> connection =
+      call->core_->ConnectionOf(*call);
+  if (connection == nullptr) return;
+  fetches_from_ = connection.get();
+  pipe.Fetch([&](absl::FunctionRef<bool()> over) {
+    return connection->FetchRead(*call, over, until);
+  });
+}
+
+void ClientCall::Streaming::WakeFetcher() { fetches_from_->WakeReader(); }
+
+void ClientCall::Streaming::StopFetching() {
+  const std::shared_ptr<ClientConnection> connection =
+      call->core_->ConnectionOf(*call);
+  if (connection != nullptr) connection->ReadByLoop();
 }
 
 void ClientCall::Streaming::RunDeferred() {

@@ -222,8 +222,12 @@ class ClientCall::Streaming final : public StreamPipe::Host,
   Streaming(ClientCall* call, const ChannelOptions& options);
 
   void OnPipeWork() override;
+  void OnRead(bool rests) override;
   void OnPipeFailed() override { call->RequestCancel(); }
   bool MayBlock() const override;
+  void FetchRead(MonotonicTime until) override;
+  void WakeFetcher() override;
+  void StopFetching() override;
   void RunDeferred() override;
 
   // A share of the call.
@@ -240,6 +244,10 @@ class ClientCall::Streaming final : public StreamPipe::Host,
   // Connection's role: something of the pipe's has gone to a session, so that
   // the call cannot be started anew.
   bool moved = false;
+
+ private:
+  // Where a thread fetches. Pipe's lock, while it does.
+  ClientConnection* fetches_from_ = nullptr;
 };
 
 }  // namespace tern

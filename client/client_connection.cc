@@ -394,11 +394,22 @@ void ClientConnection::OnWritable(wire::Stream& stream) {
 }
 
 void ClientConnection::TakePipeWork(
-    std::shared_ptr<ClientCall::Streaming> streaming) {
+    std::shared_ptr<ClientCall::Streaming> streaming, bool at_once) {
   const std::shared_ptr<Connection> self = shared_from_this();
   // Who finds it in the list has changed the pipe before it is taken out.
   if (!streaming->in_list.exchange(true)) pipes_.Push(std::move(streaming));
+  if (at_once) return Drive();
   DriveInSuccession(MonotonicTime::Now());
+}
+
+bool ClientConnection::FetchRead(const ClientCall& call,
+                                 absl::FunctionRef<bool()> over,
+                                 MonotonicTime until) {
+  const auto may_rest = [&] {
+    return call.place.load() == this && call.stream != nullptr &&
+           call.streaming()->pipe.Rest();
+  };
+  return DriveAndReadStream(over, may_rest, until);
 }
 
 void ClientConnection::OnResponseHeader(wire::Stream& stream,
@@ -433,6 +444,7 @@ void ClientConnection::OnEnd(wire::Stream& stream,
                              const wire::StatusHeader& given,
                              wire::EndCause cause) {
   role_.AssertHeld();
+  EndRest();
   std::shared_ptr<ClientCall> call = std::move(CallOf(stream).self);
   call->stream = nullptr;
   call->place.store(nullptr, std::memory_order_release);

@@ -35,12 +35,18 @@ class ClientConnection final : public net::Connection {
   void Enqueue(std::shared_ptr<ClientCall> call);
   // Any thread: has a thread in Submit() look whether its call has ended.
   using Connection::WakeReader;
+  // DriveAndReadStream, for the call's messages. The caller holds a share.
+  bool FetchRead(const ClientCall& call, absl::FunctionRef<bool()> over,
+                 MonotonicTime until);
+  using Connection::ReadByLoop;
   // Any thread: ends the call, soon, when its cancellation was requested or its
   // deadline has passed.
   void Reconsider(std::shared_ptr<ClientCall> call);
 
-  // Any thread: the call's pipe has work; it is done soon, if the call is here.
-  void TakePipeWork(std::shared_ptr<ClientCall::Streaming> streaming);
+  // Any thread: the call's pipe has work; it is done soon, if the call is here,
+  // or `at_once`.
+  void TakePipeWork(std::shared_ptr<ClientCall::Streaming> streaming,
+                    bool at_once);
 
   // Any thread, soon: ends all calls with CANCELLED, and the connection.
   void ShutDownSoon(std::string_view reason);

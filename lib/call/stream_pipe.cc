@@ -28,7 +28,10 @@ Poll StreamPipe::Next(MessageBatch::Message* message) {
   if (dropped_.load(std::memory_order_acquire)) return Poll::kOver;
   *message = reading_.Next();
   read_bytes_ += message->bytes.size();
-  if (read_bytes_ >= credit_bytes_) ReturnCredit();
+  if (read_bytes_ >= credit_bytes_ &&
+      (!rests() || read_bytes_ >= kFetchedCredits * credit_bytes_)) {
+    ReturnCredit();
+  }
   return Poll::kReady;
 }
 
@@ -48,10 +51,11 @@ void StreamPipe::ReturnCredit() {
     consumed_bytes_ += std::exchange(read_bytes_, 0);
     tell = Announce();
   }
-  if (tell) host_->OnPipeWork();
+  if (tell) host_->OnRead(rests());
 }
 
 void StreamPipe::DiscardReads() {
+  bool tell;
   {
     MutexLock lock(mutex_);
     discard_ = true;
@@ -59,9 +63,10 @@ void StreamPipe::DiscardReads() {
     consumed_bytes_ +=
         std::exchange(incoming_bytes_, 0) + std::exchange(read_bytes_, 0);
     while (!reading_.empty()) consumed_bytes_ += reading_.Next().bytes.size();
-    if (consumed_bytes_ == 0 || !Announce()) return;
+    tell = consumed_bytes_ != 0 && Announce();
   }
-  host_->OnPipeWork();
+  if (tell) host_->OnPipeWork();
+  StopFetching();
 }
 
 void StreamPipe::StopReads() {
@@ -80,6 +85,7 @@ void StreamPipe::StopReads() {
 
 void StreamPipe::WaitForRead(MonotonicTime until) {
   if (!reading_.empty()) return;
+  host_->FetchRead(until);
   MutexLock lock(mutex_);
   reader_waits_ = true;
   while (!ReadableLocked() && readable_.WaitUntil(mutex_, until)) {
@@ -87,15 +93,53 @@ void StreamPipe::WaitForRead(MonotonicTime until) {
   reader_waits_ = false;
 }
 
+void StreamPipe::Fetch(
+    absl::FunctionRef<bool(absl::FunctionRef<bool()> over)> read) {
+  {
+    MutexLock lock(mutex_);
+    if (ReadableLocked()) return;
+    fetching_ = true;
+  }
+  if (read_bytes_ != 0) ReturnCredit();
+  const bool rests = read([this] {
+    MutexLock lock(mutex_);
+    return ReadableLocked();
+  });
+  MutexLock lock(mutex_);
+  fetching_ = false;
+  if (!rests) rests_.store(false, std::memory_order_relaxed);
+}
+
+bool StreamPipe::Rest() {
+  MutexLock lock(mutex_);
+  if (discard_ || writer_waits_ || wake_writer_ != nullptr ||
+      wake_reader_ != nullptr) {
+    return false;
+  }
+  rests_.store(true, std::memory_order_relaxed);
+  return true;
+}
+
+// Without the lock. Rest() has seen who waits, or is seen here.
+void StreamPipe::StopFetching() {
+  if (rests() && rests_.exchange(false, std::memory_order_relaxed)) {
+    host_->StopFetching();
+  }
+}
+
 bool StreamPipe::WakeForRead(Wake wake) {
   if (!reading_.empty()) return false;
-  MutexLock lock(mutex_);
-  if (ReadableLocked()) return false;
-  wake_reader_ = std::move(wake);
+  {
+    MutexLock lock(mutex_);
+    if (ReadableLocked()) return false;
+    wake_reader_ = std::move(wake);
+  }
+  StopFetching();
   return true;
 }
 
 bool StreamPipe::TellReader() {
+  if (fetching_) host_->WakeFetcher();
   if (reader_waits_) readable_.NotifyOne();
   if (wake_reader_ == nullptr) return false;
   return !std::exchange(reader_due_, true);
@@ -197,17 +241,25 @@ Poll StreamPipe::Write(MessageBatch::Message message) {
 }
 
 void StreamPipe::WaitForWrite(MonotonicTime until) {
+  {
+    MutexLock lock(mutex_);
+    if (WritableLocked()) return;
+    writer_waits_ = true;
+  }
+  StopFetching();
   MutexLock lock(mutex_);
-  writer_waits_ = true;
   while (!WritableLocked() && writable_.WaitUntil(mutex_, until)) {
   }
   writer_waits_ = false;
 }
 
 bool StreamPipe::WakeForWrite(Wake wake) {
-  MutexLock lock(mutex_);
-  if (WritableLocked()) return false;
-  wake_writer_ = std::move(wake);
+  {
+    MutexLock lock(mutex_);
+    if (WritableLocked()) return false;
+    wake_writer_ = std::move(wake);
+  }
+  StopFetching();
   return true;
 }
 

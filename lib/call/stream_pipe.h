@@ -41,10 +41,22 @@ class StreamPipe {
   class Host {
    public:
     virtual void OnPipeWork() = 0;
+    // The same, where it is what has been read. `rests`: nobody but this
+    // thread, which has been in FetchRead, is at work on the connection.
+    virtual void OnRead(bool /*rests*/) { OnPipeWork(); }
     // The user's side has failed: a message that is not one.
     virtual void OnPipeFailed() {}
     // Whether this thread may block.
     virtual bool MayBlock() const { return true; }
+    // This thread is going to wait for the next message: it may read it from
+    // the connection itself, in StreamPipe::Fetch(). When this returns, the
+    // message has come or the thread waits to be told.
+    virtual void FetchRead(MonotonicTime /*until*/) {}
+    // Has a thread in Fetch() look whether its wait is over. Called with the
+    // pipe's lock.
+    virtual void WakeFetcher() {}
+    // Somebody waits for something else: the connection must not rest.
+    virtual void StopFetching() {}
     // So many bytes are to be taken while a message is read: false when there
     // is no room for them. Else they are given back. The user's side.
     virtual bool TakeMemory(size_t /*bytes*/) { return true; }
@@ -84,6 +96,13 @@ class StreamPipe {
   Poll Next(MessageBatch::Message* message);
   // Blocks until Read() would not say kNotYet, or `until`.
   void WaitForRead(MonotonicTime until = MonotonicTime::InfiniteFuture());
+  // For Host::FetchRead(): `read` reads from the connection until `over` says
+  // so, or less. True from it, if it has called Rest() and that was true: the
+  // connection rests, and goes on with the next FetchRead() or StopFetching().
+  void Fetch(absl::FunctionRef<bool(absl::FunctionRef<bool()> over)> read);
+  // False when somebody waits for anything of this pipe, Fetch() apart. Else
+  // StopFetching() is called when somebody begins to.
+  [[nodiscard]] bool Rest();
   // False when Read() would not say kNotYet. Else `wake` is called when it
   // would not any more: once, in RunWakes().
   bool WakeForRead(Wake wake);
@@ -146,6 +165,9 @@ class StreamPipe {
   static constexpr size_t kMinUnreadMessages = size_t{1} << 20;
   // What a queued message costs beside its bytes.
   static constexpr size_t kOverheadBytes = 8;
+  // Where giving credit costs the reader a system call, it gives so many times
+  // as much: half of the window at most.
+  static constexpr size_t kFetchedCredits = 2;
 
   bool ReadableLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return reads_over_ || !incoming_.empty();
@@ -153,6 +175,7 @@ class StreamPipe {
   bool WritableLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return writes_over_ || outgoing_bytes_ + queued_bytes_ < max_unsent_bytes_;
   }
+  void StopFetching();
   bool TellReader() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool TellWriter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // True when the host is to be told.
@@ -161,6 +184,7 @@ class StreamPipe {
   }
   Poll NextBatch();
   void ReturnCredit();
+  bool rests() const { return rests_.load(std::memory_order_relaxed); }
 
   Host* const host_;
   const size_t max_unsent_bytes_;
@@ -171,6 +195,7 @@ class StreamPipe {
   MessageBatch reading_;
   size_t read_bytes_ = 0;  // Not yet reported.
   std::atomic<bool> dropped_{false};
+  std::atomic<bool> rests_{false};  // Set with mutex_: see Rest().
 
   // The connection's.
   MessageBatch sending_;
@@ -190,6 +215,7 @@ class StreamPipe {
   bool writes_over_ ABSL_GUARDED_BY(mutex_) = false;
   bool end_writes_ ABSL_GUARDED_BY(mutex_) = false;  // To be told.
   bool announced_ ABSL_GUARDED_BY(mutex_) = false;
+  bool fetching_ ABSL_GUARDED_BY(mutex_) = false;
   bool reader_waits_ ABSL_GUARDED_BY(mutex_) = false;
   bool writer_waits_ ABSL_GUARDED_BY(mutex_) = false;
   Wake wake_reader_ ABSL_GUARDED_BY(mutex_);

@@ -36,9 +36,6 @@ constexpr size_t kManyStreams = 8;
 constexpr int64_t kSuccessionNs = 20'000;
 // Calls in a row that were alone on the connection, before their thread reads.
 constexpr int kLoneCalls = 4;
-// The loop reads again when there has been no such call for so long (or twice
-// that): until then nobody notices what the server says unasked.
-constexpr absl::Duration kReaderCheckTime = absl::Milliseconds(10);
 // A calling thread waits so long in the read itself, where nothing but input
 // wakes it: a poll before each read would be a third system call for each call.
 // Longer waits poll.
@@ -48,14 +45,24 @@ constexpr absl::Duration kReadWaitTime = absl::Milliseconds(5);
 // chunk, its header, and some small frames before it.)
 constexpr size_t kFirstReadBytes =
     wire::Session::kMaxChunkFrameBytes + (size_t{1} << 10);
-// What a calling thread reads into.
-constexpr size_t kCallerBufferBytes = kFirstReadBytes;
 
 // How many of a turn's calls or answers are written before it ends: half of
 // what is open, so that both sides have something to do all the time, but no
 // fewer than are worth a system call.
 uint8_t BurstOf(size_t open_streams) {
   return static_cast<uint8_t>(std::clamp<size_t>(open_streams / 2, 8, 255));
+}
+
+// What a calling thread reads into: at least so much. Less than it had before
+// is not given.
+std::span<char> CallerBuffer(size_t bytes) {
+  thread_local std::unique_ptr<char[]> memory;
+  thread_local size_t size = 0;
+  if (size < bytes) {
+    memory = std::make_unique_for_overwrite<char[]>(bytes);
+    size = bytes;
+  }
+  return {memory.get(), size};
 }
 
 std::string Describe(const char* what, int error) {
@@ -214,8 +221,8 @@ void Connection::OnDue() {
     }
     // A long call needs no looks: StopReadingHere asks for the next.
     const bool look_again = reader_ != Reader::kLoop && called;
-    reader_check_at_ =
-        look_again ? now + kReaderCheckTime : MonotonicTime::InfiniteFuture();
+    reader_check_at_ = look_again ? now + options_->caller_rest
+                                  : MonotonicTime::InfiniteFuture();
   }
   if (now >= idle_check_at_) {
     const bool idle = session_.open_streams() == 0;
@@ -339,12 +346,31 @@ void Connection::DriveAndRead(absl::FunctionRef<bool()> over, MonotonicTime now,
     return DriveOrLeaveToLoop(now);
   }
   if (!role_.AcquireOrAnnounce()) return;
-  const bool read_here = MayReadHere();
+  const bool read_here = MayReadHere(/*open_streams=*/0);
   DriveAndRelease();
   if (!read_here) return;
-  thread_local const std::unique_ptr<char[]> memory =
-      std::make_unique_for_overwrite<char[]>(kCallerBufferBytes);
-  const std::span<char> buffer(memory.get(), kCallerBufferBytes);
+  // Other calls that come meanwhile are read here, too.
+  ReadAsCaller(
+      over, [] { return false; }, now, deadline, SIZE_MAX);
+}
+
+bool Connection::DriveAndReadStream(absl::FunctionRef<bool()> over,
+                                    absl::FunctionRef<bool()> may_rest,
+                                    MonotonicTime until) {
+  if (!one_open_.load(std::memory_order_relaxed)) return false;
+  role_.Acquire();
+  const bool read_here = MayReadHere(/*open_streams=*/1);
+  DriveAndRelease();
+  return read_here && ReadAsCaller(over, may_rest, MonotonicTime::Now(), until,
+                                   /*most_streams=*/1);
+}
+
+bool Connection::ReadAsCaller(absl::FunctionRef<bool()> over,
+                              absl::FunctionRef<bool()> may_rest,
+                              MonotonicTime now, MonotonicTime deadline,
+                              size_t most_streams) {
+  std::span<char> buffer = CallerBuffer(kFirstReadBytes);
+  bool rests = false;
   bool reading = true;
   bool in_message = false;  // What comes has a place in the session.
   for (bool first = true; reading; first = false) {
@@ -354,24 +380,34 @@ void Connection::DriveAndRead(absl::FunctionRef<bool()> over, MonotonicTime now,
       if (in_message) {
         PollInput(now, deadline);
       } else {
-        result = AwaitInput(buffer, now, deadline, first);
+        result =
+            AwaitInput(buffer.first(kFirstReadBytes), now, deadline, first);
       }
     }
     reader_waits_.store(false, std::memory_order_relaxed);
     now = MonotonicTime::Now();
     role_.Acquire();
-    if (in_message || TakeInput(result, buffer, now)) ReadInput(buffer, now);
-    reading = !broken_ && !over() && now < deadline;
+    if (in_message) {
+      ReadInput(buffer, now);
+    } else if (TakeInput(result, buffer.first(kFirstReadBytes), now)) {
+      // There is much to be read, as much as the loop would.
+      buffer = CallerBuffer(EventLoop::kReadBufferBytes);
+      ReadInput(buffer, now);
+    }
+    reading = !broken_ && !over() && now < deadline &&
+              session_.open_streams() <= most_streams;
     in_message = reading && !session_.ReceiveInto().empty();
-    if (!reading) StopReadingHere();
+    if (!reading) rests = StopReadingHere(may_rest);
     DriveAndRelease();
   }
+  return rests;
 }
 
-// Whether the calling thread, which has a call to send, becomes the reader.
-bool Connection::MayReadHere() {
+// Whether the calling thread becomes the reader: one that has a call to send,
+// or waits for a message of the one stream that is open.
+bool Connection::MayReadHere(size_t open_streams) {
   called_since_check_ = true;
-  const bool alone = session_.open_streams() == 0 &&
+  const bool alone = session_.open_streams() == open_streams &&
                      reader_ != Reader::kCaller && interest_ != 0 && !broken_ &&
                      !session_.closed() && can_read_here_;
   if (!alone) {
@@ -386,7 +422,7 @@ bool Connection::MayReadHere() {
     if (!can_read_here_) return false;
   }
   if (reader_ == Reader::kLoop) {
-    reader_check_at_ = MonotonicTime::Now() + kReaderCheckTime;
+    reader_check_at_ = MonotonicTime::Now() + options_->caller_rest;
   }
   reader_ = Reader::kCaller;
   return true;
@@ -416,14 +452,21 @@ void Connection::PollInput(MonotonicTime now, MonotonicTime deadline) {
   }
 }
 
-void Connection::StopReadingHere() {
-  // Other calls have come meanwhile: the loop is better at many.
-  const bool alone = session_.open_streams() == 0 && !broken_;
+bool Connection::StopReadingHere(absl::FunctionRef<bool()> may_rest) {
+  rests_ = session_.open_streams() == 1 && !broken_ && may_rest();
+  // Where other calls have come meanwhile the loop is better at many.
+  const bool alone = (session_.open_streams() == 0 && !broken_) || rests_;
   reader_ = alone ? Reader::kNobody : Reader::kLoop;
   if (!alone) lone_calls_ = 0;
   if (alone && reader_check_at_.is_infinite()) {
-    reader_check_at_ = MonotonicTime::Now() + kReaderCheckTime;
+    reader_check_at_ = MonotonicTime::Now() + options_->caller_rest;
   }
+  return rests_;
+}
+
+void Connection::ReadByLoop() {
+  loop_due_.store(true, std::memory_order_release);
+  Drive();
 }
 
 void Connection::WakeReader() {
@@ -477,6 +520,10 @@ void Connection::UpdateInterest() {
   if (many != many_open_.load(std::memory_order_relaxed)) {
     many_open_.store(many, std::memory_order_relaxed);
   }
+  const bool one = session_.open_streams() == 1;
+  if (one != one_open_.load(std::memory_order_relaxed)) {
+    one_open_.store(one, std::memory_order_relaxed);
+  }
   burst_.store(BurstOf(session_.open_streams()), std::memory_order_relaxed);
   if (interest_ == 0 || broken_) return;
   const size_t unsent = session_.output_bytes();
@@ -486,8 +533,12 @@ void Connection::UpdateInterest() {
   if (std::exchange(reading_paused_, pause) != pause) {
     session_.PauseReceiving(pause, MonotonicTime::Now());
   }
+  if (!one || (loop_due_.load(std::memory_order_relaxed) &&
+               loop_due_.exchange(false, std::memory_order_acquire))) {
+    rests_ = false;
+  }
   // Calls that no thread waits for here need the loop.
-  if (reader_ == Reader::kNobody && session_.open_streams() != 0) {
+  if (reader_ == Reader::kNobody && session_.open_streams() != 0 && !rests_) {
     reader_ = Reader::kLoop;
     lone_calls_ = 0;
   }

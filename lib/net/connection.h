@@ -29,6 +29,10 @@ struct ConnectionOptions {
   size_t max_unsent_bytes = 4 << 20;
   // The connection is given up when the peer takes no byte for so long.
   absl::Duration write_timeout = absl::Seconds(30);
+  // Where a thread that calls reads its replies itself: the loop reads again
+  // when no such thread has come back for so long (or twice that). Until then
+  // nobody notices what the server says unasked.
+  absl::Duration caller_rest = absl::Milliseconds(10);
 };
 
 // A connected socket and the wire::Session that speaks over it: the base of
@@ -99,7 +103,22 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // REQUIRES: a thread that may block.
   void DriveAndRead(absl::FunctionRef<bool()> over, MonotonicTime now,
                     MonotonicTime deadline);
-  // Any thread: has a thread in DriveAndRead look whether its wait is over.
+  // Drive(), for a thread that then waits for the next message of a stream, and
+  // will for the one after it. While the stream is the only one here, it reads
+  // what comes itself; returns when over() or `until` has come, or when the
+  // loop reads. True: nobody reads now until the thread comes back, or for
+  // `caller_rest`; it rests. Whoever waits for anything else of this stream's
+  // meanwhile says ReadByLoop(); who does already, `may_rest` says, called with
+  // the role.
+  // REQUIRES: a thread that may block.
+  bool DriveAndReadStream(absl::FunctionRef<bool()> over,
+                          absl::FunctionRef<bool()> may_rest,
+                          MonotonicTime until);
+  // Any thread: ends such a rest, soon.
+  void ReadByLoop();
+  // REQUIRES: role. The same: the stream has ended.
+  void EndRest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_) { rests_ = false; }
+  // Any thread: has a thread in the above look whether its wait is over.
   void WakeReader();
 
   // For whoever has acquired the role: drives until no work is announced any
@@ -164,11 +183,15 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // What a read has brought; false when there is nothing more to be read.
   bool TakeInput(const IoResult& result, std::span<char> buffer,
                  MonotonicTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
-  bool MayReadHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  bool MayReadHere(size_t open_streams) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  bool ReadAsCaller(absl::FunctionRef<bool()> over,
+                    absl::FunctionRef<bool()> may_rest, MonotonicTime now,
+                    MonotonicTime deadline, size_t most_streams);
   IoResult AwaitInput(std::span<char> buffer, MonotonicTime now,
                       MonotonicTime deadline, bool first);
   void PollInput(MonotonicTime now, MonotonicTime deadline);
-  void StopReadingHere() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  bool StopReadingHere(absl::FunctionRef<bool()> may_rest)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void WriteOutput() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void UpdateInterest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void UpdateClosing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
@@ -194,6 +217,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
 
   // Any thread.
   std::atomic<bool> many_open_{false};     // Streams. Written with the role.
+  std::atomic<bool> one_open_{false};      // Likewise.
+  std::atomic<bool> loop_due_{false};      // ReadByLoop() has been called.
   std::atomic<uint8_t> burst_{255};        // See BurstOf. Likewise.
   std::atomic<bool> left_to_loop_{false};  // It has been posted to drive.
   std::atomic<bool> reader_waits_{false};  // In poll, or about to be.
@@ -216,6 +241,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // watch, for each call, would cost more than it saves.
   enum class Reader : uint8_t { kLoop, kCaller, kNobody };
   Reader reader_ ABSL_GUARDED_BY(role_) = Reader::kLoop;
+  // kNobody although a stream is open, the only one: see DriveAndReadStream.
+  bool rests_ ABSL_GUARDED_BY(role_) = false;
   uint8_t lone_calls_ ABSL_GUARDED_BY(role_) =
       0;  // In a row, the loop reading.
   bool called_since_check_ ABSL_GUARDED_BY(role_) = false;

@@ -3,8 +3,10 @@
 #include <atomic>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "gtest/gtest.h"
 #include "tern/lib/base/monotonic_time.h"
@@ -19,6 +21,22 @@ class CountingHost final : public StreamPipe::Host {
   void OnPipeWork() override { ++works; }
   void OnPipeFailed() override { ++failures; }
   bool MayBlock() const override { return may_block; }
+  void OnRead(bool rests) override {
+    if (rests) {
+      ++reads_at_rest;
+    } else {
+      OnPipeWork();
+    }
+  }
+  void FetchRead(MonotonicTime /*until*/) override {
+    if (fetch != nullptr) fetch();
+  }
+  void WakeFetcher() override { ++fetcher_wakes; }
+  void StopFetching() override { ++stops; }
+  std::function<void()> fetch;
+  int reads_at_rest = 0;
+  std::atomic<int> fetcher_wakes{0};
+  int stops = 0;
   std::atomic<int> works{0};
   std::atomic<int> failures{0};
   bool may_block = true;
@@ -246,6 +264,145 @@ TEST_F(StreamPipeTest, ClosingWakesBoth) {
 }
 
 // One thread on the user's side, one on the connection's, all the time.
+class FetchTest : public StreamPipeTest {
+ protected:
+  // From now on a reader that waits fetches this itself, and the connection
+  // rests if it may.
+  void OnWaitFetch(std::string message) {
+    host_.fetch = [this, message = std::move(message)] {
+      pipe_.Fetch([&](absl::FunctionRef<bool()> over) {
+        EXPECT_FALSE(over());
+        EXPECT_FALSE(Deliver(message));
+        EXPECT_TRUE(over());
+        return pipe_.Rest();
+      });
+    };
+  }
+  void FetchAndRest(size_t bytes = 1) {
+    OnWaitFetch(std::string(bytes, 'f'));
+    pipe_.WaitForRead();
+    host_.fetch = nullptr;
+    EXPECT_EQ(Read(pipe_), std::string(bytes, 'f'));
+  }
+  void FillForWriting() {
+    EXPECT_EQ(Write(pipe_, std::string(1000, 'x')), Poll::kReady);
+  }
+};
+
+TEST_F(FetchTest, BringsWhatAReaderWaitsFor) {
+  OnWaitFetch("fetched");
+  pipe_.WaitForRead();
+  EXPECT_EQ(Read(pipe_), "fetched");
+  EXPECT_EQ(host_.fetcher_wakes, 1);  // By Deliver(), whoever called it.
+  EXPECT_FALSE(Deliver("not fetched"));
+  EXPECT_EQ(host_.fetcher_wakes, 1);
+}
+
+TEST_F(FetchTest, WaitsOnWhenTooLittleWasFetched) {
+  host_.fetch = [this] {
+    pipe_.Fetch([](absl::FunctionRef<bool()>) { return false; });
+  };
+  std::thread other([this] { EXPECT_FALSE(Deliver("from elsewhere")); });
+  pipe_.WaitForRead();
+  EXPECT_EQ(Read(pipe_), "from elsewhere");
+  other.join();
+}
+
+TEST_F(FetchTest, DoesNotFetchWhatIsThere) {
+  OnWaitFetch("more");
+  EXPECT_FALSE(Deliver("one"));
+  EXPECT_FALSE(Deliver("two"));
+  EXPECT_EQ(Read(pipe_), "one");
+  pipe_.WaitForRead();
+  EXPECT_EQ(Read(pipe_), "two");
+  EXPECT_TRUE(pipe_.EndReads() == false);
+  pipe_.WaitForRead();
+  EXPECT_EQ(Read(pipe_), "(over)");
+}
+
+TEST_F(FetchTest, TheEndWakesTheFetcher) {
+  host_.fetch = [this] {
+    pipe_.Fetch([this](absl::FunctionRef<bool()> over) {
+      EXPECT_FALSE(pipe_.Close(/*at_once=*/false));
+      EXPECT_TRUE(over());
+      return false;
+    });
+  };
+  pipe_.WaitForRead();
+  EXPECT_EQ(host_.fetcher_wakes, 1);
+  EXPECT_EQ(Read(pipe_), "(over)");
+}
+
+// Rest() once, and whoever waits otherwise ends it, once.
+TEST_F(FetchTest, RestEndsWithWhoeverWaitsOtherwise) {
+  FetchAndRest();
+  EXPECT_TRUE(pipe_.WakeForRead([] {}));
+  EXPECT_EQ(host_.stops, 1);
+  EXPECT_TRUE(pipe_.WakeForRead([] {}));
+  EXPECT_EQ(host_.stops, 1);
+}
+
+TEST_F(FetchTest, RestEndsWithAWriterThatWaits) {
+  FillForWriting();
+  FetchAndRest();
+  pipe_.WaitForWrite(MonotonicTime::Now());
+  EXPECT_EQ(host_.stops, 1);
+  FetchAndRest();
+  EXPECT_TRUE(pipe_.WakeForWrite([] {}));
+  EXPECT_EQ(host_.stops, 2);
+}
+
+TEST_F(FetchTest, RestEndsWithAReaderThatWantsNoMore) {
+  FetchAndRest();
+  pipe_.DiscardReads();
+  EXPECT_EQ(host_.stops, 1);
+}
+
+TEST_F(FetchTest, DoesNotRestWhileSomebodyWaits) {
+  FillForWriting();
+  EXPECT_TRUE(pipe_.WakeForWrite([] {}));
+  EXPECT_FALSE(pipe_.Rest());
+  Take(pipe_);
+  EXPECT_TRUE(pipe_.SetQueuedBytes(0));
+  pipe_.RunWakes();
+  EXPECT_TRUE(pipe_.Rest());
+  EXPECT_TRUE(pipe_.WakeForRead([] {}));
+  EXPECT_FALSE(pipe_.Rest());
+}
+
+TEST_F(FetchTest, WithoutARestNobodyIsTold) {
+  FillForWriting();
+  host_.fetch = [this] {
+    pipe_.Fetch([&](absl::FunctionRef<bool()>) {
+      EXPECT_FALSE(Deliver("f"));
+      return false;
+    });
+  };
+  pipe_.WaitForRead();
+  EXPECT_EQ(Read(pipe_), "f");
+  pipe_.WaitForWrite(MonotonicTime::Now());
+  pipe_.DiscardReads();
+  EXPECT_EQ(host_.stops, 0);
+}
+
+TEST_F(FetchTest, GivesCreditInLargerStepsAtRest) {
+  FetchAndRest(199);
+  EXPECT_EQ(host_.reads_at_rest, 0);
+  EXPECT_FALSE(Deliver("x"));
+  EXPECT_EQ(Read(pipe_), "x");
+  EXPECT_EQ(host_.reads_at_rest, 1);
+  EXPECT_EQ(host_.works, 0);
+  EXPECT_EQ(pipe_.TakeWork().consumed_bytes, 200);
+}
+
+// Else the other side might wait for it.
+TEST_F(FetchTest, GivesAllCreditBeforeItWaits) {
+  FetchAndRest(99);
+  FetchAndRest(7);
+  EXPECT_EQ(host_.reads_at_rest, 1);
+  EXPECT_EQ(pipe_.TakeWork().consumed_bytes, 99);
+}
+
 TEST_F(StreamPipeTest, LosesNothingBetweenThreads) {
   constexpr int kMessages = 20'000;
   std::thread connection([this] {

@@ -11,7 +11,9 @@
 #include <utility>
 
 #include "gtest/gtest.h"
+#include "tern/lib/wire/frame.h"
 #include "tests/lib/net/slot.h"
+#include "tests/testing/frame_text.h"
 
 namespace tern::net {
 namespace {
@@ -42,16 +44,52 @@ class TestConnection final : public Connection {
     DriveAndRead([&over] { return over.load(); }, MonotonicTime::Now(),
                  deadline);
   }
+  // The same for a stream's messages.
+  bool ReadStreamHere(absl::FunctionRef<bool()> over, bool may_rest = true,
+                      MonotonicTime until = MonotonicTime::InfiniteFuture()) {
+    return DriveAndReadStream(
+        over, [may_rest] { return may_rest; }, until);
+  }
   void EndReading() { WakeReader(); }
+  using Connection::ReadByLoop;
+
+  // In a turn: begins a stream from the server, and cancels one.
+  wire::Stream* BeginStream() {
+    role_.AssertHeld();
+    wire::CallHeader header = {.method = "test.Test/Stream"};
+    const wire::OutgoingMessage message = {.size = 0, .write = [](char*) {}};
+    wire::Stream* stream = nullptr;
+    EXPECT_TRUE(session()
+                    .Start(header, {.server_streaming = true},
+                           MonotonicTime::InfiniteFuture(), nullptr, &message,
+                           /*half_close=*/true, MonotonicTime::Now(), &stream)
+                    .ok());
+    return stream;
+  }
+  void CancelStream(wire::Stream* stream) {
+    role_.AssertHeld();
+    session().Cancel(stream, absl::StatusCode::kCancelled, "");
+  }
+  // What comes for them, and on which thread.
+  struct Received {
+    std::string bytes;
+    std::thread::id thread;
+  };
+  Slot<Received> received;
   void DeferFromTurn(std::shared_ptr<Deferred> deferred) {
     role_.AssertHeld();
     Defer(std::move(deferred));
   }
 
  private:
-  void OnMessage(wire::Stream&, wire::IncomingMessage&) override {}
+  void OnMessage(wire::Stream&, wire::IncomingMessage& message) override {
+    received.Put({std::string(message.bytes), std::this_thread::get_id()});
+  }
   void OnEnd(wire::Stream&, const wire::StatusHeader&,
-             wire::EndCause) override {}
+             wire::EndCause) override {
+    role_.AssertHeld();
+    EndRest();
+  }
   void TakeSubmissions() override {
     ++turns;
     if (on_turn) on_turn(*this);
@@ -347,6 +385,180 @@ TEST_F(ReaderTest, LongWaitLetsTheLoopSleep) {
   const std::atomic<bool> over{false};
   connection_->ReadHere(over, MonotonicTime::Now() + absl::Milliseconds(400));
   EXPECT_LT(connection_->turns, before + 10);
+}
+
+// ---- One that reads a stream
+
+// The loop does not come back by itself.
+class StreamReaderTest : public ConnectionTest {
+ protected:
+  StreamReaderTest() {
+    options_.session.role = wire::Role::kClient;
+    options_.caller_rest = absl::InfiniteDuration();
+    connection_ = Make();
+    Start(connection_);
+    Send(testing::GreetingBytes());
+    InATurn([this] { stream_ = connection_->BeginStream(); });
+  }
+  ~StreamReaderTest() override {
+    peer_.Close();
+    events_.disconnected.Take();
+    loop_->PostAndWait([] {});  // The loop has let go of it.
+  }
+
+  void InATurn(std::function<void()> what) {
+    loop_->PostAndWait([&] {
+      connection_->on_turn = [&](TestConnection&) {
+        std::exchange(what, [] {})();
+      };
+      connection_->Announce();
+    });
+    loop_->PostAndWait([&] { connection_->on_turn = nullptr; });
+  }
+  void SendMessage(const std::string& text, uint32_t stream = 1) {
+    Send(testing::RawFrame{.type = static_cast<uint8_t>(wire::FrameType::kData),
+                           .flags = wire::kFlagEndMessage,
+                           .stream = stream,
+                           .payload = text}
+             .Bytes());
+  }
+  // Waits for the next message as a blocking reader does. True: it rests.
+  // `comes` comes once this thread reads.
+  bool ReadHere(std::string comes = {}, bool may_rest = true) {
+    return connection_->ReadStreamHere(
+        [&] {
+          if (!comes.empty()) SendMessage(std::exchange(comes, {}));
+          return !connection_->received.empty();
+        },
+        may_rest);
+  }
+  // So many waits in a row that this thread reads at the next one.
+  void WaitOften() {
+    for (int i = 0; i < 3; ++i) EXPECT_FALSE(ReadHere());
+  }
+  void Rest() {
+    WaitOften();
+    EXPECT_TRUE(ReadHere("first"));
+    ExpectReceived("first", /*here=*/true);
+  }
+  void ExpectReceived(const std::string& text, bool here) {
+    const TestConnection::Received received = connection_->received.Take();
+    EXPECT_EQ(received.bytes, text);
+    EXPECT_EQ(received.thread == std::this_thread::get_id(), here);
+  }
+  void ExpectThatTheLoopReads() {
+    SendMessage("then");
+    ExpectReceived("then", /*here=*/false);
+  }
+
+  std::shared_ptr<TestConnection> connection_;
+  wire::Stream* stream_ = nullptr;
+};
+
+TEST_F(StreamReaderTest, ReadsItselfAtTheFourthWait) {
+  SendMessage("by the loop");
+  ExpectReceived("by the loop", /*here=*/false);
+  WaitOften();
+  EXPECT_TRUE(ReadHere("here"));
+  ExpectReceived("here", /*here=*/true);
+}
+
+TEST_F(StreamReaderTest, FindsWhatHasComeWhileNobodyRead) {
+  Rest();
+  for (int i = 0; i < 100; ++i) {
+    SendMessage(std::to_string(i));
+    EXPECT_TRUE(ReadHere());
+    ExpectReceived(std::to_string(i), /*here=*/true);
+  }
+}
+
+TEST_F(StreamReaderTest, RestEndsWhenSomebodyWaitsForSomethingElse) {
+  Rest();
+  connection_->ReadByLoop();
+  ExpectThatTheLoopReads();
+}
+
+TEST_F(StreamReaderTest, DoesNotRestWhereSomebodyWaitsAlready) {
+  WaitOften();
+  EXPECT_FALSE(ReadHere("first", /*may_rest=*/false));
+  ExpectReceived("first", /*here=*/true);
+  ExpectThatTheLoopReads();
+}
+
+TEST_F(StreamReaderTest, RestEndsWhenAnotherStreamBegins) {
+  Rest();
+  InATurn([this] { connection_->BeginStream(); });
+  ExpectThatTheLoopReads();
+}
+
+TEST_F(StreamReaderTest, RestEndsWithItsStreamThoughOneIsOpen) {
+  Rest();
+  InATurn([this] {
+    connection_->CancelStream(stream_);
+    connection_->BeginStream();
+  });
+  SendMessage("then", /*stream=*/3);
+  ExpectReceived("then", /*here=*/false);
+}
+
+TEST_F(StreamReaderTest, LeavesTwoStreamsToTheLoop) {
+  InATurn([this] { connection_->BeginStream(); });
+  for (int i = 0; i < 10; ++i) EXPECT_FALSE(ReadHere());
+  ExpectThatTheLoopReads();
+}
+
+TEST_F(StreamReaderTest, LeavesToTheLoopWhenAnotherStreamBeginsMeanwhile) {
+  WaitOften();
+  Slot<bool> rests;
+  std::thread reader(
+      [&] { rests.Put(connection_->ReadStreamHere([] { return false; })); });
+  // Whether it has begun to read by now or not.
+  InATurn([this] { connection_->BeginStream(); });
+  SendMessage("one");
+  EXPECT_EQ(connection_->received.Take().bytes, "one");
+  EXPECT_FALSE(rests.Take());
+  reader.join();
+  ExpectThatTheLoopReads();
+}
+
+TEST_F(StreamReaderTest, ReturnsAtItsTimeAndRests) {
+  WaitOften();
+  const MonotonicTime until = MonotonicTime::Now() + absl::Milliseconds(20);
+  EXPECT_TRUE(connection_->ReadStreamHere([] { return false; },
+                                          /*may_rest=*/true, until));
+  EXPECT_GE(MonotonicTime::Now(), until);
+  SendMessage("late");
+  EXPECT_TRUE(ReadHere());
+  ExpectReceived("late", /*here=*/true);
+}
+
+// Wherever that meets the beginning of its wait.
+TEST_F(StreamReaderTest, ReturnsWhenItIsWoken) {
+  Rest();
+  for (int i = 0; i < 100; ++i) {
+    std::atomic<bool> over{false};
+    std::thread other([&] {
+      for (volatile int spin = 0; spin < i % 100 * 20;) spin = spin + 1;
+      over = true;
+      connection_->EndReading();
+    });
+    EXPECT_TRUE(connection_->ReadStreamHere([&] { return over.load(); }));
+    other.join();
+  }
+}
+
+TEST_F(StreamReaderTest, ReturnsWhenTheConnectionIsLost) {
+  Rest();
+  std::thread other([this] { shutdown(peer_.get(), SHUT_RDWR); });
+  EXPECT_FALSE(connection_->ReadStreamHere([] { return false; }));
+  other.join();
+  EXPECT_FALSE(connection_->ReadStreamHere([] { return false; }));
+}
+
+TEST_F(StreamReaderTest, LostConnectionIsNoticedWhileItRests) {
+  Rest();
+  shutdown(peer_.get(), SHUT_RDWR);
+  events_.disconnected.Put(events_.disconnected.Take());
 }
 
 }  // namespace
