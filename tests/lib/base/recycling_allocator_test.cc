@@ -1,6 +1,10 @@
 #include "tern/lib/base/recycling_allocator.h"
 
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
 #include <memory>
+#include <new>
 #include <set>
 #include <thread>
 #include <vector>
@@ -19,12 +23,16 @@ constexpr bool kRecycles = false;
 constexpr bool kRecycles = true;
 #endif
 
-// Each test has a type, and so blocks, of its own.
+// Each test has a type, and so blocks, of its own; those that have the second
+// one share it.
 template <int number>
 struct Object {
-  int value = number;
+  long value = number;
   char rest[100];
 };
+
+// Of objects.
+std::atomic<size_t> heap_allocations{0};
 
 TEST(RecyclingAllocator, GivesOutWhatTheThreadHasGivenBack) {
   RecyclingAllocator<Object<1>> allocator;
@@ -42,19 +50,75 @@ TEST(RecyclingAllocator, GivesOutWhatTheThreadHasGivenBack) {
   for (Object<1>* block : again) allocator.deallocate(block, 1);
 }
 
+using Blocks = std::vector<Object<2>*>;
+
+Blocks Allocate(size_t count) {
+  Blocks blocks(count);
+  for (Object<2>*& block : blocks) {
+    block = RecyclingAllocator<Object<2>>().allocate(1);
+  }
+  return blocks;
+}
+void Deallocate(const Blocks& blocks) {
+  for (Object<2>* const block : blocks) {
+    RecyclingAllocator<Object<2>>().deallocate(block, 1);
+  }
+}
+// How many of so many come from the heap, and not from what was given back.
+size_t NewAmong(size_t count) {
+  const size_t before = heap_allocations;
+  Deallocate(Allocate(count));
+  return heap_allocations - before;
+}
+
+constexpr size_t kBatch = FreeBlock::kBatch;
+constexpr size_t kMaxOfAll = FreeBatches::kMaxBatches * kBatch;
+constexpr size_t kMaxOfAThread = 2 * kBatch - 1;
+
 TEST(RecyclingAllocator, KeepsUpToANumber) {
-  constexpr size_t kMaxKept = RecyclingAllocator<Object<2>>::kMaxKept;
-  RecyclingAllocator<Object<2>> allocator;
-  std::vector<Object<2>*> blocks(kMaxKept + 1);
-  for (Object<2>*& block : blocks) block = allocator.allocate(1);
-  for (Object<2>* block : blocks) allocator.deallocate(block, 1);
-  // Last in, first out: the last one above the limit has gone to the heap.
-  for (size_t i = 0; kRecycles && i < kMaxKept; ++i) {
-    EXPECT_EQ(allocator.allocate(1), blocks[kMaxKept - 1 - i]);
+  if (!kRecycles) GTEST_SKIP() << "nothing is kept";
+  constexpr size_t kMost = kMaxOfAll + kMaxOfAThread;
+  EXPECT_GT(NewAmong(kMost), 0u);
+  EXPECT_EQ(NewAmong(kMost), 0u);
+  // The one that makes a batch too many goes with it.
+  EXPECT_EQ(NewAmong(kMost + 1), 1u);
+  EXPECT_EQ(NewAmong(kMost + 1), kBatch);
+}
+
+TEST(RecyclingAllocator, GivesOutWhatOtherThreadsHaveGivenBack) {
+  if (!kRecycles) GTEST_SKIP() << "nothing is kept";
+  (void)NewAmong(kMaxOfAll);
+  const size_t before = heap_allocations;
+  // What this thread has less than a batch of stays.
+  std::thread([&] { (void)Allocate(kMaxOfAll - kMaxOfAThread); }).join();
+  EXPECT_EQ(heap_allocations, before);
+}
+
+// A thread that begins what another ends.
+TEST(RecyclingAllocator, GoesFromThreadToThread) {
+  if (!kRecycles) GTEST_SKIP() << "nothing is kept";
+  constexpr size_t kUnderWay = 5 * kBatch;
+  Blocks blocks;
+  std::atomic<bool> filled{false};
+  size_t heap_allocations_later = 0;
+  constexpr int kRounds = 20;
+  std::thread other([&] {
+    for (int i = 0; i < kRounds; ++i) {
+      filled.wait(false);
+      Deallocate(blocks);
+      filled = false;
+      filled.notify_one();
+    }
+  });
+  for (int i = 0; i < kRounds; ++i) {
+    if (i == 2) heap_allocations_later = heap_allocations;
+    blocks = Allocate(kUnderWay);
+    filled = true;
+    filled.notify_one();
+    filled.wait(true);
   }
-  for (size_t i = 0; kRecycles && i < kMaxKept; ++i) {
-    allocator.deallocate(blocks[i], 1);
-  }
+  EXPECT_EQ(heap_allocations, heap_allocations_later);
+  other.join();
 }
 
 TEST(RecyclingAllocator, LeavesArraysToTheHeap) {
@@ -98,4 +162,16 @@ TEST(RecyclingAllocator, IsUsableWhileItsThreadEnds) {
 }
 
 }  // namespace
+
+static void* AllocateCounted(size_t size) {
+  if (size == sizeof(Object<2>)) ++heap_allocations;
+  return std::malloc(size);
+}
+
 }  // namespace tern
+
+void* operator new(size_t size) { return tern::AllocateCounted(size); }
+void operator delete(void* block) noexcept { std::free(block); }
+void operator delete(void* block, size_t /*size*/) noexcept {
+  std::free(block);
+}
