@@ -219,6 +219,7 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
   if (status.ok()) {
     call->self = call;
     call->began_before_hello = !session().has_peer_hello();
+    if (!call->is_waited_for()) PreferLoop();
     if (call->streaming() != nullptr) MovePipe(*call);
   } else if (status.code() == absl::StatusCode::kResourceExhausted &&
              !session().has_peer_hello()) {

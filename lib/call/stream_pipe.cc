@@ -101,6 +101,7 @@ void StreamPipe::Fetch(
     fetching_ = true;
   }
   if (read_bytes_ != 0) ReturnCredit();
+  rests_.store(false, std::memory_order_relaxed);
   const bool rests = read([this] {
     MutexLock lock(mutex_);
     return ReadableLocked();

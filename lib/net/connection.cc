@@ -36,6 +36,8 @@ constexpr size_t kManyStreams = 8;
 constexpr int64_t kSuccessionNs = 20'000;
 // Calls in a row that were alone on the connection, before their thread reads.
 constexpr int kLoneCalls = 4;
+// So many more when others have been in the way.
+constexpr int8_t kMoreLoneCalls = 60;
 // A calling thread waits so long in the read itself, where nothing but input
 // wakes it: a poll before each read would be a third system call for each call.
 // Longer waits poll.
@@ -370,13 +372,18 @@ bool Connection::ReadAsCaller(absl::FunctionRef<bool()> over,
                               MonotonicTime now, MonotonicTime deadline,
                               size_t most_streams) {
   std::span<char> buffer = CallerBuffer(kFirstReadBytes);
+  const bool reads_stream = most_streams == 1;
+  const auto done = [&] {
+    return over() ||
+           (reads_stream && loop_due_.load(std::memory_order_seq_cst));
+  };
   bool rests = false;
   bool reading = true;
   bool in_message = false;  // What comes has a place in the session.
   for (bool first = true; reading; first = false) {
     reader_waits_.store(true, std::memory_order_seq_cst);
     IoResult result = {.kind = IoResult::kWouldBlock};
-    if (!over()) {
+    if (!done()) {
       if (in_message) {
         PollInput(now, deadline);
       } else {
@@ -394,7 +401,7 @@ bool Connection::ReadAsCaller(absl::FunctionRef<bool()> over,
       buffer = CallerBuffer(EventLoop::kReadBufferBytes);
       ReadInput(buffer, now);
     }
-    reading = !broken_ && !over() && now < deadline &&
+    reading = !broken_ && !done() && now < deadline &&
               session_.open_streams() <= most_streams;
     in_message = reading && !session_.ReceiveInto().empty();
     if (!reading) rests = StopReadingHere(may_rest);
@@ -411,7 +418,7 @@ bool Connection::MayReadHere(size_t open_streams) {
                      reader_ != Reader::kCaller && interest_ != 0 && !broken_ &&
                      !session_.closed() && can_read_here_;
   if (!alone) {
-    lone_calls_ = 0;
+    lone_calls_ = std::min<int8_t>(lone_calls_, 0);
     return false;
   }
   if (reader_ == Reader::kLoop && ++lone_calls_ < kLoneCalls) return false;
@@ -425,6 +432,7 @@ bool Connection::MayReadHere(size_t open_streams) {
     reader_check_at_ = MonotonicTime::Now() + options_->caller_rest;
   }
   reader_ = Reader::kCaller;
+  reads_stream_ = open_streams == 1;
   return true;
 }
 
@@ -453,11 +461,12 @@ void Connection::PollInput(MonotonicTime now, MonotonicTime deadline) {
 }
 
 bool Connection::StopReadingHere(absl::FunctionRef<bool()> may_rest) {
-  rests_ = session_.open_streams() == 1 && !broken_ && may_rest();
+  rests_ = session_.open_streams() == 1 && !broken_ &&
+           !loop_due_.load(std::memory_order_relaxed) && may_rest();
   // Where other calls have come meanwhile the loop is better at many.
   const bool alone = (session_.open_streams() == 0 && !broken_) || rests_;
   reader_ = alone ? Reader::kNobody : Reader::kLoop;
-  if (!alone) lone_calls_ = 0;
+  if (!alone) lone_calls_ = std::min<int8_t>(lone_calls_, 0);
   if (alone && reader_check_at_.is_infinite()) {
     reader_check_at_ = MonotonicTime::Now() + options_->caller_rest;
   }
@@ -465,8 +474,16 @@ bool Connection::StopReadingHere(absl::FunctionRef<bool()> may_rest) {
 }
 
 void Connection::ReadByLoop() {
-  loop_due_.store(true, std::memory_order_release);
+  loop_due_.store(true, std::memory_order_seq_cst);
+  WakeReader();
   Drive();
+}
+
+void Connection::PreferLoop() {
+  if (reader_ != Reader::kCaller || !reads_stream_) return;
+  lone_calls_ = -kMoreLoneCalls;
+  loop_due_.store(true, std::memory_order_seq_cst);
+  WakeReader();
 }
 
 void Connection::WakeReader() {
@@ -533,14 +550,15 @@ void Connection::UpdateInterest() {
   if (std::exchange(reading_paused_, pause) != pause) {
     session_.PauseReceiving(pause, MonotonicTime::Now());
   }
-  if (!one || (loop_due_.load(std::memory_order_relaxed) &&
-               loop_due_.exchange(false, std::memory_order_acquire))) {
-    rests_ = false;
-  }
+  // (A thread that reads a stream sees that itself, and then comes here.)
+  const bool loop_due = !(reader_ == Reader::kCaller && reads_stream_) &&
+                        loop_due_.load(std::memory_order_relaxed) &&
+                        loop_due_.exchange(false, std::memory_order_acquire);
+  if (!one || loop_due) rests_ = false;
   // Calls that no thread waits for here need the loop.
   if (reader_ == Reader::kNobody && session_.open_streams() != 0 && !rests_) {
     reader_ = Reader::kLoop;
-    lone_calls_ = 0;
+    lone_calls_ = std::min<int8_t>(lone_calls_, 0);
   }
   uint32_t next = EPOLLERR;  // Always told: 0 would mean "not registered".
   if (reader_ != Reader::kLoop) {

@@ -114,8 +114,12 @@ class Connection : public std::enable_shared_from_this<Connection>,
   bool DriveAndReadStream(absl::FunctionRef<bool()> over,
                           absl::FunctionRef<bool()> may_rest,
                           MonotonicTime until);
-  // Any thread: ends such a rest, soon.
+  // Any thread: ends that, and such a rest, soon.
   void ReadByLoop();
+  // REQUIRES: role. Something has begun whose end is to be told on the loop,
+  // which does better to find it itself than to be told by a thread that reads
+  // a stream. That reads again when it has been alone for a while.
+  void PreferLoop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // REQUIRES: role. The same: the stream has ended.
   void EndRest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_) { rests_ = false; }
   // Any thread: has a thread in the above look whether its wait is over.
@@ -243,8 +247,9 @@ class Connection : public std::enable_shared_from_this<Connection>,
   Reader reader_ ABSL_GUARDED_BY(role_) = Reader::kLoop;
   // kNobody although a stream is open, the only one: see DriveAndReadStream.
   bool rests_ ABSL_GUARDED_BY(role_) = false;
-  uint8_t lone_calls_ ABSL_GUARDED_BY(role_) =
-      0;  // In a row, the loop reading.
+  bool reads_stream_ ABSL_GUARDED_BY(role_) = false;  // kCaller does.
+  // In a row, the loop reading; negative where more than usual are wanted.
+  int8_t lone_calls_ ABSL_GUARDED_BY(role_) = 0;
   bool called_since_check_ ABSL_GUARDED_BY(role_) = false;
   bool can_read_here_ ABSL_GUARDED_BY(role_) = true;
   FileDescriptor reader_wake_;  // An eventfd; set before the first kCaller.

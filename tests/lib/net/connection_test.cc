@@ -52,6 +52,10 @@ class TestConnection final : public Connection {
   }
   void EndReading() { WakeReader(); }
   using Connection::ReadByLoop;
+  void LeaveToLoop() {
+    role_.AssertHeld();
+    PreferLoop();
+  }
 
   // In a turn: begins a stream from the server, and cancels one.
   wire::Stream* BeginStream() {
@@ -516,6 +520,45 @@ TEST_F(StreamReaderTest, LeavesToTheLoopWhenAnotherStreamBeginsMeanwhile) {
   InATurn([this] { connection_->BeginStream(); });
   SendMessage("one");
   EXPECT_EQ(connection_->received.Take().bytes, "one");
+  EXPECT_FALSE(rests.Take());
+  reader.join();
+  ExpectThatTheLoopReads();
+}
+
+// Nothing comes that would show it the other stream.
+TEST_F(StreamReaderTest, LeavesToTheLoopWhenThatIsBetter) {
+  WaitOften();
+  std::atomic<bool> reads{false};
+  Slot<bool> rests;
+  std::thread reader([&] {
+    rests.Put(connection_->ReadStreamHere([&] {
+      reads = true;
+      return false;
+    }));
+  });
+  while (!reads) std::this_thread::yield();
+  InATurn([this] { connection_->LeaveToLoop(); });
+  EXPECT_FALSE(rests.Take());
+  reader.join();
+  ExpectThatTheLoopReads();
+  // It takes longer to come back, that it does not go to and fro.
+  for (int i = 0; i < 63; ++i) EXPECT_FALSE(ReadHere());
+  EXPECT_TRUE(ReadHere("here"));
+  ExpectReceived("here", /*here=*/true);
+}
+
+TEST_F(StreamReaderTest, LeavesToTheLoopWhenAnotherThreadSaysSo) {
+  WaitOften();
+  std::atomic<bool> reads{false};
+  Slot<bool> rests;
+  std::thread reader([&] {
+    rests.Put(connection_->ReadStreamHere([&] {
+      reads = true;
+      return false;
+    }));
+  });
+  while (!reads) std::this_thread::yield();
+  connection_->ReadByLoop();
   EXPECT_FALSE(rests.Take());
   reader.join();
   ExpectThatTheLoopReads();
