@@ -536,8 +536,9 @@ void Session::ReceiveClientHeaders(const Frame& frame) {
     return RefuseUnsupportedCall(id, header);
   }
   if (header.timeout_us == 0) {
-    return RefuseCall(id, absl::StatusCode::kDeadlineExceeded,
-                      "the deadline had passed when the call arrived");
+    return RefuseCall(
+        id, absl::StatusCode::kDeadlineExceeded,
+        "deadline exceeded before the call arrived at the server");
   }
   constexpr uint64_t kMaxMicroseconds =
       std::numeric_limits<int64_t>::max() / 1000;

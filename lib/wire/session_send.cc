@@ -433,8 +433,7 @@ absl::Status Session::Start(CallHeader& header, CallShape shape,
   const Entry entry(this);
   now_ = now;
   if (deadline <= now) {
-    return absl::DeadlineExceededError(
-        "the deadline had passed before the call");
+    return absl::DeadlineExceededError(ToAbsl(kLateToStart));
   }
   if (message != nullptr && !Allows(*message)) return MessageTooLong(*message);
   if (!header.metadata.empty()) {
@@ -581,9 +580,8 @@ void Session::SendEnd(Stream& stream, const StatusHeader& status,
         stream.id_, FrameType::kStatus,
         status.code != absl::StatusCode::kOk
             ? status
-            : StatusHeader{
-                  .code = absl::StatusCode::kDeadlineExceeded,
-                  .message = "the response could not be sent in time"});
+            : StatusHeader{.code = absl::StatusCode::kDeadlineExceeded,
+                           .message = kLateResponse});
     return Erase(stream);
   }
   if (message != nullptr) QueueMessage(stream, *message, /*end_stream=*/false);
