@@ -540,6 +540,10 @@ class Session {
            message.inflated_bytes <= peer_.max_message_bytes;
   }
   absl::Status MessageTooLong(const OutgoingMessage& message) const;
+  // Why a message is refused, by whichever end: whose limit it is, and how that
+  // is called in HELLO and among the options of both.
+  static std::string TooLong(bool request, std::string_view size,
+                             uint32_t limit);
   ABSL_ATTRIBUTE_NOINLINE absl::Status FinishChecked(
       Stream& stream, const StatusHeader& given,
       const OutgoingMessage* message);

@@ -439,6 +439,9 @@ TEST_P(CompressionTest, ABombStopsAtTheServersLimit) {
       EXPECT_TRUE(Failed(status, StatusCode::kResourceExhausted,
                          Certainty::kNotStarted, CallPhase::kQueue))
           << size;
+      EXPECT_NE(status.message().find("the server's limit (max_message_bytes)"),
+                std::string::npos)
+          << status;
       EXPECT_FALSE(stream.Read(&message));
       EXPECT_TRUE(Failed(stream.Finish(), StatusCode::kResourceExhausted,
                          Certainty::kFinished));
@@ -470,6 +473,9 @@ TEST_P(CompressionTest, ABombStopsAtTheClientsLimit) {
       EXPECT_TRUE(Failed(reply.status(), StatusCode::kResourceExhausted,
                          Certainty::kFinished, CallPhase::kReceive));
       EXPECT_EQ(status.code(), StatusCode::kResourceExhausted) << status;
+      EXPECT_NE(status.message().find("the client's limit (max_message_bytes)"),
+                std::string::npos)
+          << status;
     }
   }
 }
