@@ -349,6 +349,11 @@ void ClientCall::FillInfo(const wire::StatusHeader& header) {
   if (header.handler_us) {
     info_->handler_time = absl::Microseconds(*header.handler_us);
   }
+  if (streaming_ != nullptr) return;
+  if (request_.inflated_bytes() != 0) info_->request_compression = compression_;
+  if (packed_reply_ != nullptr) {
+    info_->response_compression = packed_reply_->compression;
+  }
 }
 
 void ClientCall::RunDeferred() {
