@@ -77,6 +77,7 @@ class Session:
         self.machines = []
         self.failures = []
         self.round = 0
+        self.measured = 0  # Cases, of all rounds.
 
     def run_round(self, cases):
         self.round += 1
@@ -84,6 +85,11 @@ class Session:
             for peer in case.peers(self.options.peers):
                 values = self._measure(case, peer)
                 self.results.runs.setdefault(case.name, {}).setdefault(peer.name, []).append(values)
+            self.measured += 1
+            # As many lines as there are cases, however many rounds, and from the first one on.
+            if self.measured % self.options.rounds == 0:
+                log_progress(f"{self.measured} of {len(cases) * self.options.rounds} measurements"
+                             f" done, {case.name} of round {self.round} the last")
 
     def measure_hello(self):
         show_progress("HELLO")
@@ -92,6 +98,7 @@ class Session:
                 self.options.binaries, self.options.peers, self.options.actions)
         except (OSError, subprocess.CalledProcessError) as error:
             self.failures.append(f"HELLO: {str(error)[:200]}")
+        log_progress("HELLO done")
 
     def _measure(self, case, peer):
         seconds = max(self.options.seconds, case.least_seconds)
@@ -125,6 +132,11 @@ class Session:
 def show_progress(text):
     if sys.stderr.isatty():
         print("\r\033[K" + text, end="", file=sys.stderr, flush=True)
+
+
+def log_progress(text):
+    if not sys.stderr.isatty():
+        print(text, file=sys.stderr, flush=True)
 
 
 def describe_machine():

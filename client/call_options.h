@@ -29,6 +29,11 @@ struct CallInfo {
   // As told by the server; absent when it did not say.
   std::optional<absl::Duration> queue_time;
   std::optional<absl::Duration> handler_time;
+  // How the request and the response of a unary call were compressed; absent
+  // for one that travelled as it is (CallOptions::compression is what is asked
+  // for), or not at all.
+  std::optional<Compression> request_compression;
+  std::optional<Compression> response_compression;
 };
 
 // Options of one call. An aggregate: {.timeout = absl::Milliseconds(50)}. A

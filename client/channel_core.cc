@@ -149,7 +149,7 @@ void ChannelCore::Start(std::shared_ptr<ClientCall> call, bool waits) {
   const bool is_new = call->attempts == 0;
   if (refusal.ok() && call->deadline() <= (is_new ? call->started_at()
                                                   : MonotonicTime::Now())) {
-    refusal = absl::DeadlineExceededError("deadline exceeded");
+    refusal = absl::DeadlineExceededError(ToAbsl(wire::Session::kLateToStart));
   }
   if (refusal.ok()) {
     MutexLock lock(mutex_);
@@ -231,7 +231,8 @@ std::shared_ptr<ClientConnection> ChannelCore::ConnectionOf(
 }
 
 absl::Status ChannelCore::NoConnectionInTime(CallPhase* phase) const {
-  std::string message = "deadline exceeded while waiting for a connection";
+  std::string message =
+      "deadline exceeded at the client while waiting for a connection";
   if (!failure_.ok()) {
     *phase = failure_phase_;
     absl::StrAppend(&message, ": ", failure_.message());

@@ -24,9 +24,12 @@ void CopyMetadata(const std::vector<wire::MetadataEntryView>& entries,
 }
 
 // The same end, and what came with it, by another name.
-absl::Status DeadlineExceeded(const absl::Status& cancelled) {
+absl::Status DeadlineExceeded(const absl::Status& cancelled, CallPhase phase) {
+  const bool answered =
+      phase == CallPhase::kQueue || phase == CallPhase::kHandler;
   absl::Status status = absl::DeadlineExceededError(
-      absl::StrCat("deadline exceeded: ", cancelled.message()));
+      absl::StrCat("deadline exceeded at the ", answered ? "server" : "client",
+                   ": ", cancelled.message()));
   cancelled.ForEachPayload(
       [&status](absl::string_view type_url, const absl::Cord& payload) {
         status.SetPayload(type_url, payload);
@@ -310,7 +313,7 @@ bool ClientCall::End(absl::Status status, CallError error) {
   status_ = std::move(status);
   if (absl::IsCancelled(status_) && !cancelled_early_ &&
       deadline() <= MonotonicTime::Now()) {
-    status_ = DeadlineExceeded(status_);
+    status_ = DeadlineExceeded(status_, error.phase);
   }
   if (streaming_ != nullptr) {
     // What went wrong here first is the better reason.
@@ -369,6 +372,11 @@ void ClientCall::FillInfo(const wire::StatusHeader& header) {
   }
   if (header.handler_us) {
     info_->handler_time = absl::Microseconds(*header.handler_us);
+  }
+  if (streaming_ != nullptr) return;
+  if (request_.inflated_bytes() != 0) info_->request_compression = compression_;
+  if (packed_reply_ != nullptr) {
+    info_->response_compression = packed_reply_->compression;
   }
 }
 

@@ -151,7 +151,8 @@ void ClientConnection::TakeCall(std::shared_ptr<ClientCall> call,
     return EndUnstarted(call, absl::CancelledError("cancelled by the caller"));
   }
   if (call->deadline() <= now) {
-    return EndUnstarted(call, absl::DeadlineExceededError("deadline exceeded"));
+    return EndUnstarted(
+        call, absl::DeadlineExceededError(ToAbsl(wire::Session::kLateToStart)));
   }
   switch (session().CanStart()) {
     case wire::Session::StartBlock::kNone:
@@ -313,15 +314,31 @@ void ClientConnection::LookAt(const std::shared_ptr<ClientCall>& call) {
   if (!call->cancel_requested && !late) return;
   // As ClientCall::End() would have it.
   const bool cancelled = !late || call->cancelled_early();
-  const absl::StatusCode code = cancelled ? absl::StatusCode::kCancelled
-                                          : absl::StatusCode::kDeadlineExceeded;
-  const char* reason =
-      cancelled ? "cancelled by the caller" : "deadline exceeded";
+  const char* const by_caller = "cancelled by the caller";
   if (call->stream != nullptr) {
-    return session().Cancel(call->stream, code, reason);
+    return cancelled ? session().Cancel(call->stream,
+                                        absl::StatusCode::kCancelled, by_caller)
+                     : session().Cancel(call->stream,
+                                        absl::StatusCode::kDeadlineExceeded,
+                                        "deadline exceeded");
   }
   if (!pending_.Remove(call)) return;
-  EndUnstarted(call, absl::Status(code, reason));
+  EndUnstarted(call, cancelled ? absl::CancelledError(by_caller)
+                               : absl::DeadlineExceededError(LatePending()));
+}
+
+std::string ClientConnection::Late(std::string_view missing) {
+  return absl::StrCat(
+      "deadline exceeded at the client: ", peer(),
+      session().has_peer_hello()
+          ? ToAbsl(missing)
+          : " has accepted the connection but has not said HELLO");
+}
+
+std::string ClientConnection::LatePending() {
+  return Late(absl::StrCat(" takes no more than ",
+                           session().peer_limits().max_concurrent_calls,
+                           " calls at once"));
 }
 
 MonotonicTime ClientConnection::NextHostTimeout() const {
@@ -341,7 +358,7 @@ void ClientConnection::OnHostTime(MonotonicTime now) {
       });
   earliest_pending_deadline_ = earliest;
   for (const auto& call : due) {
-    EndUnstarted(call, absl::DeadlineExceededError("deadline exceeded"));
+    EndUnstarted(call, absl::DeadlineExceededError(LatePending()));
   }
 }
 
@@ -471,7 +488,9 @@ void ClientConnection::OnEnd(wire::Stream& stream,
     return GiveBack(call);
   }
   wire::StatusHeader status = given;
-  std::string message = MessageOf(cause, given.message, peer());
+  std::string message = cause == wire::EndCause::kDeadline
+                            ? Late(" has not ended the call")
+                            : MessageOf(cause, given.message, peer());
   if (status.code == absl::StatusCode::kOk) {
     status.code = absl::StatusCode::kInternal;
     status.certainty = Certainty::kFinished;

@@ -96,6 +96,11 @@ class ClientConnection final : public net::Connection {
   void StartPending() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void EndUnstarted(const std::shared_ptr<ClientCall>& call,
                     absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // Why a call ends here by its deadline, in words: `missing`, unless nothing
+  // has come yet, as from one that does not speak Tern. And one in `pending_`.
+  std::string Late(std::string_view missing)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  std::string LatePending() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // Tells the channel to use another connection.
   void GiveUp(wire::ErrorCode code, std::string_view why)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);

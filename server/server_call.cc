@@ -325,11 +325,12 @@ void ServerCall::OnErrandOver(bool /*on_loop*/) {
 bool ServerCall::Execute(MonotonicTime started_at) {
   queue_us_ = NanosecondsBetween(ready_at_, started_at) / 1000;
   if (cancelled()) {
-    SetOutcome(ambient_.deadline.time() <= started_at
-                   ? absl::DeadlineExceededError(
-                         "the deadline passed before the call was started")
-                   : absl::CancelledError("cancelled before it was started"),
-               Certainty::kNotStarted);
+    SetOutcome(
+        ambient_.deadline.time() <= started_at
+            ? absl::DeadlineExceededError(
+                  "deadline exceeded at the server before the call was started")
+            : absl::CancelledError("cancelled before it was started"),
+        Certainty::kNotStarted);
     return false;
   }
   if (!parsed_) {
@@ -425,7 +426,8 @@ absl::Status ServerCall::StreamOutcome(absl::Status status) {
   } else if (status.ok() && cancelled()) {
     // Its reads and writes were cut short: what it has done is not all.
     status = ambient_.deadline.time() <= MonotonicTime::Now()
-                 ? absl::DeadlineExceededError("deadline exceeded")
+                 ? absl::DeadlineExceededError(
+                       "deadline exceeded at the server while the handler ran")
                  : absl::CancelledError("cancelled");
   }
   return status;
@@ -447,7 +449,7 @@ void ServerCall::SetDropped(ThreadPool::Drop why) {
     case ThreadPool::Drop::kExpired:
       return SetOutcome(
           absl::DeadlineExceededError(absl::StrCat(
-              "the deadline passed in the server's queue, after ",
+              "deadline exceeded in the server's queue, after ",
               absl::FormatDuration(absl::Microseconds(queue_us_)))),
           Certainty::kNotStarted);
     case ThreadPool::Drop::kFull:

@@ -213,11 +213,12 @@ void ServerConnection::OnCancel(wire::Stream& stream, wire::CancelCause cause) {
   ServerCall& call = CallOf(stream);
   if (call.TryWithdraw()) {
     const bool late = cause == wire::CancelCause::kDeadline;
-    return Refuse(call,
-                  late ? absl::StatusCode::kDeadlineExceeded
-                       : absl::StatusCode::kCancelled,
-                  late ? "the deadline passed before the call was started"
-                       : "cancelled before it was started");
+    return Refuse(
+        call,
+        late ? absl::StatusCode::kDeadlineExceeded
+             : absl::StatusCode::kCancelled,
+        late ? "deadline exceeded at the server before the call was started"
+             : "cancelled before it was started");
   }
   Defer(call.Cancel());  // First: a read that ends shows it.
   ClosePipe(call);

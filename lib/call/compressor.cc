@@ -18,7 +18,8 @@ absl::Status Compressor::InflateMessage(std::string_view bytes, size_t limit,
     case Inflated::kTooLong:
       return absl::ResourceExhaustedError(absl::StrCat(
           "a message of ", bytes.size(), " bytes inflates to more than ", limit,
-          " bytes, what the ", whose, "'s limit leaves for it"));
+          " bytes, what the ", whose,
+          "'s limit (max_message_bytes) leaves for it"));
     case Inflated::kMalformed:
       return absl::InternalError(absl::StrCat("a message of ", bytes.size(),
                                               " bytes is not well-formed ",

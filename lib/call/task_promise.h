@@ -66,6 +66,21 @@ template <typename Awaitable>
 using AwaitResult =
     decltype(std::declval<AwaiterType<Awaitable>&>().await_resume());
 
+// Not so: a Status, which a blocking call returns.
+template <typename Awaitable>
+concept CanBeAwaited = requires(AwaiterType<Awaitable>& awaiter) {
+  awaiter.await_ready();
+  awaiter.await_resume();
+};
+
+// In the place of an awaiter, so that the compiler has nothing else to say.
+template <typename T>
+struct NoAwaiter {
+  bool await_ready();
+  void await_suspend(std::coroutine_handle<>);
+  T await_resume();
+};
+
 // An awaiter, and the ambient call that follows the coroutine over it.
 template <typename Awaiter>
 class AmbientAwaiter {
@@ -129,8 +144,17 @@ class PromiseBase {
   }
   template <typename Awaitable>
   auto await_transform(Awaitable&& awaitable) {
-    return AmbientAwaiter<AwaiterType<Awaitable>>(
-        std::forward<Awaitable>(awaitable), this);
+    constexpr bool can_be_awaited = CanBeAwaited<Awaitable>;
+    if constexpr (can_be_awaited) {
+      return AmbientAwaiter<AwaiterType<Awaitable>>(
+          std::forward<Awaitable>(awaitable), this);
+    } else {
+      static_assert(can_be_awaited,
+                    "this cannot be awaited: a call that can is made by "
+                    "stub.Co().Method(request) instead of stub.Method(request),"
+                    " and on a stream by CoRead(), CoWrite() or CoFinish()");
+      return NoAwaiter<Awaitable>();
+    }
   }
 
  private:

@@ -230,9 +230,9 @@ void Session::ExpireStreams() {
 // more.
 void Session::ExpireServerStream(Stream& stream) {
   if (!stream.host_done_) return TellCancelled(stream, CancelCause::kDeadline);
-  AppendStatusFrame(stream.id_, FrameType::kStatus,
-                    {.code = absl::StatusCode::kDeadlineExceeded,
-                     .message = "the response could not be sent in time"});
+  AppendStatusFrame(
+      stream.id_, FrameType::kStatus,
+      {.code = absl::StatusCode::kDeadlineExceeded, .message = kLateResponse});
   Erase(stream);
 }
 

@@ -318,6 +318,10 @@ class Session {
   // A stream's consumed bytes are given back by so many or by half a window,
   // whichever is less: a sender that gives way waits for them.
   static constexpr int64_t kCreditBytes = 64 << 10;
+
+  // Client: why a call ends by its deadline before it is a stream.
+  static constexpr std::string_view kLateToStart =
+      "deadline exceeded at the client before the call was sent";
   // A long stream has so many on the way, at most, for as long after another
   // call has begun on the connection: what is ahead of that call's messages
   // delays them.
@@ -536,11 +540,17 @@ class Session {
            message.inflated_bytes <= peer_.max_message_bytes;
   }
   absl::Status MessageTooLong(const OutgoingMessage& message) const;
+  // Why a message is refused, by whichever end: whose limit it is, and how that
+  // is called in HELLO and among the options of both.
+  static std::string TooLong(bool request, std::string_view size,
+                             uint32_t limit);
   ABSL_ATTRIBUTE_NOINLINE absl::Status FinishChecked(
       Stream& stream, const StatusHeader& given,
       const OutgoingMessage* message);
   void SendEnd(Stream& stream, const StatusHeader& status,
                const OutgoingMessage* message);
+  static constexpr std::string_view kLateResponse =
+      "deadline exceeded at the server: the response could not be sent in time";
 
   // session.cc
   Stream* Open(StreamId id, MonotonicTime deadline);

@@ -536,8 +536,9 @@ void Session::ReceiveClientHeaders(const Frame& frame) {
     return RefuseUnsupportedCall(id, header);
   }
   if (header.timeout_us == 0) {
-    return RefuseCall(id, absl::StatusCode::kDeadlineExceeded,
-                      "the deadline had passed when the call arrived");
+    return RefuseCall(
+        id, absl::StatusCode::kDeadlineExceeded,
+        "deadline exceeded before the call arrived at the server");
   }
   constexpr uint64_t kMaxMicroseconds =
       std::numeric_limits<int64_t>::max() / 1000;
@@ -743,11 +744,9 @@ void Session::FailSecondMessage(Stream& stream) {
 }
 
 void Session::FailLongMessage(Stream& stream, size_t length) {
-  FailStream(
-      stream, absl::StatusCode::kResourceExhausted,
-      absl::StrCat(is_client() ? "response of " : "request of ", length,
-                   " bytes exceeds the ", is_client() ? "client" : "server",
-                   "'s limit of ", options_.hello.max_message_bytes, " bytes"));
+  FailStream(stream, absl::StatusCode::kResourceExhausted,
+             TooLong(/*request=*/!is_client(), absl::StrCat(length, " bytes"),
+                     options_.hello.max_message_bytes));
 }
 
 void Session::FailWithoutMemory(Stream& stream, size_t length) {

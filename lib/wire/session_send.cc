@@ -198,12 +198,19 @@ absl::Status Session::CheckMetadata(
 // --- Messages ---------------------------------------------------------------
 
 absl::Status Session::MessageTooLong(const OutgoingMessage& message) const {
-  return absl::ResourceExhaustedError(absl::StrCat(
-      is_client() ? "request of " : "response of ",
-      std::max<size_t>(message.size, message.inflated_bytes), " bytes",
-      message.attachment_bytes != 0 ? " with its attachment" : "",
-      " exceeds the ", is_client() ? "server" : "client", "'s limit of ",
-      peer_.max_message_bytes, " bytes"));
+  return absl::ResourceExhaustedError(TooLong(
+      /*request=*/is_client(),
+      absl::StrCat(std::max<size_t>(message.size, message.inflated_bytes),
+                   " bytes",
+                   message.attachment_bytes != 0 ? " with its attachment" : ""),
+      peer_.max_message_bytes));
+}
+
+std::string Session::TooLong(bool request, std::string_view size,
+                             uint32_t limit) {
+  return absl::StrCat(request ? "request of " : "response of ", ToAbsl(size),
+                      " exceeds the ", request ? "server" : "client",
+                      "'s limit of ", limit, " bytes (max_message_bytes)");
 }
 
 bool Session::FitsOneFrame(const Stream& stream, size_t block_bytes,
@@ -433,8 +440,7 @@ absl::Status Session::Start(CallHeader& header, CallShape shape,
   const Entry entry(this);
   now_ = now;
   if (deadline <= now) {
-    return absl::DeadlineExceededError(
-        "the deadline had passed before the call");
+    return absl::DeadlineExceededError(ToAbsl(kLateToStart));
   }
   if (message != nullptr && !Allows(*message)) return MessageTooLong(*message);
   if (!header.metadata.empty()) {
@@ -581,9 +587,8 @@ void Session::SendEnd(Stream& stream, const StatusHeader& status,
         stream.id_, FrameType::kStatus,
         status.code != absl::StatusCode::kOk
             ? status
-            : StatusHeader{
-                  .code = absl::StatusCode::kDeadlineExceeded,
-                  .message = "the response could not be sent in time"});
+            : StatusHeader{.code = absl::StatusCode::kDeadlineExceeded,
+                           .message = kLateResponse});
     return Erase(stream);
   }
   if (message != nullptr) QueueMessage(stream, *message, /*end_stream=*/false);

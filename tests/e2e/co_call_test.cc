@@ -28,6 +28,17 @@ class CoCallTest : public EndToEnd {
   }
 };
 
+// What the compiler has one sentence for: see PromiseBase::await_transform.
+using task_internal::CanBeAwaited;
+static_assert(
+    CanBeAwaited<decltype(std::declval<Tester::Stub&>().Co().Call(Message()))>);
+static_assert(
+    !CanBeAwaited<decltype(std::declval<Tester::Stub&>().Call(Message()))>);
+static_assert(CanBeAwaited<Task<int>>);
+static_assert(!CanBeAwaited<absl::Status>);
+static_assert(!CanBeAwaited<absl::Status&>);
+static_assert(!CanBeAwaited<bool>);  // Of a stream's Read().
+
 TEST_F(CoCallTest, GivesTheReply) {
   StartServer();
   const auto channel = Connect();

@@ -4,6 +4,7 @@
 #include "tern/lib/call/compression.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "tern/client/generic_stub.h"
 #include "tern/server/unknown_method_service.h"
 #include "tests/testing/end_to_end.h"
+#include "tests/testing/event.h"
 #include "tests/testing/spy_compressor.h"
 
 namespace tern::testing {
@@ -115,13 +117,56 @@ TEST_P(CompressionTest, BringsRequestsAndReplies) {
 TEST_P(CompressionTest, BeginsAtTheThreshold) {
   Start();
   for (const size_t size : {kThreshold - 1, kThreshold}) {
-    ASSERT_TRUE(CallStatus(Sized(size)).ok());
+    CallInfo info;
+    ASSERT_TRUE(CallStatus(Sized(size), {.info = &info}).ok());
     const int times = size < kThreshold ? 0 : 1;
+    EXPECT_EQ(info.request_compression.has_value(), times == 1) << size;
+    EXPECT_EQ(info.response_compression.has_value(), times == 1) << size;
     EXPECT_EQ(clients_.compressed(), times) << size;
     EXPECT_EQ(servers_.inflated(), times) << size;
     EXPECT_EQ(servers_.compressed(), times) << size;
     EXPECT_EQ(clients_.inflated(), times) << size;
   }
+}
+
+TEST_P(CompressionTest, IsToldToTheCallerOfEachMessage) {
+  service_.OnCall([](ServerContext&, const Message& request, Message* reply) {
+    if (request.text() == "fail") return absl::NotFoundError("nothing");
+    *reply = Sized(request.payload().size() == 2000 ? 10 : 2000);
+    return absl::OkStatus();
+  });
+  Start();
+  const Compression codec = GetParam();
+  const auto with_callback = [&](const Message& request, CallInfo* info) {
+    Event done;
+    Tester::Stub(*channel_).Call(
+        request, {.info = info},
+        [&](const absl::StatusOr<Message>&) { done.Notify(); });
+    EXPECT_TRUE(done.Wait());
+  };
+  Message longer;
+  longer.set_payload(std::string(2000, 'x'));
+  Message failing = longer;
+  failing.set_text("fail");
+
+  CallInfo request_only;
+  with_callback(longer, &request_only);
+  EXPECT_EQ(request_only.request_compression, codec);
+  EXPECT_EQ(request_only.response_compression, std::nullopt);
+  CallInfo response_only;
+  with_callback(MessageWith("short"), &response_only);
+  EXPECT_EQ(response_only.request_compression, std::nullopt);
+  EXPECT_EQ(response_only.response_compression, codec);
+  CallInfo failed;
+  EXPECT_EQ(CallStatus(failing, {.info = &failed}).code(),
+            StatusCode::kNotFound);
+  EXPECT_EQ(failed.request_compression, codec);
+  EXPECT_EQ(failed.response_compression, std::nullopt);
+  // One that is shorter as it is.
+  CallInfo noise;
+  ASSERT_TRUE(CallStatus(Noise(5000), {.info = &noise}).ok());
+  EXPECT_EQ(noise.request_compression, std::nullopt);
+  EXPECT_EQ(noise.response_compression, codec);
 }
 
 TEST_P(CompressionTest, ThresholdIsEachEndsOwn) {
@@ -439,6 +484,9 @@ TEST_P(CompressionTest, ABombStopsAtTheServersLimit) {
       EXPECT_TRUE(Failed(status, StatusCode::kResourceExhausted,
                          Certainty::kNotStarted, CallPhase::kQueue))
           << size;
+      EXPECT_NE(status.message().find("the server's limit (max_message_bytes)"),
+                std::string::npos)
+          << status;
       EXPECT_FALSE(stream.Read(&message));
       EXPECT_TRUE(Failed(stream.Finish(), StatusCode::kResourceExhausted,
                          Certainty::kFinished));
@@ -470,6 +518,9 @@ TEST_P(CompressionTest, ABombStopsAtTheClientsLimit) {
       EXPECT_TRUE(Failed(reply.status(), StatusCode::kResourceExhausted,
                          Certainty::kFinished, CallPhase::kReceive));
       EXPECT_EQ(status.code(), StatusCode::kResourceExhausted) << status;
+      EXPECT_NE(status.message().find("the client's limit (max_message_bytes)"),
+                std::string::npos)
+          << status;
     }
   }
 }

@@ -6,6 +6,7 @@
 
 #include "tern/lib/wire/frame.h"
 #include "tern/lib/wire/hello.h"
+#include "tern/testing/fake_clock.h"
 #include "tests/testing/end_to_end.h"
 #include "tests/testing/frame_text.h"
 #include "tests/testing/raw_socket.h"
@@ -73,6 +74,97 @@ TEST_F(MalformedServerTest, ThatSpeaksAnotherVersion) {
 TEST_F(MalformedServerTest, ThatClosesBeforeItHasSaidAnything) {
   EXPECT_TRUE(Failed(StatusAfter(""), StatusCode::kUnavailable,
                      Certainty::kMaybeStarted));
+}
+
+bool Says(const absl::Status& status, std::string_view text) {
+  return std::string_view(status.message().data(), status.message().size())
+             .find(text) != std::string_view::npos;
+}
+
+class LateServerTest : public MalformedServerTest {
+ protected:
+  // How an hour's call ends, to which the server says only `bytes`, which
+  // greet, or nothing; and `end`, once the hour is over.
+  absl::Status StatusAfterAnHour(std::string_view bytes,
+                                 std::string_view end = {}) {
+    Event greeted;
+    Event over;
+    const auto channel = Channel::Create(listener_.target());
+    const auto call = StartCall(*channel, "x", {.timeout = absl::Hours(1)});
+    RawConnection server = AcceptCall();
+    if (!bytes.empty()) {
+      // Another one is answered. Until its callback has returned the client
+      // looks at nothing, and then at what has come before it looks at timers.
+      Tester::Stub(*channel).Call(MessageWith("y"), {.timeout = absl::Hours(2)},
+                                  [&](const absl::StatusOr<Message>&) {
+                                    greeted.Notify();
+                                    EXPECT_TRUE(over.Wait(1, absl::Hours(2)));
+                                  });
+      server.ReadUntilFrame(kHeaders);
+      server.Send(bytes);
+      server.Send(StatusFrame(3, ""));
+      EXPECT_TRUE(greeted.Wait());
+    }
+    clock_.Advance(absl::Hours(1));
+    server.Send(end);
+    over.Notify();
+    return call->WaitForStatus();
+  }
+
+ private:
+  FakeClock clock_;
+};
+
+// It may be something else, which waits to be spoken to in another way.
+TEST_F(LateServerTest, ThatDoesNotGreet) {
+  const absl::Status status = StatusAfterAnHour("");
+  EXPECT_TRUE(
+      Failed(status, StatusCode::kDeadlineExceeded, Certainty::kMaybeStarted));
+  EXPECT_TRUE(Says(status, "at the client: " + listener_.target() +
+                               " has accepted the connection but has not said "
+                               "HELLO"))
+      << status;
+}
+
+// What is longer than any server need allow waits for its HELLO.
+TEST_F(LateServerTest, ThatDoesNotGreetForACallThatWaitsForThat) {
+  const std::string text((4 << 20) + 1, 'x');
+  for (const bool blocking : {false, true}) {
+    absl::Status status;
+    // On a busy machine the time may be up before there is a connection.
+    for (int tries = 0; tries < 20 && !Says(status, "HELLO"); ++tries) {
+      const auto channel = Channel::Create(listener_.target());
+      const CallOptions options = {.timeout = absl::Milliseconds(50)};
+      status = blocking ? CallStatus(*channel, text, options)
+                        : StartCall(*channel, text, options)->WaitForStatus();
+      EXPECT_TRUE(Failed(status, StatusCode::kDeadlineExceeded,
+                         Certainty::kNotStarted));
+    }
+    EXPECT_TRUE(Says(status, "at the client: ")) << status;
+    EXPECT_TRUE(Says(status, "has not said HELLO")) << status;
+  }
+}
+
+TEST_F(LateServerTest, ThatDoesNotAnswer) {
+  const absl::Status status = StatusAfterAnHour(GreetingBytes());
+  EXPECT_TRUE(
+      Failed(status, StatusCode::kDeadlineExceeded, Certainty::kMaybeStarted));
+  EXPECT_TRUE(Says(status, "at the client: " + listener_.target() +
+                               " has not ended the call"))
+      << status;
+}
+
+TEST_F(LateServerTest, ThatAnswersCancelledWhenTheTimeIsUp) {
+  const std::string end =
+      RawFrame{.type = kStatus, .stream = 1, .block = "\x08\x01\x12\x04late"}
+          .Bytes();
+  absl::Status status;
+  // It may take longer than that on its way.
+  for (int tries = 0; tries < 20 && !Says(status, "late"); ++tries) {
+    status = StatusAfterAnHour(GreetingBytes(), end);
+    EXPECT_EQ(status.code(), StatusCode::kDeadlineExceeded) << status;
+  }
+  EXPECT_TRUE(Says(status, "deadline exceeded at the server: late")) << status;
 }
 
 // L1: nothing partial is delivered.

@@ -1,6 +1,7 @@
 // How messages are compressed whose method's .proto says so.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -200,6 +201,7 @@ TEST_F(MethodCompressionTest, AServerThatLacksItGetsRequestsAsTheyAre) {
     ExpectEcho(stub().Zstd(
         Long(), {.attachment = absl::Cord("beside"), .info = &info}));
     EXPECT_EQ(info.attachment, "beside");
+    EXPECT_EQ(info.request_compression, std::nullopt);
     EXPECT_EQ(Take(clients_.zstd), done);
   }
   auto stream = stub().ZstdChat();

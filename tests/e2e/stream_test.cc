@@ -296,6 +296,9 @@ TEST_F(StreamTest, EndsAtItsDeadlineOnBothSides) {
   // Finished, when the server was the first to see it.
   const absl::Status status = stream.Finish();
   EXPECT_EQ(status.code(), StatusCode::kDeadlineExceeded) << status;
+  EXPECT_EQ(std::string(status.message()).rfind("deadline exceeded at the ", 0),
+            0u)
+      << status;
   EXPECT_NE(CertaintyOf(status), Certainty::kNotStarted) << status;
   EXPECT_TRUE(over.Wait());
 }

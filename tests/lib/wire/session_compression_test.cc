@@ -73,7 +73,8 @@ TEST(SessionCompression, CountsInflatedBytesTowardsThePeersLimit) {
   EXPECT_EQ(pair.client.start_status().code(),
             absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(pair.client.start_status().message(),
-            "request of 1001 bytes exceeds the server's limit of 1000 bytes");
+            "request of 1001 bytes exceeds the server's limit of 1000 bytes "
+            "(max_message_bytes)");
 }
 
 TEST(SessionCompression, ServerCountsInflatedBytesToo) {

@@ -58,14 +58,16 @@ TEST(SessionLimits, MessagesBothWays) {
   EXPECT_EQ(pair.client.start_status().code(),
             absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(pair.client.start_status().message(),
-            "request of 1001 bytes exceeds the server's limit of 1000 bytes");
+            "request of 1001 bytes exceeds the server's limit of 1000 bytes "
+            "(max_message_bytes)");
   EXPECT_NE(pair.client.Call(kUnary, "q", pair.now), 0u);
   pair.Run();
   EXPECT_TRUE(pair.server.Reply(1, Pattern(2000)).ok());
   const absl::Status status = pair.server.Reply(3, Pattern(2001));
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(status.message(),
-            "response of 2001 bytes exceeds the client's limit of 2000 bytes");
+            "response of 2001 bytes exceeds the client's limit of 2000 bytes "
+            "(max_message_bytes)");
   pair.Run();
   EXPECT_THAT(pair.client.TakeEvents(),
               ElementsAre("message 1 2000 bytes", "end 1 OK",
@@ -97,7 +99,7 @@ TEST(SessionLimits, AMessageThatTheClientCouldNotKnowToBeTooLarge) {
               ElementsAre("end 3 RESOURCE_EXHAUSTED NOT_STARTED peer"));
   EXPECT_EQ(pair.client.last_text(),
             "request of 100001 bytes exceeds the server's limit of 100000 "
-            "bytes");
+            "bytes (max_message_bytes)");
   EXPECT_EQ(pair.server.messages(1).size(), 1u);
   EXPECT_EQ(pair.server.messages(5).size(), 1u);
   EXPECT_EQ(pair.client.session().unsent_bytes(), 0u);
