@@ -332,7 +332,7 @@ void ClientConnection::OnHostTime(MonotonicTime now) {
   role_.AssertHeld();
   if (now < earliest_pending_deadline_) return;
   MonotonicTime earliest = MonotonicTime::InfiniteFuture();
-  const PendingCalls::Calls due =
+  const PendingCalls::Items due =
       pending_.TakeIf([now, &earliest](const ClientCall& call) {
         if (call.deadline() <= now) return true;
         earliest = std::min(earliest, call.deadline());
