@@ -92,9 +92,8 @@ struct ServerOptions {
 
   // Per connection, not announced.
   // Bytes of answers that a client has not taken. Above it, its requests wait,
-  // the most urgent of them to go on first;
-  // when they are in the way of the socket itself, nothing more is read from
-  // it.
+  // the most urgent of them to go on first; when they are in the way of the
+  // socket itself, nothing more is read from it.
   size_t max_unsent_bytes = 4 << 20;
   absl::Duration hello_timeout = absl::Seconds(5);
   absl::Duration frame_timeout =

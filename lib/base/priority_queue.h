@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <list>
 #include <memory>
 #include <utility>
@@ -54,6 +56,15 @@ class PriorityQueue {
     if (found == list.end()) return false;
     Erase(list, found);
     return true;
+  }
+
+  // Takes out the one that makes room for others: of the lowest priority, the
+  // one that came last. REQUIRES: !empty().
+  std::shared_ptr<Item> TakeLast() {
+    List& list = of_[static_cast<unsigned>(std::countr_zero(waiting_))];
+    std::shared_ptr<Item> last = std::move(list.back());
+    Erase(list, std::prev(list.end()));
+    return last;
   }
 
   // Takes out those for which `wanted` says so, the most urgent first. It is
