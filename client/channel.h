@@ -30,8 +30,10 @@ struct ChannelOptions {
   absl::Duration initial_backoff = absl::Milliseconds(100);
   absl::Duration max_backoff = absl::Seconds(10);
 
-  // Calls that wait for a connection, or for their turn or a place on it; the
-  // next one fails RESOURCE_EXHAUSTED, NOT_STARTED, whatever its priority.
+  // Calls that wait for a connection, or for their turn or a place on it. With
+  // the next one, the one of the lowest priority, of these the one that came
+  // last, fails RESOURCE_EXHAUSTED, NOT_STARTED. (Where calls are made faster
+  // than the connection looks at them, the next one does.)
   size_t max_waiting_calls = 10'000;
 
   // Of one streaming call, written and not yet sent: above it, writing waits.

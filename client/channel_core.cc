@@ -163,22 +163,12 @@ void ChannelCore::Start(std::shared_ptr<ClientCall> call, bool waits) {
     } else if (state_ == State::kBackoff && !call->wait_for_ready()) {
       refusal = OwnCopy(failure_);
       phase = failure_phase_;
-    } else if (waiting_.size() >= options_.max_waiting_calls) {
-      refusal = absl::ResourceExhaustedError(
-          absl::StrCat(waiting_.size(), " calls wait for a connection to ",
-                       target_, ", the channel's limit"));
     } else {
-      call->connection = nullptr;
-      call->waiting = true;
-      waiting_.insert(call);
-      if (*waiting_.begin() == call) {
-        PostToLoop(&ChannelCore::UpdateWaitingTimer);
-      }
-      if (state_ == State::kIdle) {
-        state_ = State::kConnecting;
-        PostToLoop(&ChannelCore::Connect);
-      }
-      return;
+      if (AddWaiting(std::move(call))) return;
+      call = waiting_.TakeLast();
+      refusal = absl::ResourceExhaustedError(absl::StrCat(
+          options_.max_waiting_calls, " calls wait for a connection to ",
+          target_, ", the channel's limit, and none is less urgent"));
     }
   }
   if (connection != nullptr) {
@@ -189,6 +179,19 @@ void ChannelCore::Start(std::shared_ptr<ClientCall> call, bool waits) {
                      target_, ", the channel's limit"));
   }
   EndCalls({std::move(call)}, refusal, phase);
+}
+
+bool ChannelCore::AddWaiting(std::shared_ptr<ClientCall> call) {
+  if (call->deadline() < waiting_.earliest_deadline()) {
+    PostToLoop(&ChannelCore::UpdateWaitingTimer);
+  }
+  if (state_ == State::kIdle) {
+    state_ = State::kConnecting;
+    PostToLoop(&ChannelCore::Connect);
+  }
+  call->connection = nullptr;
+  waiting_.Add(std::move(call));
+  return waiting_.size() <= options_.max_waiting_calls;
 }
 
 void ChannelCore::Reconsider(std::shared_ptr<ClientCall> call) {
@@ -205,8 +208,7 @@ void ChannelCore::Reconsider(std::shared_ptr<ClientCall> call) {
       } else {
         return;
       }
-      waiting_.erase(call);
-      call->waiting = false;
+      waiting_.Remove(call);
     } else {
       connection = call->connection;
       if (connection == nullptr) return;  // Ended, or Start() will see it.
@@ -266,9 +268,7 @@ void ChannelCore::ShutDown() {
     MutexLock lock(mutex_);
     state_ = State::kShutDown;
     connection = std::move(connection_);
-    calls.assign(waiting_.begin(), waiting_.end());
-    waiting_.clear();
-    for (const auto& call : calls) call->waiting = false;
+    calls = waiting_.TakeAll();
   }
   EndCalls(calls, absl::CancelledError("the channel was destroyed"),
            CallPhase::kConnect);
@@ -289,8 +289,7 @@ void ChannelCore::TearDown() {
 void ChannelCore::UpdateWaitingTimer() {
   if (!waiting_timer_.has_value()) return;
   MutexLock lock(mutex_);
-  waiting_timer_->Set(waiting_.empty() ? MonotonicTime::InfiniteFuture()
-                                       : (*waiting_.begin())->deadline());
+  waiting_timer_->Set(waiting_.earliest_deadline());
 }
 
 void ChannelCore::OnWaitingTimer() {
@@ -300,11 +299,7 @@ void ChannelCore::OnWaitingTimer() {
   absl::Status status;
   {
     MutexLock lock(mutex_);
-    while (!waiting_.empty() && (*waiting_.begin())->deadline() <= now) {
-      due.push_back(*waiting_.begin());
-      due.back()->waiting = false;
-      waiting_.erase(waiting_.begin());
-    }
+    due = waiting_.TakeDue(now);
     status = NoConnectionInTime(&phase);
   }
   EndCalls(due, status, phase);
@@ -363,14 +358,7 @@ void ChannelCore::OnConnected(
     server_lacks_.store(0, std::memory_order_relaxed);
     connection_ = connection;
     failure_ = absl::OkStatus();
-    Calls calls(waiting_.begin(), waiting_.end());
-    waiting_.clear();
-    // Those of one priority are started in the order in which they came.
-    std::sort(calls.begin(), calls.end(), [](const auto& a, const auto& b) {
-      return a->started_at() < b->started_at();
-    });
-    for (const auto& call : calls) {
-      call->waiting = false;
+    for (const auto& call : waiting_.TakeAll()) {
       call->connection = connection;
       connection->Enqueue(call);
     }
@@ -397,17 +385,8 @@ ChannelCore::Calls ChannelCore::EnterBackoff(CallPhase phase,
   loop_->Post([self = shared_from_this(), until] {
     if (self->backoff_timer_.has_value()) self->backoff_timer_->Set(until);
   });
-  Calls calls;
-  for (auto it = waiting_.begin(); it != waiting_.end();) {
-    if ((*it)->wait_for_ready()) {
-      ++it;
-      continue;
-    }
-    (*it)->waiting = false;
-    calls.push_back(*it);
-    it = waiting_.erase(it);
-  }
-  return calls;
+  return waiting_.TakeIf(
+      [](const ClientCall& call) { return !call.wait_for_ready(); });
 }
 
 void ChannelCore::OnBackoffOver() {

@@ -5,9 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -15,6 +13,7 @@
 #include "tern/client/channel.h"
 #include "tern/client/client_call.h"
 #include "tern/client/client_connection.h"
+#include "tern/client/waiting_calls.h"
 #include "tern/lib/base/mutex.h"
 #include "tern/lib/call/call_error.h"
 #include "tern/lib/net/address.h"
@@ -81,15 +80,7 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
 
  private:
   enum class State { kIdle, kConnecting, kReady, kBackoff, kShutDown };
-  struct ByDeadline {
-    bool operator()(const std::shared_ptr<ClientCall>& a,
-                    const std::shared_ptr<ClientCall>& b) const {
-      return a->deadline() != b->deadline() ? a->deadline() < b->deadline()
-                                            : a < b;
-    }
-  };
-  using Waiting = std::set<std::shared_ptr<ClientCall>, ByDeadline>;
-  using Calls = std::vector<std::shared_ptr<ClientCall>>;
+  using Calls = WaitingCalls::Calls;
 
   ChannelCore(std::string target, const ChannelOptions& options);
 
@@ -102,6 +93,9 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   void UpdateWaitingTimer();
   void TearDown();
 
+  // The call is to wait. False: there are too many now.
+  bool AddWaiting(std::shared_ptr<ClientCall> call)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnFailed(CallPhase phase, const absl::Status& why);
   // Sets the state and takes out the calls that do not wait for a connection.
   Calls EnterBackoff(CallPhase phase, const absl::Status& why)
@@ -133,7 +127,7 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
   Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;
   std::shared_ptr<ClientConnection> connection_ ABSL_GUARDED_BY(mutex_);
-  Waiting waiting_ ABSL_GUARDED_BY(mutex_);
+  WaitingCalls waiting_ ABSL_GUARDED_BY(mutex_);
   Backoff backoff_ ABSL_GUARDED_BY(mutex_);
   // Connections in a row that ended without having answered a call.
   int unanswered_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -168,15 +168,17 @@ void ClientConnection::TakeCall(std::shared_ptr<ClientCall> call,
     case wire::Session::StartBlock::kClosing:
       return GiveBack(call);
   }
-  if (pending_.size() >= max_pending_calls_) {
-    return EndUnstarted(
-        call, absl::ResourceExhaustedError(absl::StrCat(
-                  pending_.size(),
-                  " calls wait on this connection, the channel's limit")));
+  pending_.Add(call);
+  if (pending_.size() > max_pending_calls_) {
+    const std::shared_ptr<ClientCall> last = pending_.TakeLast();
+    EndUnstarted(last, absl::ResourceExhaustedError(absl::StrCat(
+                           max_pending_calls_,
+                           " calls wait on this connection, the channel's "
+                           "limit, and none is less urgent")));
+    if (last == call) return;
   }
   earliest_pending_deadline_ =
       std::min(earliest_pending_deadline_, call->deadline());
-  pending_.Add(std::move(call));
 }
 
 bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
@@ -350,7 +352,7 @@ void ClientConnection::OnHostTime(MonotonicTime now) {
   role_.AssertHeld();
   if (now < earliest_pending_deadline_) return;
   MonotonicTime earliest = MonotonicTime::InfiniteFuture();
-  const PendingCalls::Calls due =
+  const PendingCalls::Items due =
       pending_.TakeIf([now, &earliest](const ClientCall& call) {
         if (call.deadline() <= now) return true;
         earliest = std::min(earliest, call.deadline());

@@ -9,7 +9,7 @@
 
 #include "absl/base/attributes.h"
 #include "tern/client/client_call.h"
-#include "tern/client/pending_calls.h"
+#include "tern/lib/base/priority_queue.h"
 #include "tern/lib/base/submission_queue.h"
 #include "tern/lib/net/connection.h"
 
@@ -115,6 +115,7 @@ class ClientConnection final : public net::Connection {
   bool answered_ ABSL_GUARDED_BY(role_) = false;
   // Calls above the server's limit of concurrent ones, until one ends; before
   // HELLO all of them, until they are in order; and those that wait for it.
+  using PendingCalls = PriorityQueue<ClientCall>;
   PendingCalls pending_ ABSL_GUARDED_BY(role_);
   MonotonicTime earliest_pending_deadline_ ABSL_GUARDED_BY(role_) =
       MonotonicTime::InfiniteFuture();

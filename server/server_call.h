@@ -72,6 +72,7 @@ class ServerCall final : public ServerContext,
   // Of a streaming method, else nullptr: its messages while the handler runs.
   class Streaming;
   Streaming* streaming() { return streaming_.get(); }
+  unsigned priority() const { return ambient_.priority; }
   bool streams_requests() const {
     return entry_->handler->info.client_streaming;
   }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tern/lib/base/log.h"
@@ -196,7 +195,7 @@ void ServerConnection::MakeReady(ServerCall& call) {
     Dispatch(call);
   } else {
     if (held_back_ == nullptr) held_back_ = std::make_unique<HeldBack>();
-    held_back_->push_back(call.self);
+    held_back_->Add(call.self);
   }
 }
 
@@ -353,7 +352,7 @@ void ServerConnection::OnTurnEnd() {
     return;
   }
   const std::unique_ptr<HeldBack> ready = std::move(held_back_);
-  for (const auto& call : *ready) Dispatch(*call);
+  for (; !ready->empty(); ready->PopNext()) Dispatch(*ready->Next());
 }
 
 void ServerConnection::OnIdle() {
@@ -517,7 +516,7 @@ void ServerConnection::Finish(ServerCall& call,
     }
   }
   ClosePipe(call);
-  if (held_back_ != nullptr && std::erase(*held_back_, call.self) > 0 &&
+  if (held_back_ != nullptr && held_back_->Remove(call.self) &&
       held_back_->empty()) {
     held_back_.reset();
   }

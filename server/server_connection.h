@@ -5,11 +5,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/cord.h"
+#include "tern/lib/base/priority_queue.h"
 #include "tern/lib/base/submission_queue.h"
 #include "tern/lib/net/connection.h"
 #include "tern/server/aborted_calls.h"
@@ -147,9 +147,10 @@ class ServerConnection final : public net::Connection {
   SubmissionQueue<ServerCall::Streaming> pipes_;  // That have work.
   MethodRegistry::Entry* last_method_ ABSL_GUARDED_BY(role_) = nullptr;
   MemoryAccount memory_ ABSL_GUARDED_BY(role_);
-  // Ready, but not to be run before the client has taken more of the answers.
+  // Ready, but not to be run before the client has taken more of the answers;
+  // then all of them, in this order.
   // Never empty: most connections have no such call, and no list.
-  using HeldBack = std::vector<std::shared_ptr<ServerCall>>;
+  using HeldBack = PriorityQueue<ServerCall>;
   std::unique_ptr<HeldBack> held_back_ ABSL_GUARDED_BY(role_);
 };
 

@@ -44,11 +44,13 @@ class ServerContext {
   // True once the client has been told to make its calls elsewhere: the server
   // is draining, or the connection has reached its maximum age. This call may
   // go on until the grace is over and it is cancelled. One that could take
-  // longer (a Watch, a long poll) should end well before, so that its client
-  // begins it anew where it can go on.
+  // longer (a Watch, a long poll, one that reads what its client has for hours)
+  // should end well before, so that its client begins it anew where it can go
+  // on.
   virtual bool draining() const = 0;
   // Calls `callback` once when that happens, and at once when it has already:
-  // see Cancellation::OnCancel. It must not block.
+  // see Cancellation::OnCancel. It must not block. One that waits to read is
+  // woken by StreamReader::StopReads() in there.
   [[nodiscard]] virtual Cancellation::Registration OnDrain(
       absl::AnyInvocable<void()> callback) = 0;
 

@@ -91,9 +91,9 @@ struct ServerOptions {
   bool checksums = true;
 
   // Per connection, not announced.
-  // Bytes of answers that a client has not taken. Above it, its requests wait;
-  // when they are in the way of the socket itself, nothing more is read from
-  // it.
+  // Bytes of answers that a client has not taken. Above it, its requests wait,
+  // the most urgent of them to go on first; when they are in the way of the
+  // socket itself, nothing more is read from it.
   size_t max_unsent_bytes = 4 << 20;
   absl::Duration hello_timeout = absl::Seconds(5);
   absl::Duration frame_timeout =

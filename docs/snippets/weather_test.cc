@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
 #include "docs/snippets/weather.tern.client.h"
 #include "docs/snippets/weather.tern.server.h"
 #include "gtest/gtest.h"
@@ -157,6 +158,20 @@ class Station final : public Weather::Service {
     }
     return absl::OkStatus();  // The client follows on, elsewhere.
   }
+  absl::Status Record(tern::ServerContext& context,
+                      tern::ServerReader<Report>& reader,
+                      Summary* summary) override {
+    const auto on_drain = context.OnDrain([&reader] { reader.StopReads(); });
+    Report report;
+    int count = 0;
+    while (reader.Read(&report)) ++count;
+    if (context.draining()) {
+      return absl::UnavailableError(
+          absl::StrCat("record elsewhere what is behind ", count, " reports"));
+    }
+    summary->set_reports(count);
+    return absl::OkStatus();
+  }
 
  private:
   static double Measure() { return 19.5; }
@@ -178,6 +193,18 @@ TEST(DocsRestart, StreamsEndEarly) {
   EXPECT_TRUE(reader.Finish().ok());
   drain.join();
   EXPECT_TRUE(drained.ok()) << drained;
+}
+
+TEST(DocsRestart, ReadsEndEarly) {
+  Station station;
+  tern::Server server({.listen = {"127.0.0.1:0"}});
+  server.Register(&station);
+  ASSERT_TRUE(server.Start().ok());
+  const auto channel = tern::Channel::Create(server.addresses().at(0));
+  auto writer = Weather::Stub(*channel).Record();
+  ASSERT_TRUE(writer.Write(Report()));
+  EXPECT_TRUE(server.Drain(absl::Minutes(10)).ok());
+  EXPECT_TRUE(absl::IsUnavailable(writer.Finish().status()));
 }
 
 // Number 3 as systemd would have opened it.

@@ -6,11 +6,9 @@
 #include <string_view>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tern/lib/base/log.h"
-#include "tern/lib/base/mutex.h"
 #include "tern/lib/base/status_macros.h"
 #include "tern/lib/call/cancellation.h"
 #include "tern/lib/call/deadline.h"
@@ -51,59 +49,23 @@ absl::Status Draining() {
   return absl::UnavailableError("the server is draining: enter elsewhere");
 }
 
-// Wakes one thread. Shared by those who may come late.
-class Bell {
- public:
-  void Ring() {
-    tern::MutexLock lock(mutex_);
-    rung_ = true;
-    changed_.NotifyAll();
-  }
-  // False when it has not rung since the last time, and `deadline` has passed.
-  bool Wait(tern::Deadline deadline) {
-    tern::MutexLock lock(mutex_);
-    while (!rung_ && changed_.WaitUntil(mutex_, deadline.time())) {
-    }
-    return std::exchange(rung_, false);
-  }
-
- private:
-  tern::Mutex mutex_;
-  tern::CondVar changed_;
-  bool rung_ ABSL_GUARDED_BY(mutex_) = false;
-};
-
-// The first request. kNotYet: it has not come by the deadline, or before the
-// server drains.
-tern::Poll ReadFirst(tern::ServerContext& context, TalkStream& stream,
-                     tern::Deadline deadline, v1::TalkRequest* request) {
-  const auto bell = std::make_shared<Bell>();
-  const tern::Cancellation::Registration on_drain =
-      context.OnDrain([bell] { bell->Ring(); });
-  while (true) {
-    const tern::Poll poll = stream.TryRead(request);
-    if (poll != tern::Poll::kNotYet || context.draining()) return poll;
-    if (stream.WakeForRead([bell] { bell->Ring(); }) && !bell->Wait(deadline)) {
-      return tern::Poll::kNotYet;
-    }
-  }
-}
-
 }  // namespace
 
 absl::Status ChatService::Talk(tern::ServerContext& context,
                                TalkStream& stream) {
+  tern::Cancellation::Registration on_drain =
+      context.OnDrain([&stream] { stream.StopReads(); });
   v1::TalkRequest request;
-  switch (ReadFirst(context, stream,
-                    tern::Deadline::After(limits_.enter_timeout), &request)) {
+  switch (stream.ReadUntil(&request,
+                           tern::Deadline::After(limits_.enter_timeout))) {
     case tern::Poll::kReady:
       break;
     case tern::Poll::kNotYet:
-      if (context.draining()) return Draining();
       return absl::DeadlineExceededError(
           absl::StrCat("no Enter came within ",
                        absl::FormatDuration(limits_.enter_timeout)));
     case tern::Poll::kOver:
+      if (context.draining()) return Draining();
       return absl::InvalidArgumentError("there was no Enter");
   }
   TERN_RETURN_IF_ERROR(CheckEnter(request));
@@ -111,8 +73,7 @@ absl::Status ChatService::Talk(tern::ServerContext& context,
   const auto member = std::make_shared<Member>(request.enter().name(), &stream,
                                                limits_.max_queued_replies);
   TERN_RETURN_IF_ERROR(rooms_.Enter(room, member));
-  const tern::Cancellation::Registration on_drain =
-      context.OnDrain([member] { member->End(Draining()); });
+  on_drain = context.OnDrain([member] { member->End(Draining()); });
   absl::Status status = Listen(context, room, *member);
   rooms_.Leave(room, *member, absl::IsResourceExhausted(status));
   member->Detach();

@@ -23,6 +23,13 @@ inline absl::Status EndedBefore(std::string_view what,
       absl::StrCat("the client has gone before ", tern::ToAbsl(what)));
 }
 
+// Of one that does not read on because the server is draining.
+inline absl::Status DrainedBefore(std::string_view what) {
+  return absl::UnavailableError(absl::StrCat("the server is draining before ",
+                                             tern::ToAbsl(what),
+                                             ": go on elsewhere"));
+}
+
 }  // namespace kv
 
 #endif  // TERN_EXAMPLES_KV_CALL_END_H_

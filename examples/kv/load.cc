@@ -82,6 +82,8 @@ absl::Status Loading::CutShort(const absl::Status& why) const {
 absl::Status Load(Store& store, tern::ServerContext& context,
                   tern::ServerReader<v1::LoadRequest>& reader,
                   v1::LoadReply* reply) {
+  const tern::Cancellation::Registration on_drain =
+      context.OnDrain([&reader] { reader.StopReads(); });
   Loading loading(store, reply);
   for (v1::LoadRequest request; reader.Read(&request);) {
     for (v1::Entry& entry : *request.mutable_entries()) {
@@ -91,7 +93,9 @@ absl::Status Load(Store& store, tern::ServerContext& context,
   if (context.cancelled()) {
     return loading.CutShort(EndedBefore("the last entry", context));
   }
-  return loading.Flush();
+  TERN_RETURN_IF_ERROR(loading.Flush());
+  if (!context.draining()) return absl::OkStatus();
+  return loading.CutShort(DrainedBefore("the last entry"));
 }
 
 }  // namespace kv

@@ -55,6 +55,8 @@ class Transacting {
 };
 
 absl::Status Transacting::Run() {
+  const tern::Cancellation::Registration on_drain =
+      context_.OnDrain([this] { stream_.StopReads(); });
   v1::TransactRequest request;
   while (true) {
     switch (stream_.ReadUntil(&request, deadline_)) {
@@ -63,8 +65,9 @@ absl::Status Transacting::Run() {
       case tern::Poll::kNotYet:
         return TooLong();
       case tern::Poll::kOver:
-        if (!context_.cancelled()) return absl::OkStatus();
-        return EndedBefore("the commit", context_);
+        if (context_.cancelled()) return EndedBefore("the commit", context_);
+        if (context_.draining()) return DrainedBefore("the commit");
+        return absl::OkStatus();
     }
     if (deadline_.HasPassed()) return TooLong();
     if (transaction_ == nullptr) transaction_ = store_.Begin();

@@ -9,8 +9,8 @@
 namespace kv {
 
 // KeyValue.Transact: does what the client asks for, one after the other, until
-// it commits, aborts, goes away, breaks a limit, or `max_time` has passed.
-// Blocks that long.
+// it commits, aborts, goes away, breaks a limit, the server drains, or
+// `max_time` has passed. Blocks that long.
 absl::Status Transact(
     Store& store, absl::Duration max_time, tern::ServerContext& context,
     tern::ServerStream<v1::TransactRequest, v1::TransactReply>& stream);

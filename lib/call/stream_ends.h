@@ -144,6 +144,7 @@ class StreamReader {
 
   // Any thread: no more is to be read. What has come is dropped; a Read() that
   // waits is false. The other side may come to a stop: the call is to end soon.
+  // (A server's handler may have it called at a drain: ServerContext::OnDrain.)
   void StopReads() { messages_->StopReads(); }
 
  protected:

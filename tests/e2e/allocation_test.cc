@@ -9,12 +9,16 @@
 #include <array>
 #include <atomic>
 #include <filesystem>
+#include <iostream>
 #include <memory>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/config.h"
+#include "bench/echo.tern.client.h"
+#include "bench/echo.tern.server.h"
 #include "gtest/gtest.h"
 #include "tern/lib/call/sleep.h"
 #include "tern/lib/call/task.h"
@@ -96,8 +100,9 @@ class AllocationTest : public EndToEnd {
     client_ = Connect();
   }
 
-  RawConnection Connect() {
-    RawConnection client = RawConnection::To(target());
+  RawConnection Connect() { return ConnectTo(target()); }
+  static RawConnection ConnectTo(const std::string& target) {
+    RawConnection client = RawConnection::To(target);
     wire::Hello hello;  // No answer waits for the client's windows.
     hello.connection_window_bytes = 1 << 30;
     std::string payload;
@@ -164,32 +169,49 @@ TEST_F(AllocationTest, AConnectionHoldsLittleWhenItHasMadeACall) {
 
 // ---- Calls that wait without a thread
 
-// A call at the server, with its coroutine and its sleep: issue 4's limit.
+// What a server holds for each, as bench/outstanding has them: its own part,
+// with the coroutine and its sleep (1,346); or that and the client's part of a
+// call to another server, which the coroutine waits for (2,033). There it is
+// the resident memory that is measured (1,345, and 2,039 to 2,043), of which
+// places in a table that nobody has touched yet are no part. Counted, they are:
+// so there are nearly as many calls here as those tables, which double as they
+// grow, have places for: on each connection 1,005 of 1,024, and of sleeps in
+// the process 32,160 of 32,768, then twice that. (With 20 connections a sleep's
+// place is 39 bytes instead of 25.)
 constexpr double kMaxBytesPerWaitingCall = 2048;
-// One that waits for a call of its own, and the client's side of that, of which
-// some are room for a short request, used or not.
-constexpr double kMaxBytesPerCallThatCalls = 3072;
-constexpr int kWaitingCalls = 20'000;
-constexpr int kMaxCalls = 50'000;  // At a time, of all of a test.
+constexpr int kWaitingConnections = 32;
+constexpr int kWaitingCallsOfEach = 1'000;
 
-// Call sleeps until the call ends; Other waits for a Call here.
-class WaitingService final : public Tester::CoService {
+class TimerService final : public bench::Echo::CoService {
  public:
-  Task<absl::Status> Call(ServerContext&, const Message&, Message*) override {
+  Task<absl::Status> Block(ServerContext&, const bench::BlockRequest&,
+                           bench::Payload*) override {
     entered.Notify();
     co_return co_await tern::SleepFor(absl::InfiniteDuration());
   }
-  Task<absl::Status> Other(ServerContext&, const Message& request,
-                           Message* reply) override {
-    Tester::Stub stub(*channel);
-    absl::StatusOr<Message> inner = co_await stub.Co().Call(request);
-    if (!inner.ok()) co_return std::move(inner).status();
-    *reply = *std::move(inner);
-    co_return absl::OkStatus();
+
+  Event entered;
+};
+
+class RelayService final : public bench::Echo::CoService {
+ public:
+  explicit RelayService(const std::string& target) {
+    for (int i = 0; i < kWaitingConnections; ++i) {
+      channels_.push_back(Channel::Create(target));
+      stubs_.emplace_back(*channels_.back());
+    }
   }
 
-  std::unique_ptr<Channel> channel;
-  Event entered;
+  Task<absl::Status> Block(ServerContext&, const bench::BlockRequest& request,
+                           bench::Payload*) override {
+    const size_t turn = next_.fetch_add(1) % stubs_.size();
+    co_return (co_await stubs_[turn].Co().Block(request)).status();
+  }
+
+ private:
+  std::atomic<size_t> next_{0};
+  std::vector<std::unique_ptr<Channel>> channels_;
+  std::vector<bench::Echo::Stub> stubs_;
 };
 
 int ThreadCount() {
@@ -203,62 +225,79 @@ int ThreadCount() {
 
 class WaitingCallTest : public AllocationTest {
  protected:
-  // What each of so many calls of `method` holds while it waits.
-  double BytesPerWaitingCall(const std::string& method) {
-    // What is made once, and tables that have grown.
-    WaitIn(method, 100);
+  void SetUp() override {
+    AllocationTest::SetUp();
+#ifdef ABSL_HAVE_THREAD_SANITIZER
+    GTEST_SKIP() << "ThreadSanitizer's heap has blocks of other sizes";
+#endif
+    if (!IsSkipped()) StartServerOf(&timer_, Options());
+  }
+  static ServerOptions Options() {
+    return {.listen = {"127.0.0.1:0"},
+            .loop_threads = 1,
+            .worker_threads = 2,
+            .handler_threads = HandlerThreads::kWorkers,
+            .max_queued_calls = kWaitingConnections * kWaitingCallsOfEach};
+  }
+
+  // What each of so many calls of the server at `target` holds while it waits.
+  double BytesPerWaitingCall(const std::string& target) {
+    std::vector<RawConnection> clients;
+    for (int i = 0; i < kWaitingConnections; ++i) {
+      clients.push_back(ConnectTo(target));
+    }
+    // What is made once, and the connections' first calls.
+    WaitIn(clients, 0, 5);
     const int threads = ThreadCount();
     const int64_t before = held_bytes;
-    WaitIn(method, kWaitingCalls);
+    WaitIn(clients, 5, kWaitingCallsOfEach);
     EXPECT_EQ(ThreadCount(), threads);
-    return static_cast<double>(held_bytes - before) / kWaitingCalls;
-  }
-  void StartWaitingServer() {
-    StartServerOf(&waiting_, {.loop_threads = 1,
-                              .worker_threads = 2,
-                              .handler_threads = HandlerThreads::kWorkers,
-                              .max_queued_calls = kMaxCalls,
-                              .max_concurrent_calls = kMaxCalls});
-    waiting_.channel =
-        Channel::Create(target(), {.max_waiting_calls = kMaxCalls});
-    client_ = Connect();
+    const double bytes = static_cast<double>(held_bytes - before) /
+                         (kWaitingConnections * kWaitingCallsOfEach);
+    clients_.push_back(std::move(clients));
+    return bytes;
   }
   void TearDown() override {
-    client_.Close();
-    if (server_ != nullptr) StopServer();  // Its handlers are told, and end.
+    clients_.clear();  // Handlers are told, and end.
+    StopServer();
   }
 
  private:
-  void WaitIn(const std::string& method, int count) {
-    std::string frames;
-    for (int i = 0; i < count; ++i) {
-      frames += UnaryFrame(next_stream_, "\x0a\x05hello", method);
-      next_stream_ += 2;
+  // `begun`: at each connection, before.
+  void WaitIn(std::vector<RawConnection>& clients, int begun, int count) {
+    for (RawConnection& client : clients) {
+      const int before = timer_.entered.count();
+      std::string frames;
+      for (int i = begun; i < begun + count; ++i) {
+        frames += UnaryFrame(static_cast<uint32_t>(1 + 2 * i), "\x08\x01",
+                             "tern.bench.Echo/Block");
+      }
+      client.Send(frames);
+      // No more at a time: the workers' queue would grow.
+      ASSERT_TRUE(timer_.entered.Wait(before + count));
     }
-    const int before = waiting_.entered.count();
-    client_.Send(frames);
-    ASSERT_TRUE(waiting_.entered.Wait(before + count));
   }
 
-  WaitingService waiting_;
-  RawConnection client_;
-  uint32_t next_stream_ = 1;
+  TimerService timer_;
+  std::vector<std::vector<RawConnection>> clients_;
 };
 
-TEST_F(WaitingCallTest, ASleepHoldsNoThreadAndLittleMemory) {
-  StartWaitingServer();
-  const double bytes = BytesPerWaitingCall("tern.testing.Tester/Call");
-  RecordProperty("bytes_per_call", std::to_string(bytes));
-  EXPECT_LE(bytes, kMaxBytesPerWaitingCall);
-}
+TEST_F(WaitingCallTest, HoldsNoThreadAndLittleMemory) {
+  const double asleep = BytesPerWaitingCall(target());
+  std::cout << "bytes for a call that sleeps: " << asleep << "\n";
+  RecordProperty("bytes_per_sleeping_call", std::to_string(asleep));
+  EXPECT_LE(asleep, kMaxBytesPerWaitingCall);
 
-// The call that is waited for is one of those that sleep at the same server.
-TEST_F(WaitingCallTest, ACallHoldsNoThreadAndLittleMemory) {
-  StartWaitingServer();
-  const double asleep = BytesPerWaitingCall("tern.testing.Tester/Call");
-  const double both = BytesPerWaitingCall("tern.testing.Tester/Other");
-  RecordProperty("bytes_per_call", std::to_string(both - asleep));
-  EXPECT_LE(both - asleep, kMaxBytesPerCallThatCalls);
+  // Both servers are in this process.
+  RelayService relay(target());
+  Server server(Options());
+  server.Register(&relay);
+  ASSERT_TRUE(server.Start().ok());
+  const double both = BytesPerWaitingCall(server.addresses().front());
+  const double calling = both - asleep;
+  std::cout << "bytes for a call that waits for a call: " << calling << "\n";
+  RecordProperty("bytes_per_calling_call", std::to_string(calling));
+  EXPECT_LE(calling, kMaxBytesPerWaitingCall);
 }
 
 class CallAllocationTest

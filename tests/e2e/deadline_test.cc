@@ -1,6 +1,7 @@
 // A call ends by its deadline, wherever it is then.
 
 #include <atomic>
+#include <future>
 #include <memory>
 #include <optional>
 
@@ -349,6 +350,28 @@ TEST_F(InheritedDeadlineTest, IsNotWhyACallIsCancelledThatRunsBefore) {
   ASSERT_TRUE(holdup_.WaitForEntered());
   CancelOuter();
   PassDeadline();
+  EXPECT_TRUE(Failed(call->WaitForStatus(), StatusCode::kCancelled,
+                     Certainty::kMaybeStarted, CallPhase::kReceive));
+  holdup_.LetGo();
+}
+
+// In time, but looked at late: the loop is in a callback, in which the deadline
+// passes, and comes to the call behind that.
+TEST_F(InheritedDeadlineTest, IsNotWhyACallIsCancelledThatRunsBeforeItIsSeen) {
+  service_.OnCall(holdup_.Handler());
+  StartServer();
+  const auto channel = Connect();
+  const auto call = StartInner(*channel);
+  ASSERT_TRUE(holdup_.WaitForEntered());
+  std::promise<void> passed;  // (An Event's patience is of Tern's clock.)
+  Tester::Stub(*channel).Other(Message(), {},
+                               [&](const absl::StatusOr<Message>&) {
+                                 CancelOuter();
+                                 EXPECT_EQ(call->callbacks(), 0);
+                                 PassDeadline();
+                                 passed.set_value();
+                               });
+  passed.get_future().wait();
   EXPECT_TRUE(Failed(call->WaitForStatus(), StatusCode::kCancelled,
                      Certainty::kMaybeStarted, CallPhase::kReceive));
   holdup_.LetGo();

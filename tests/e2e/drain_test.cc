@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gmock/gmock.h"
+#include "tern/lib/call/task.h"
 #include "tests/testing/end_to_end.h"
 #include "tests/testing/logged.h"
 
@@ -138,6 +139,64 @@ TEST_F(DrainTest, TellsNoHandlerThatHasEnded) {
   ASSERT_TRUE(CallStatus(*channel, "x").ok());
   EXPECT_TRUE(server_->Drain(absl::Minutes(10)).ok());
   EXPECT_EQ(told, 0);
+}
+
+// Ends them as a handler's messages end, so that it can say how far it is.
+TEST_F(DrainTest, EndsReadsOfAHandlerThatWantsThat) {
+  Event read;
+  service_.OnUpload([&read](ServerContext& context,
+                            ServerReader<Message>& reader, Message*) {
+    const auto on_drain = context.OnDrain([&reader] { reader.StopReads(); });
+    Message message;
+    int count = 0;
+    while (reader.Read(&message)) {
+      ++count;
+      read.Notify();
+    }
+    EXPECT_TRUE(context.draining());
+    EXPECT_FALSE(context.cancelled());
+    return absl::UnavailableError(std::to_string(count));
+  });
+  StartServer();
+  const auto channel = Connect();
+  auto writer = Tester::Stub(*channel).Upload();
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(writer.Write(Message()));
+  ASSERT_TRUE(read.Wait(3));
+  EXPECT_TRUE(server_->Drain(absl::Minutes(10)).ok());
+  const absl::Status status = writer.Finish().status();
+  EXPECT_TRUE(Failed(status, StatusCode::kUnavailable, Certainty::kFinished));
+  EXPECT_EQ(status.message(), "3");
+}
+
+// The same without a thread.
+class CoReadingService final : public Tester::CoService {
+ public:
+  Task<absl::Status> Chat(ServerContext& context,
+                          ServerStream<Message, Message>& stream) override {
+    const auto on_drain = context.OnDrain([&stream] { stream.StopReads(); });
+    Message message;
+    while (co_await stream.CoRead(&message)) {
+      if (!co_await stream.CoWrite(message)) break;
+    }
+    EXPECT_FALSE(context.cancelled());
+    co_return absl::UnavailableError(context.draining() ? "draining" : "");
+  }
+};
+
+TEST_F(DrainTest, EndsReadsOfACoroutineThatWantsThat) {
+  CoReadingService service;
+  StartServerOf(&service);
+  const auto channel = Connect();
+  auto stream = Tester::Stub(*channel).Chat();
+  Message message;
+  ASSERT_TRUE(stream.Write(message));
+  ASSERT_TRUE(stream.Read(&message));
+  EXPECT_TRUE(server_->Drain(absl::Minutes(10)).ok());
+  EXPECT_FALSE(stream.Read(&message));
+  const absl::Status status = stream.Finish();
+  EXPECT_TRUE(Failed(status, StatusCode::kUnavailable, Certainty::kFinished));
+  EXPECT_EQ(status.message(), "draining");
+  StopServer();
 }
 
 TEST_F(DrainTest, ListsTheCallsThatItCancels) {

@@ -2,8 +2,11 @@
 // on.
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tern/lib/wire/frame.h"
@@ -129,6 +132,84 @@ TEST_F(OverloadTest, CallsThatWaitForAConnectionHaveALimit) {
   second->Cancel();
   EXPECT_FALSE(first->Wait().ok());
   EXPECT_FALSE(second->Wait().ok());
+}
+
+// Of the calls that wait at a client, who makes room for a more urgent one.
+class MakingRoomTest : public OverloadTest {
+ protected:
+  void Wait(const std::string& text, int priority) {
+    calls_[text] = StartCall(
+        *channel_, text,
+        {.timeout = kPatience, .priority = priority, .wait_for_ready = true});
+  }
+  void ExpectRefused(const std::string& text) {
+    EXPECT_TRUE(Failed(calls_[text]->WaitForStatus(),
+                       StatusCode::kResourceExhausted, Certainty::kNotStarted,
+                       CallPhase::kSend));
+    ended_.push_back(std::move(calls_.extract(text).mapped()));
+  }
+  // So many that the limit of those that the channel has not looked at yet,
+  // which is the same, is out of the way; the last two places are left.
+  void WaitAtTheLimit() {
+    for (int i = 0; i < kLimit - 2; ++i) Wait("U" + std::to_string(i), 7);
+    const auto looked_at = StartCall(*channel_, "x", {.wait_for_ready = true});
+    looked_at->Cancel();
+    EXPECT_EQ(looked_at->WaitForStatus().code(), StatusCode::kCancelled);
+  }
+  void MakeRoom() {
+    Wait("a", 2);
+    Wait("b", 2);
+    Wait("c", 3);  // One past the limit.
+    ExpectRefused("b");
+    Wait("d", 2);
+    ExpectRefused("d");
+    Wait("e", 0);
+    ExpectRefused("e");
+    Wait("f", 7);
+    ExpectRefused("a");
+    Wait("g", 3);
+    ExpectRefused("g");
+  }
+  // And each call has ended once.
+  void ExpectTheOthersServed() {
+    for (auto& [text, call] : calls_) {
+      EXPECT_TRUE(call->WaitForStatus().ok()) << text;
+      ended_.push_back(std::move(call));
+    }
+    channel_.reset();
+    for (const auto& call : ended_) EXPECT_EQ(call->callbacks(), 1);
+  }
+
+  static constexpr int kLimit = 12;
+  std::unique_ptr<Channel> channel_;
+
+ private:
+  std::map<std::string, std::shared_ptr<PendingCall>> calls_;
+  std::vector<std::shared_ptr<PendingCall>> ended_;
+};
+
+TEST_F(MakingRoomTest, TheLeastUrgentThatWaitsForAPlaceIsRefused) {
+  service_.OnOther(holdup_.Handler());
+  StartServer({.max_concurrent_calls = 1});
+  channel_ = Connect({.max_waiting_calls = kLimit});
+  WaitForArrival(*channel_);
+  Tester::Stub(*channel_).Other({}, {}, [](absl::StatusOr<Message>) {});
+  ASSERT_TRUE(holdup_.WaitForEntered());
+  WaitAtTheLimit();
+  MakeRoom();
+  holdup_.LetGo();
+  ExpectTheOthersServed();
+}
+
+TEST_F(MakingRoomTest, TheLeastUrgentThatWaitsForAConnectionIsRefused) {
+  const std::string target = RawListener(OwnLoopbackAddress() + ":0").target();
+  channel_ = Channel::Create(target, {.initial_backoff = absl::Milliseconds(1),
+                                      .max_backoff = absl::Milliseconds(1),
+                                      .max_waiting_calls = kLimit});
+  WaitAtTheLimit();
+  MakeRoom();
+  StartServer({.listen = {target}});
+  ExpectTheOthersServed();
 }
 
 // Requests hold memory from their first bytes on until they are answered,

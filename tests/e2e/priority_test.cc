@@ -1,6 +1,8 @@
 // Calls of different priority on one server.
 
+#include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -173,6 +175,80 @@ TEST_F(PriorityTest, UrgentCallsOvertakeThoseThatWaitForAConnection) {
             "pqr");
   server.Send(answers);
   for (const auto& call : calls_) EXPECT_TRUE(call->WaitForStatus().ok());
+}
+
+// ---- At the server, while its client does not take its answers
+
+class HeldBackTest : public PriorityTest {
+ protected:
+  // More is on its way to the client, in a stream that it does not read, than
+  // it may have before its other calls go on.
+  void StartServerThatHoldsBack() {
+    service_.OnWatch([this](ServerContext&, const Message&,
+                            ServerWriter<Message>& writer) {
+      for (int i = 0; i < kReplies; ++i) {
+        EXPECT_TRUE(writer.Write(MessageWith(std::string(kReplyBytes, 'r'))));
+      }
+      written_.Notify();
+      return absl::OkStatus();
+    });
+    WriteDownCalls();
+    // On the loop, where nothing else puts them in order.
+    StartServer({.loop_threads = 1,
+                 .handler_threads = HandlerThreads::kLoops,
+                 .max_stream_unsent_bytes = 2 * kReplies * kReplyBytes,
+                 .max_unsent_bytes = kReplies * kReplyBytes / 2});
+    channel_ = Connect({.stream_window_bytes = kReplies * kReplyBytes / 4});
+    unread_.emplace(Tester::Stub(*channel_).Watch(Message()));
+    ASSERT_TRUE(written_.Wait());
+    WaitForArrival(*channel_);  // The connection has it all now.
+  }
+  // The order of what is held back, once it is not any more.
+  std::string RunWhatIsHeldBack() {
+    WaitForArrival(*channel_);
+    EXPECT_EQ(service_.started(), 1);  // The stream.
+    Message reply;
+    for (int i = 0; i < kReplies; ++i) EXPECT_TRUE(unread_->Read(&reply));
+    EXPECT_TRUE(unread_->Finish().ok());
+    return LetGo();
+  }
+
+ private:
+  static constexpr int kReplies = 256;
+  static constexpr size_t kReplyBytes = 1024;
+
+  Event written_;
+  std::optional<ClientReader<Message>> unread_;
+};
+
+TEST_F(HeldBackTest, UrgentCallsGoOnFirst) {
+  StartServerThatHoldsBack();
+  for (int i = 0; i < 3; ++i) Queue("b", 0);
+  Queue("u", 3);
+  Queue("v", 3, absl::Minutes(1));  // Of one priority, the first that came.
+  Queue("U", 7);
+  EXPECT_EQ(RunWhatIsHeldBack(), "Uuvbbb");
+}
+
+TEST_F(HeldBackTest, OthersHaveTheirTurns) {
+  StartServerThatHoldsBack();
+  for (int i = 0; i < 2; ++i) Queue("b", 0);
+  for (int i = 0; i < 18; ++i) Queue("u", 6);
+  EXPECT_EQ(RunWhatIsHeldBack(),
+            "uuuuuuuub"
+            "uuuuuuuub"
+            "uu");
+}
+
+TEST_F(HeldBackTest, ACallThatGivesUpLeavesTheOthersTheirTurns) {
+  StartServerThatHoldsBack();
+  Queue("b", 0);
+  const auto urgent = StartCall(*channel_, "U", {.priority = 7});
+  Queue("u", 3);
+  WaitForArrival(*channel_);
+  urgent->Cancel();
+  EXPECT_EQ(urgent->WaitForStatus().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(RunWhatIsHeldBack(), "ub");
 }
 
 TEST_F(PriorityTest, IsFromNoneToSeven) {

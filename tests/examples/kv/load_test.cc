@@ -9,6 +9,7 @@
 #include "examples/kv/limits.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tern/lib/call/call_error.h"
 #include "tern/lib/call/status_details.h"
 #include "tests/examples/kv/store_fixture.h"
 
@@ -186,6 +187,23 @@ TEST_F(LoadTest, ThatIsCancelledStoresNoMore) {
   // Its thread is free again.
   EXPECT_TRUE(Eventually([this] { return stub().Load().Finish().ok(); }));
   EXPECT_EQ(Changes(), kMaxBatchEntries);
+}
+
+TEST_F(LoadTest, SaysHowFarItIsWhenTheServerDrains) {
+  Start();
+  Writer writer = stub().Load();
+  ASSERT_TRUE(writer.Write(RequestWith(Numbered(0, kMaxBatchEntries + 1))));
+  EXPECT_TRUE(Eventually([this] { return Changes() > 0; }));
+  // OK: there was nothing to cancel in the end, which is far away.
+  EXPECT_EQ(served_->server().Drain(absl::Hours(1)), absl::OkStatus());
+  const absl::Status drained = writer.Finish().status();
+  EXPECT_EQ(drained.code(), absl::StatusCode::kUnavailable) << drained;
+  EXPECT_EQ(tern::CallError::From(drained)->certainty,
+            tern::Certainty::kFinished);
+  const auto stored = tern::GetDetail<v1::LoadReply>(drained);
+  ASSERT_TRUE(stored.has_value());
+  EXPECT_EQ(stored->entries(), kMaxBatchEntries + 1);
+  EXPECT_EQ(Changes(), kMaxBatchEntries + 1);
 }
 
 }  // namespace

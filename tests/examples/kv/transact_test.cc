@@ -356,6 +356,17 @@ TEST_F(TransactTest, LimitsBytes) {
   EXPECT_NE(client.Commit(), 0u);
 }
 
+TEST_F(TransactTest, EndsWhenTheServerDrains) {
+  Start();
+  const uint64_t last = Last();
+  Client client = Begin();
+  EXPECT_TRUE(client.Put("k", "v"));
+  // OK: there was nothing to cancel in the end, which is far away.
+  EXPECT_EQ(served_->server().Drain(absl::Hours(1)), absl::OkStatus());
+  ExpectEnd(client, absl::StatusCode::kUnavailable, "draining");
+  EXPECT_EQ(Last(), last);
+}
+
 TEST_F(TransactTest, EndsAfterItsTime) {
   Start();
   // Another service over the same store, with less patience.
