@@ -37,7 +37,7 @@ constexpr int64_t kSuccessionNs = 20'000;
 // Calls in a row that were alone on the connection, before their thread reads.
 constexpr int kLoneCalls = 4;
 // So many more when others have been in the way.
-constexpr int8_t kMoreLoneCalls = 60;
+constexpr int kMoreLoneCalls = 60;
 // A calling thread waits so long in the read itself, where nothing but input
 // wakes it: a poll before each read would be a third system call for each call.
 // Longer waits poll.
@@ -219,7 +219,7 @@ void Connection::OnDue() {
     const bool called = std::exchange(called_since_check_, false);
     if (reader_ == Reader::kNobody && !called) {
       reader_ = Reader::kLoop;
-      lone_calls_ = 0;
+      lone_calls_.store(0, std::memory_order_relaxed);
     }
     // A long call needs no looks: StopReadingHere asks for the next.
     const bool look_again = reader_ != Reader::kLoop && called;
@@ -360,6 +360,10 @@ bool Connection::DriveAndReadStream(absl::FunctionRef<bool()> over,
                                     absl::FunctionRef<bool()> may_rest,
                                     MonotonicTime until) {
   if (!one_open_.load(std::memory_order_relaxed)) return false;
+  if (loop_reads_.load(std::memory_order_relaxed) && TooFewAlone()) {
+    return false;
+  }
+  // It may take a moment: the loop is often at work just then.
   role_.Acquire();
   const bool read_here = MayReadHere(/*open_streams=*/1);
   DriveAndRelease();
@@ -418,10 +422,13 @@ bool Connection::MayReadHere(size_t open_streams) {
                      reader_ != Reader::kCaller && interest_ != 0 && !broken_ &&
                      !session_.closed() && can_read_here_;
   if (!alone) {
-    lone_calls_ = std::min<int8_t>(lone_calls_, 0);
+    CountAnew();
     return false;
   }
-  if (reader_ == Reader::kLoop && ++lone_calls_ < kLoneCalls) return false;
+  // (Who waits for a stream's message was counted before.)
+  if (reader_ == Reader::kLoop && open_streams == 0 && TooFewAlone()) {
+    return false;
+  }
   if (!reader_wake_.valid()) {
     reader_wake_ = FileDescriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     can_read_here_ = reader_wake_.valid() &&
@@ -434,6 +441,17 @@ bool Connection::MayReadHere(size_t open_streams) {
   reader_ = Reader::kCaller;
   reads_stream_ = open_streams == 1;
   return true;
+}
+
+// Whether there have been too few of them that a thread were to read.
+bool Connection::TooFewAlone() {
+  return lone_calls_.fetch_add(1, std::memory_order_relaxed) + 1 < kLoneCalls;
+}
+
+void Connection::CountAnew() {
+  if (lone_calls_.load(std::memory_order_relaxed) > 0) {
+    lone_calls_.store(0, std::memory_order_relaxed);
+  }
 }
 
 // Without the role: nobody else reads (OnReady, UpdateLoop).
@@ -466,7 +484,7 @@ bool Connection::StopReadingHere(absl::FunctionRef<bool()> may_rest) {
   // Where other calls have come meanwhile the loop is better at many.
   const bool alone = (session_.open_streams() == 0 && !broken_) || rests_;
   reader_ = alone ? Reader::kNobody : Reader::kLoop;
-  if (!alone) lone_calls_ = std::min<int8_t>(lone_calls_, 0);
+  if (!alone) CountAnew();
   if (alone && reader_check_at_.is_infinite()) {
     reader_check_at_ = MonotonicTime::Now() + options_->caller_rest;
   }
@@ -481,7 +499,7 @@ void Connection::ReadByLoop() {
 
 void Connection::PreferLoop() {
   if (reader_ != Reader::kCaller || !reads_stream_) return;
-  lone_calls_ = -kMoreLoneCalls;
+  lone_calls_.store(-kMoreLoneCalls, std::memory_order_relaxed);
   loop_due_.store(true, std::memory_order_seq_cst);
   WakeReader();
 }
@@ -558,7 +576,11 @@ void Connection::UpdateInterest() {
   // Calls that no thread waits for here need the loop.
   if (reader_ == Reader::kNobody && session_.open_streams() != 0 && !rests_) {
     reader_ = Reader::kLoop;
-    lone_calls_ = std::min<int8_t>(lone_calls_, 0);
+    CountAnew();
+  }
+  const bool loop_reads = reader_ == Reader::kLoop;
+  if (loop_reads != loop_reads_.load(std::memory_order_relaxed)) {
+    loop_reads_.store(loop_reads, std::memory_order_relaxed);
   }
   uint32_t next = EPOLLERR;  // Always told: 0 would mean "not registered".
   if (reader_ != Reader::kLoop) {

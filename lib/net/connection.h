@@ -188,6 +188,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
   bool TakeInput(const IoResult& result, std::span<char> buffer,
                  MonotonicTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   bool MayReadHere(size_t open_streams) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  bool TooFewAlone();
+  void CountAnew();
   bool ReadAsCaller(absl::FunctionRef<bool()> over,
                     absl::FunctionRef<bool()> may_rest, MonotonicTime now,
                     MonotonicTime deadline, size_t most_streams);
@@ -220,8 +222,12 @@ class Connection : public std::enable_shared_from_this<Connection>,
   uint8_t unwritten_ = 0;                   // Times of Drive() since a write.
 
   // Any thread.
-  std::atomic<bool> many_open_{false};     // Streams. Written with the role.
-  std::atomic<bool> one_open_{false};      // Likewise.
+  std::atomic<bool> many_open_{false};  // Streams. Written with the role.
+  std::atomic<bool> one_open_{false};   // Likewise.
+  std::atomic<bool> loop_reads_{true};  // reader_ is kLoop. Likewise.
+  // Calls or waits for a message that were alone here, in a row, the loop
+  // reading; negative where more than usual are wanted.
+  std::atomic<int> lone_calls_{0};
   std::atomic<bool> loop_due_{false};      // ReadByLoop() has been called.
   std::atomic<uint8_t> burst_{255};        // See BurstOf. Likewise.
   std::atomic<bool> left_to_loop_{false};  // It has been posted to drive.
@@ -248,8 +254,6 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // kNobody although a stream is open, the only one: see DriveAndReadStream.
   bool rests_ ABSL_GUARDED_BY(role_) = false;
   bool reads_stream_ ABSL_GUARDED_BY(role_) = false;  // kCaller does.
-  // In a row, the loop reading; negative where more than usual are wanted.
-  int8_t lone_calls_ ABSL_GUARDED_BY(role_) = 0;
   bool called_since_check_ ABSL_GUARDED_BY(role_) = false;
   bool can_read_here_ ABSL_GUARDED_BY(role_) = true;
   FileDescriptor reader_wake_;  // An eventfd; set before the first kCaller.
