@@ -55,10 +55,11 @@ void Run(const LoadOptions& options) {
   request.set_milliseconds(kBlockMilliseconds);
   const CallOptions call_options = {
       .timeout = absl::Milliseconds(2 * kBlockMilliseconds)};
-  std::atomic<bool> leaving{false};
+  // Calls are still told of their end when all else here has gone.
+  static std::atomic<bool> leaving{false};
   for (int i = 0; i < options.outstanding; ++i) {
     stubs[static_cast<size_t>(i) % stubs.size()].Block(
-        request, call_options, [&leaving](absl::StatusOr<Payload> reply) {
+        request, call_options, [](const absl::StatusOr<Payload>& reply) {
           if (!leaving) Die(reply.status().ToString());
         });
     // No more at a time than the server's queue takes.
