@@ -61,7 +61,9 @@ TEST(StreamTable, MayHoldMoreThanIsKeptForUse) {
   StreamTable table;
   const auto fill_and_empty = [&table](StreamId first) {
     std::vector<Stream*> streams;
-    for (size_t i = 0; i < RecyclingAllocator<Stream>::kMaxKept + 10; ++i) {
+    constexpr size_t kMostKept =
+        (FreeBatches::kMaxBatches + 2) * FreeBlock::kBatch;
+    for (size_t i = 0; i < kMostKept + 10; ++i) {
       streams.push_back(table.Add(first + 2 * static_cast<StreamId>(i)));
     }
     for (Stream* stream : streams) table.Remove(stream);
