@@ -338,6 +338,11 @@ std::string ClientConnection::Late(std::string_view missing) {
 }
 
 std::string ClientConnection::LatePending() {
+  // It may have become known, or ended, in this very turn.
+  if (session().has_peer_hello() &&
+      session().CanStart() != wire::Session::StartBlock::kFull) {
+    return std::string(wire::Session::kLateToStart);
+  }
   return Late(absl::StrCat(" takes no more than ",
                            session().peer_limits().max_concurrent_calls,
                            " calls at once"));

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <iostream>
+#include <semaphore>
 #include <string>
 #include <thread>
 
@@ -146,7 +147,7 @@ int RunTheSameService() {
 
 TEST(DocsFromGrpc, TheSameService) { EXPECT_EQ(RunTheSameService(), 0); }
 
-class Station final : public Weather::Service {
+class Station : public Weather::Service {
  public:
   absl::Status Follow(tern::ServerContext& context, const Place& place,
                       tern::ServerWriter<Report>& writer) override {
@@ -165,7 +166,7 @@ class Station final : public Weather::Service {
     Report report;
     int count = 0;
     while (reader.Read(&report)) ++count;
-    if (context.draining()) {
+    if (reader.cut_short()) {
       return absl::UnavailableError(
           absl::StrCat("record elsewhere what is behind ", count, " reports"));
     }
@@ -175,6 +176,21 @@ class Station final : public Weather::Service {
 
  private:
   static double Measure() { return 19.5; }
+};
+
+// Tells that Record has begun.
+class StationThatTells final : public Station {
+ public:
+  absl::Status Record(tern::ServerContext& context,
+                      tern::ServerReader<Report>& reader,
+                      Summary* summary) override {
+    begun_.release();
+    return Station::Record(context, reader, summary);
+  }
+  void WaitForRecord() { begun_.acquire(); }
+
+ private:
+  std::binary_semaphore begun_{0};
 };
 
 TEST(DocsRestart, StreamsEndEarly) {
@@ -196,15 +212,19 @@ TEST(DocsRestart, StreamsEndEarly) {
 }
 
 TEST(DocsRestart, ReadsEndEarly) {
-  Station station;
+  StationThatTells station;
   tern::Server server({.listen = {"127.0.0.1:0"}});
   server.Register(&station);
   ASSERT_TRUE(server.Start().ok());
   const auto channel = tern::Channel::Create(server.addresses().at(0));
   auto writer = Weather::Stub(*channel).Record();
   ASSERT_TRUE(writer.Write(Report()));
+  station.WaitForRecord();
   EXPECT_TRUE(server.Drain(absl::Minutes(10)).ok());
-  EXPECT_TRUE(absl::IsUnavailable(writer.Finish().status()));
+  const absl::Status status = writer.Finish().status();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_NE(status.message().find("record elsewhere"), std::string::npos)
+      << status;
 }
 
 // Number 3 as systemd would have opened it.

@@ -73,6 +73,7 @@ absl::Status ChatService::Talk(tern::ServerContext& context,
   const auto member = std::make_shared<Member>(request.enter().name(), &stream,
                                                limits_.max_queued_replies);
   TERN_RETURN_IF_ERROR(rooms_.Enter(room, member));
+  on_drain.Reset();  // First: else a drain could end the reads and not him.
   on_drain = context.OnDrain([member] { member->End(Draining()); });
   absl::Status status = Listen(context, room, *member);
   rooms_.Leave(room, *member, absl::IsResourceExhausted(status));

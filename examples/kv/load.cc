@@ -94,7 +94,7 @@ absl::Status Load(Store& store, tern::ServerContext& context,
     return loading.CutShort(EndedBefore("the last entry", context));
   }
   TERN_RETURN_IF_ERROR(loading.Flush());
-  if (!context.draining()) return absl::OkStatus();
+  if (!reader.cut_short()) return absl::OkStatus();
   return loading.CutShort(DrainedBefore("the last entry"));
 }
 

@@ -66,7 +66,7 @@ absl::Status Transacting::Run() {
         return TooLong();
       case tern::Poll::kOver:
         if (context_.cancelled()) return EndedBefore("the commit", context_);
-        if (context_.draining()) return DrainedBefore("the commit");
+        if (stream_.cut_short()) return DrainedBefore("the commit");
         return absl::OkStatus();
     }
     if (deadline_.HasPassed()) return TooLong();

@@ -106,6 +106,7 @@ class MessageStream {
   void EndWrites() { pipe_.EndWrites(); }
   void DiscardReads() { pipe_.DiscardReads(); }
   void StopReads() { pipe_.StopReads(); }
+  bool cut_short() { return pipe_.cut_short(); }
 
   // What went wrong here, once, or OK: a message could not be parsed (the other
   // end's fault: a server's INVALID_ARGUMENT, a client's INTERNAL), or was not

@@ -146,6 +146,10 @@ class StreamReader {
   // waits is false. The other side may come to a stop: the call is to end soon.
   // (A server's handler may have it called at a drain: ServerContext::OnDrain.)
   void StopReads() { messages_->StopReads(); }
+  // Once a Read() was false: whether messages are missing, since StopReads()
+  // came before the last of them had been read, or, at a server, the call's
+  // end. Else the other side has sent no more. The reader's thread.
+  bool cut_short() const { return messages_->cut_short(); }
 
  protected:
   explicit StreamReader(MessageStream* messages) : messages_(messages) {}

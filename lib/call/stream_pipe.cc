@@ -25,7 +25,11 @@ Poll StreamPipe::Next(MessageBatch::Message* message) {
     const Poll next = NextBatch();
     if (next != Poll::kReady) return next;
   }
-  if (dropped_.load(std::memory_order_acquire)) return Poll::kOver;
+  if (dropped_.load(std::memory_order_acquire)) {
+    MutexLock lock(mutex_);
+    cut_short_ = true;
+    return Poll::kOver;
+  }
   *message = reading_.Next();
   read_bytes_ += message->bytes.size();
   if (read_bytes_ >= credit_bytes_ &&
@@ -73,14 +77,24 @@ void StreamPipe::StopReads() {
   dropped_.store(true, std::memory_order_release);
   {
     MutexLock lock(mutex_);
-    incoming_.Clear();
-    reads_over_ = true;
+    DropReads();
     // Wakes are the connection's to run.
     if (!TellReader()) return;
     stop_due_ = true;
     if (!Announce()) return;
   }
   host_->OnPipeWork();
+}
+
+void StreamPipe::DropReads() {
+  cut_short_ |= !reads_over_ || !incoming_.empty();
+  incoming_.Clear();
+  reads_over_ = true;
+}
+
+bool StreamPipe::cut_short() {
+  MutexLock lock(mutex_);
+  return cut_short_;
 }
 
 void StreamPipe::WaitForRead(MonotonicTime until) {
@@ -307,10 +321,10 @@ bool StreamPipe::SetQueuedBytes(size_t bytes) {
 bool StreamPipe::Close(bool at_once) {
   if (at_once) dropped_.store(true, std::memory_order_release);
   MutexLock lock(mutex_);
-  if (at_once) incoming_.Clear();
   writes_over_ = true;
   end_writes_ = false;
   outgoing_.Clear();
+  if (at_once) DropReads();
   reads_over_ = true;
   const bool reader = TellReader();
   return TellWriter() || reader;

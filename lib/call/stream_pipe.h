@@ -111,6 +111,9 @@ class StreamPipe {
   // Any thread: reading is over, for whoever waits to read, too. Nothing that
   // comes counts as read any more, so that the other side comes to a stop.
   void StopReads();
+  // Once Read() has said kOver: whether StopReads() or Close(at_once) came
+  // before the last message had been read.
+  bool cut_short();
 
   // kReady: `write` has been called with room for `size` bytes.
   Poll Write(size_t size, absl::FunctionRef<void(char*)> write);
@@ -177,6 +180,7 @@ class StreamPipe {
   }
   void StopFetching();
   bool TellReader() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DropReads() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool TellWriter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // True when the host is to be told.
   bool Announce() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -210,6 +214,7 @@ class StreamPipe {
   size_t taken_bytes_ ABSL_GUARDED_BY(mutex_) = 0;     // In sending_.
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;    // In the session.
   size_t consumed_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool cut_short_ ABSL_GUARDED_BY(mutex_) = false;
   bool discard_ ABSL_GUARDED_BY(mutex_) = false;
   bool reads_over_ ABSL_GUARDED_BY(mutex_) = false;
   bool writes_over_ ABSL_GUARDED_BY(mutex_) = false;

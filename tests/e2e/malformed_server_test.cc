@@ -134,7 +134,8 @@ TEST_F(LateServerTest, ThatDoesNotGreetForACallThatWaitsForThat) {
     // On a busy machine the time may be up before there is a connection.
     for (int tries = 0; tries < 20 && !Says(status, "HELLO"); ++tries) {
       const auto channel = Channel::Create(listener_.target());
-      const CallOptions options = {.timeout = absl::Milliseconds(50)};
+      const CallOptions options = {.timeout =
+                                       absl::Milliseconds(50) * (tries + 1)};
       status = blocking ? CallStatus(*channel, text, options)
                         : StartCall(*channel, text, options)->WaitForStatus();
       EXPECT_TRUE(Failed(status, StatusCode::kDeadlineExceeded,

@@ -264,6 +264,58 @@ TEST_F(StreamPipeTest, ClosingWakesBoth) {
 }
 
 // One thread on the user's side, one on the connection's, all the time.
+TEST_F(StreamPipeTest, IsNotCutShortByWhatComesBehindTheLastMessage) {
+  EXPECT_FALSE(Deliver("one"));
+  EXPECT_FALSE(pipe_.EndReads());
+  EXPECT_EQ(Read(pipe_), "one");
+  EXPECT_EQ(Read(pipe_), "(over)");
+  pipe_.StopReads();
+  EXPECT_FALSE(pipe_.Close(/*at_once=*/true));
+  EXPECT_FALSE(pipe_.cut_short());
+}
+
+TEST_F(StreamPipeTest, IsCutShortBeforeTheLastMessage) {
+  EXPECT_FALSE(Deliver("one"));
+  EXPECT_EQ(Read(pipe_), "one");
+  EXPECT_FALSE(pipe_.cut_short());
+  pipe_.StopReads();
+  EXPECT_EQ(Read(pipe_), "(over)");
+  EXPECT_TRUE(pipe_.cut_short());
+}
+
+TEST_F(StreamPipeTest, IsCutShortWhereTheLastMessagesHaveComeAndWereNotRead) {
+  EXPECT_FALSE(Deliver("one"));
+  EXPECT_FALSE(pipe_.EndReads());
+  pipe_.StopReads();
+  EXPECT_EQ(Read(pipe_), "(over)");
+  EXPECT_TRUE(pipe_.cut_short());
+}
+
+// They came together, and lie at the reader already.
+TEST_F(StreamPipeTest, IsCutShortInTheMiddleOfABatch) {
+  EXPECT_FALSE(Deliver("one"));
+  EXPECT_FALSE(Deliver("two"));
+  EXPECT_FALSE(pipe_.EndReads());
+  EXPECT_EQ(Read(pipe_), "one");
+  pipe_.StopReads();
+  EXPECT_EQ(Read(pipe_), "(over)");
+  EXPECT_TRUE(pipe_.cut_short());
+}
+
+TEST_F(StreamPipeTest, IsCutShortByAnEndThatDropsTheRest) {
+  EXPECT_FALSE(pipe_.Close(/*at_once=*/true));
+  EXPECT_EQ(Read(pipe_), "(over)");
+  EXPECT_TRUE(pipe_.cut_short());
+}
+
+TEST_F(StreamPipeTest, IsNotCutShortByAnEndThatLeavesTheRest) {
+  EXPECT_FALSE(Deliver("one"));
+  EXPECT_FALSE(pipe_.Close(/*at_once=*/false));
+  EXPECT_EQ(Read(pipe_), "one");
+  EXPECT_EQ(Read(pipe_), "(over)");
+  EXPECT_FALSE(pipe_.cut_short());
+}
+
 class FetchTest : public StreamPipeTest {
  protected:
   // From now on a reader that waits fetches this itself, and the connection
