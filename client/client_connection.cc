@@ -169,6 +169,7 @@ void ClientConnection::TakeCall(std::shared_ptr<ClientCall> call,
       return GiveBack(call);
   }
   pending_.Add(call);
+  EndRest();  // It waits for the end of another.
   if (pending_.size() > max_pending_calls_) {
     const std::shared_ptr<ClientCall> last = pending_.TakeLast();
     EndUnstarted(last, absl::ResourceExhaustedError(absl::StrCat(
@@ -432,7 +433,7 @@ bool ClientConnection::FetchRead(const ClientCall& call,
                                  MonotonicTime until) {
   const auto may_rest = [&] {
     return call.place.load() == this && call.stream != nullptr &&
-           call.streaming()->pipe.Rest();
+           pending_.empty() && call.streaming()->pipe.Rest();
   };
   return DriveAndReadStream(over, may_rest, until);
 }

@@ -3,15 +3,18 @@
 namespace tern {
 
 FreeBlock* FreeBatches::Take() {
-  MutexLock lock(mutex_);
-  return count_ == 0 ? nullptr : batches_[--count_];
+  if (!mutex_.TryLock()) return nullptr;
+  FreeBlock* const batch = count_ == 0 ? nullptr : batches_[--count_];
+  mutex_.Unlock();
+  return batch;
 }
 
 bool FreeBatches::Give(FreeBlock* batch) {
-  MutexLock lock(mutex_);
-  if (count_ == kMaxBatches) return false;
-  batches_[count_++] = batch;
-  return true;
+  if (!mutex_.TryLock()) return false;
+  const bool room = count_ < kMaxBatches;
+  if (room) batches_[count_++] = batch;
+  mutex_.Unlock();
+  return room;
 }
 
 }  // namespace tern

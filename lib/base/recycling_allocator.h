@@ -20,14 +20,16 @@ struct FreeBlock {
 };
 
 // Where threads that give back more than they take leave it for the others.
-// Thread-safe.
+// Thread-safe. Nobody waits for another: in the child of a fork() there may be
+// no other.
 class FreeBatches {
  public:
   static constexpr size_t kMaxBatches = 32;
 
-  // nullptr: there is none.
+  // nullptr: there is none, or somebody else is here.
   FreeBlock* Take();
-  // False, and nothing is done, when there are kMaxBatches.
+  // False, and nothing is done, when there are kMaxBatches, or somebody else is
+  // here.
   [[nodiscard]] bool Give(FreeBlock* batch);
 
  private:
@@ -58,7 +60,7 @@ class RecyclingAllocator {
     static_assert(sizeof(T) >= sizeof(FreeBlock) &&
                   alignof(T) >= alignof(FreeBlock));
     if (count == 1) {
-      if (FreeBlock* const block = Kept().Take(); block != nullptr) {
+      if (FreeBlock* const block = Take(kept_); block != nullptr) {
         return reinterpret_cast<T*>(block);
       }
     }
@@ -67,7 +69,7 @@ class RecyclingAllocator {
 
   void deallocate(T* block, size_t count) {
 #ifndef ABSL_HAVE_ADDRESS_SANITIZER
-    if (count == 1) return Kept().Give(block);
+    if (count == 1) return Give(kept_, block);
 #endif
     std::allocator<T>().deallocate(block, count);
   }
@@ -77,58 +79,66 @@ class RecyclingAllocator {
   }
 
  private:
-  // A thread's: one chain that it takes from and gives to, and a batch.
-  class Blocks {
-   public:
-    ~Blocks() {
-      over_ = true;
-      Free(std::exchange(first_, nullptr));
-      Free(std::exchange(batch_, nullptr));
-    }
-
-    FreeBlock* Take() {
-      if (first_ == nullptr) {
-        if (over_) return nullptr;
-        first_ = batch_ != nullptr ? std::exchange(batch_, nullptr)
-                                   : Batches().Take();
-        if (first_ == nullptr) return nullptr;
-        count_ = FreeBlock::kBatch;
-      }
-      --count_;
-      return std::exchange(first_, first_->next);
-    }
-
-    void Give(T* object) {
-      if (over_) return std::allocator<T>().deallocate(object, 1);
-      first_ = new (object) FreeBlock{first_};
-      if (++count_ < FreeBlock::kBatch) return;
-      if (batch_ != nullptr && !Batches().Give(batch_)) Free(batch_);
-      batch_ = std::exchange(first_, nullptr);
-      count_ = 0;
-    }
-
-   private:
-    static FreeBatches& Batches() {
-      // Never destroyed: other threads may outlive main().
-      static FreeBatches* const batches = new FreeBatches;
-      return *batches;
-    }
-    static void Free(FreeBlock* chain) {
-      while (chain != nullptr) {
-        T* const block = reinterpret_cast<T*>(chain);
-        chain = chain->next;
-        std::allocator<T>().deallocate(block, 1);
-      }
-    }
-
-    FreeBlock* first_ = nullptr;
-    size_t count_ = 0;  // In there.
-    FreeBlock* batch_ = nullptr;
-    bool over_ = false;  // The thread ends: other destructors may still come.
+  // A thread's. Without a destructor: other objects of the thread may use it
+  // when it ends.
+  struct Kept {
+    FreeBlock* first;  // Taken from and given to.
+    size_t count;      // In there.
+    FreeBlock* batch;
+    bool over;  // The thread ends.
   };
-  static Blocks& Kept() {
-    thread_local Blocks kept;
-    return kept;
+  static inline thread_local constinit Kept kept_{};
+
+  struct AtThreadEnd {
+    ~AtThreadEnd() {
+      kept_.over = true;
+      Free(std::exchange(kept_.first, nullptr));
+      Free(std::exchange(kept_.batch, nullptr));
+    }
+  };
+
+  static FreeBlock* Take(Kept& kept) {
+    if (kept.first == nullptr) {
+      if (kept.over) return nullptr;
+      kept.first = kept.batch != nullptr ? std::exchange(kept.batch, nullptr)
+                                         : Batches().Take();
+      if (kept.first == nullptr) return nullptr;
+      kept.count = FreeBlock::kBatch;
+      FreeWhatIsKept();
+    }
+    --kept.count;
+    return std::exchange(kept.first, kept.first->next);
+  }
+
+  static void Give(Kept& kept, T* object) {
+    if (kept.first == nullptr) {
+      if (kept.over) return std::allocator<T>().deallocate(object, 1);
+      FreeWhatIsKept();
+    }
+    kept.first = new (object) FreeBlock{kept.first};
+    if (++kept.count < FreeBlock::kBatch) return;
+    if (kept.batch != nullptr && !Batches().Give(kept.batch)) Free(kept.batch);
+    kept.batch = std::exchange(kept.first, nullptr);
+    kept.count = 0;
+  }
+
+  // When this thread ends.
+  static void FreeWhatIsKept() {
+    thread_local const AtThreadEnd at_thread_end;
+    (void)at_thread_end;
+  }
+
+  static FreeBatches& Batches() {
+    // Never destroyed: other threads may outlive main().
+    static FreeBatches* const batches = new FreeBatches;
+    return *batches;
+  }
+  static void Free(FreeBlock* chain) {
+    while (chain != nullptr) {
+      T* const block = reinterpret_cast<T*>(chain);
+      chain = chain->next;
+      std::allocator<T>().deallocate(block, 1);
+    }
   }
 };
 

@@ -114,7 +114,8 @@ void StreamPipe::Fetch(
     if (ReadableLocked()) return;
     fetching_ = true;
   }
-  if (read_bytes_ != 0) ReturnCredit();
+  // The other side might wait for what was withheld.
+  if (read_bytes_ >= credit_bytes_) ReturnCredit();
   rests_.store(false, std::memory_order_relaxed);
   const bool rests = read([this] {
     MutexLock lock(mutex_);

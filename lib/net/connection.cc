@@ -55,16 +55,23 @@ uint8_t BurstOf(size_t open_streams) {
   return static_cast<uint8_t>(std::clamp<size_t>(open_streams / 2, 8, 255));
 }
 
+// The thread ends, and its buffer has gone.
+thread_local bool caller_buffer_over = false;
+
 // What a calling thread reads into: at least so much. Less than it had before
 // is not given.
 std::span<char> CallerBuffer(size_t bytes) {
-  thread_local std::unique_ptr<char[]> memory;
-  thread_local size_t size = 0;
-  if (size < bytes) {
-    memory = std::make_unique_for_overwrite<char[]>(bytes);
-    size = bytes;
+  struct Buffer {
+    std::unique_ptr<char[]> memory;
+    size_t size = 0;
+    ~Buffer() { caller_buffer_over = true; }
+  };
+  thread_local Buffer buffer;
+  if (buffer.size < bytes) {
+    buffer.memory = std::make_unique_for_overwrite<char[]>(bytes);
+    buffer.size = bytes;
   }
-  return {memory.get(), size};
+  return {buffer.memory.get(), buffer.size};
 }
 
 std::string Describe(const char* what, int error) {
@@ -353,7 +360,7 @@ void Connection::DriveAndRead(absl::FunctionRef<bool()> over, MonotonicTime now,
   if (!read_here) return;
   // Other calls that come meanwhile are read here, too.
   ReadAsCaller(
-      over, [] { return false; }, now, deadline, SIZE_MAX);
+      over, [] { return false; }, now, deadline, /*reads_stream=*/false);
 }
 
 bool Connection::DriveAndReadStream(absl::FunctionRef<bool()> over,
@@ -368,15 +375,14 @@ bool Connection::DriveAndReadStream(absl::FunctionRef<bool()> over,
   const bool read_here = MayReadHere(/*open_streams=*/1);
   DriveAndRelease();
   return read_here && ReadAsCaller(over, may_rest, MonotonicTime::Now(), until,
-                                   /*most_streams=*/1);
+                                   /*reads_stream=*/true);
 }
 
 bool Connection::ReadAsCaller(absl::FunctionRef<bool()> over,
                               absl::FunctionRef<bool()> may_rest,
                               MonotonicTime now, MonotonicTime deadline,
-                              size_t most_streams) {
+                              bool reads_stream) {
   std::span<char> buffer = CallerBuffer(kFirstReadBytes);
-  const bool reads_stream = most_streams == 1;
   const auto done = [&] {
     return over() ||
            (reads_stream && loop_due_.load(std::memory_order_seq_cst));
@@ -405,8 +411,10 @@ bool Connection::ReadAsCaller(absl::FunctionRef<bool()> over,
       buffer = CallerBuffer(EventLoop::kReadBufferBytes);
       ReadInput(buffer, now);
     }
-    reading = !broken_ && !done() && now < deadline &&
-              session_.open_streams() <= most_streams;
+    // (A stream that is not here any more goes on elsewhere.)
+    reading =
+        !broken_ && !done() && now < deadline &&
+        (!reads_stream || (session_.open_streams() == 1 && !reading_paused_));
     in_message = reading && !session_.ReceiveInto().empty();
     if (!reading) rests = StopReadingHere(may_rest);
     DriveAndRelease();
@@ -417,10 +425,10 @@ bool Connection::ReadAsCaller(absl::FunctionRef<bool()> over,
 // Whether the calling thread becomes the reader: one that has a call to send,
 // or waits for a message of the one stream that is open.
 bool Connection::MayReadHere(size_t open_streams) {
-  called_since_check_ = true;
   const bool alone = session_.open_streams() == open_streams &&
                      reader_ != Reader::kCaller && interest_ != 0 && !broken_ &&
-                     !session_.closed() && can_read_here_;
+                     !session_.closed() && !reading_paused_ && can_read_here_ &&
+                     !caller_buffer_over;
   if (!alone) {
     CountAnew();
     return false;
@@ -438,6 +446,7 @@ bool Connection::MayReadHere(size_t open_streams) {
   if (reader_ == Reader::kLoop) {
     reader_check_at_ = MonotonicTime::Now() + options_->caller_rest;
   }
+  called_since_check_ = true;
   reader_ = Reader::kCaller;
   reads_stream_ = open_streams == 1;
   return true;
@@ -479,7 +488,7 @@ void Connection::PollInput(MonotonicTime now, MonotonicTime deadline) {
 }
 
 bool Connection::StopReadingHere(absl::FunctionRef<bool()> may_rest) {
-  rests_ = session_.open_streams() == 1 && !broken_ &&
+  rests_ = session_.open_streams() == 1 && !broken_ && !reading_paused_ &&
            !loop_due_.load(std::memory_order_relaxed) && may_rest();
   // Where other calls have come meanwhile the loop is better at many.
   const bool alone = (session_.open_streams() == 0 && !broken_) || rests_;

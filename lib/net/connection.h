@@ -122,7 +122,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
   void PreferLoop() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // REQUIRES: role. The same: the stream has ended.
   void EndRest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_) { rests_ = false; }
-  // Any thread: has a thread in the above look whether its wait is over.
+  // Any thread: has a thread in the above look whether its wait is over. (As
+  // ReadByLoop() does: it looks within some milliseconds.)
   void WakeReader();
 
   // For whoever has acquired the role: drives until no work is announced any
@@ -192,7 +193,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
   void CountAnew();
   bool ReadAsCaller(absl::FunctionRef<bool()> over,
                     absl::FunctionRef<bool()> may_rest, MonotonicTime now,
-                    MonotonicTime deadline, size_t most_streams);
+                    MonotonicTime deadline, bool reads_stream);
   IoResult AwaitInput(std::span<char> buffer, MonotonicTime now,
                       MonotonicTime deadline, bool first);
   void PollInput(MonotonicTime now, MonotonicTime deadline);

@@ -447,12 +447,14 @@ TEST_F(FetchTest, GivesCreditInLargerStepsAtRest) {
   EXPECT_EQ(pipe_.TakeWork().consumed_bytes, 200);
 }
 
-// Else the other side might wait for it.
-TEST_F(FetchTest, GivesAllCreditBeforeItWaits) {
+// The other side might wait for that; without a rest it would have had it.
+TEST_F(FetchTest, GivesWithheldCreditBeforeItWaits) {
   FetchAndRest(99);
+  FetchAndRest(1);
+  EXPECT_EQ(host_.reads_at_rest, 0);
   FetchAndRest(7);
   EXPECT_EQ(host_.reads_at_rest, 1);
-  EXPECT_EQ(pipe_.TakeWork().consumed_bytes, 99);
+  EXPECT_EQ(pipe_.TakeWork().consumed_bytes, 100);
 }
 
 TEST_F(StreamPipeTest, LosesNothingBetweenThreads) {

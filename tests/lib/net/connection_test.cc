@@ -393,12 +393,13 @@ TEST_F(ReaderTest, LongWaitLetsTheLoopSleep) {
 
 // ---- One that reads a stream
 
-// The loop does not come back by itself.
+// The loop does not come back by itself, unless it is told to.
 class StreamReaderTest : public ConnectionTest {
  protected:
-  StreamReaderTest() {
+  explicit StreamReaderTest(
+      absl::Duration caller_rest = absl::InfiniteDuration()) {
     options_.session.role = wire::Role::kClient;
-    options_.caller_rest = absl::InfiniteDuration();
+    options_.caller_rest = caller_rest;
     connection_ = Make();
     Start(connection_);
     Send(testing::GreetingBytes());
@@ -480,6 +481,23 @@ TEST_F(StreamReaderTest, RestEndsWhenSomebodyWaitsForSomethingElse) {
   Rest();
   connection_->ReadByLoop();
   ExpectThatTheLoopReads();
+}
+
+class ShortRestTest : public StreamReaderTest {
+ protected:
+  ShortRestTest() : StreamReaderTest(absl::Milliseconds(1)) {}
+};
+
+// Calls that come meanwhile and do not read, say since they must wait, do not
+// count as the reader's coming back.
+TEST_F(ShortRestTest, EndsWhateverElseIsCalled) {
+  Rest();
+  SendMessage("then");
+  const std::atomic<bool> over{true};
+  while (connection_->received.empty()) {
+    connection_->ReadHere(over, MonotonicTime::InfiniteFuture());
+  }
+  ExpectReceived("then", /*here=*/false);
 }
 
 TEST_F(StreamReaderTest, DoesNotRestWhereSomebodyWaitsAlready) {
