@@ -432,6 +432,7 @@ bool ClientConnection::FetchRead(const ClientCall& call,
                                  absl::FunctionRef<bool()> over,
                                  MonotonicTime until) {
   const auto may_rest = [&] {
+    role_.AssertHeld();
     return call.place.load() == this && call.stream != nullptr &&
            pending_.empty() && call.streaming()->pipe.Rest();
   };

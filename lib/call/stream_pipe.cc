@@ -60,6 +60,7 @@ void StreamPipe::ReturnCredit() {
 
 void StreamPipe::DiscardReads() {
   bool tell;
+  bool stop;
   {
     MutexLock lock(mutex_);
     discard_ = true;
@@ -68,9 +69,10 @@ void StreamPipe::DiscardReads() {
         std::exchange(incoming_bytes_, 0) + std::exchange(read_bytes_, 0);
     while (!reading_.empty()) consumed_bytes_ += reading_.Next().bytes.size();
     tell = consumed_bytes_ != 0 && Announce();
+    stop = rests_.exchange(false, std::memory_order_relaxed);
   }
   if (tell) host_->OnPipeWork();
-  StopFetching();
+  if (stop) host_->StopFetching();
 }
 
 void StreamPipe::StopReads() {
@@ -136,21 +138,22 @@ bool StreamPipe::Rest() {
   return true;
 }
 
-// Without the lock. Rest() has seen who waits, or is seen here.
-void StreamPipe::StopFetching() {
-  if (rests() && rests_.exchange(false, std::memory_order_relaxed)) {
+// Before anybody can know that somebody waits, and see to it that all this is
+// destroyed: what is set then, and that it does not rest, is one step.
+void StreamPipe::EndRest() {
+  while (rests_.exchange(false, std::memory_order_relaxed)) {
+    mutex_.Unlock();
     host_->StopFetching();
+    mutex_.Lock();
   }
 }
 
 bool StreamPipe::WakeForRead(Wake wake) {
   if (!reading_.empty()) return false;
-  {
-    MutexLock lock(mutex_);
-    if (ReadableLocked()) return false;
-    wake_reader_ = std::move(wake);
-  }
-  StopFetching();
+  MutexLock lock(mutex_);
+  EndRest();
+  if (ReadableLocked()) return false;
+  wake_reader_ = std::move(wake);
   return true;
 }
 
@@ -257,25 +260,20 @@ Poll StreamPipe::Write(MessageBatch::Message message) {
 }
 
 void StreamPipe::WaitForWrite(MonotonicTime until) {
-  {
-    MutexLock lock(mutex_);
-    if (WritableLocked()) return;
-    writer_waits_ = true;
-  }
-  StopFetching();
   MutexLock lock(mutex_);
+  if (WritableLocked()) return;
+  EndRest();
+  writer_waits_ = true;
   while (!WritableLocked() && writable_.WaitUntil(mutex_, until)) {
   }
   writer_waits_ = false;
 }
 
 bool StreamPipe::WakeForWrite(Wake wake) {
-  {
-    MutexLock lock(mutex_);
-    if (WritableLocked()) return false;
-    wake_writer_ = std::move(wake);
-  }
-  StopFetching();
+  MutexLock lock(mutex_);
+  EndRest();
+  if (WritableLocked()) return false;
+  wake_writer_ = std::move(wake);
   return true;
 }
 

@@ -178,7 +178,8 @@ class StreamPipe {
   bool WritableLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return writes_over_ || outgoing_bytes_ + queued_bytes_ < max_unsent_bytes_;
   }
-  void StopFetching();
+  // Lets go of the lock for a while, if it rests.
+  void EndRest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool TellReader() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropReads() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool TellWriter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -10,7 +10,9 @@
 #include <thread>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "gtest/gtest.h"
+#include "tern/lib/base/mutex.h"
 #include "tern/lib/wire/frame.h"
 #include "tests/lib/net/slot.h"
 #include "tests/testing/frame_text.h"
@@ -36,6 +38,11 @@ class TestConnection final : public Connection {
   ~TestConnection() override { events_->destroyed.Put(loop()->OnLoopThread()); }
 
   std::atomic<int> turns{0};  // Of drivers.
+  // In the next turn, whoever has it.
+  void AtNextTurn(std::function<void()> what) {
+    MutexLock lock(mutex_);
+    at_next_turn_ = std::move(what);
+  }
   // What each does. Set before it is started, or in a turn of its loop.
   std::function<void(TestConnection&)> on_turn;
   void Announce() { Drive(); }
@@ -97,12 +104,20 @@ class TestConnection final : public Connection {
   void TakeSubmissions() override {
     ++turns;
     if (on_turn) on_turn(*this);
+    std::function<void()> what;
+    {
+      MutexLock lock(mutex_);
+      what = std::exchange(at_next_turn_, nullptr);
+    }
+    if (what) what();
   }
   void OnDisconnected(wire::ErrorCode, const std::string& reason) override {
     events_->disconnected.Put(reason);
   }
 
   Events* const events_;
+  Mutex mutex_;
+  std::function<void()> at_next_turn_ ABSL_GUARDED_BY(mutex_);
 };
 
 class ConnectionTest : public ::testing::Test {
@@ -411,14 +426,14 @@ class StreamReaderTest : public ConnectionTest {
     loop_->PostAndWait([] {});  // The loop has let go of it.
   }
 
-  void InATurn(std::function<void()> what) {
-    loop_->PostAndWait([&] {
-      connection_->on_turn = [&](TestConnection&) {
-        std::exchange(what, [] {})();
-      };
-      connection_->Announce();
+  void InATurn(const std::function<void()>& what) {
+    Slot<bool> done;
+    connection_->AtNextTurn([&] {
+      what();
+      done.Put(true);
     });
-    loop_->PostAndWait([&] { connection_->on_turn = nullptr; });
+    connection_->Announce();
+    done.Take();
   }
   void SendMessage(const std::string& text, uint32_t stream = 1) {
     Send(testing::RawFrame{.type = static_cast<uint8_t>(wire::FrameType::kData),
