@@ -22,7 +22,7 @@
 #ifdef __SANITIZE_THREAD__
 extern "C" __attribute__((used)) inline const char*
 __tsan_default_suppressions() {  // NOLINT: the name is the sanitizer's.
-  return "called_from_lib:libleveldb.so\n";
+  return "race:libleveldb.so\n";
 }
 #endif
 
