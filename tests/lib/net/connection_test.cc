@@ -68,7 +68,8 @@ class TestConnection final : public Connection {
   wire::Stream* BeginStream() {
     role_.AssertHeld();
     wire::CallHeader header = {.method = "test.Test/Stream"};
-    const wire::OutgoingMessage message = {.size = 0, .write = [](char*) {}};
+    const auto nothing = [](char*) {};
+    const wire::OutgoingMessage message = {.size = 0, .write = nothing};
     wire::Stream* stream = nullptr;
     EXPECT_TRUE(session()
                     .Start(header, {.server_streaming = true},
