@@ -55,6 +55,13 @@ uint8_t BurstOf(size_t open_streams) {
   return static_cast<uint8_t>(std::clamp<size_t>(open_streams / 2, 8, 255));
 }
 
+// Threads that read it often keep their copies of its cache line.
+void StoreIfOther(std::atomic<bool>& shared, bool value) {
+  if (shared.load(std::memory_order_relaxed) != value) {
+    shared.store(value, std::memory_order_relaxed);
+  }
+}
+
 // The thread ends, and its buffer has gone.
 thread_local bool caller_buffer_over = false;
 
@@ -560,14 +567,9 @@ void Connection::UpdateClosing() {
 }
 
 void Connection::UpdateInterest() {
-  const bool many = session_.open_streams() >= kManyStreams;
-  if (many != many_open_.load(std::memory_order_relaxed)) {
-    many_open_.store(many, std::memory_order_relaxed);
-  }
+  StoreIfOther(many_open_, session_.open_streams() >= kManyStreams);
   const bool one = session_.open_streams() == 1;
-  if (one != one_open_.load(std::memory_order_relaxed)) {
-    one_open_.store(one, std::memory_order_relaxed);
-  }
+  StoreIfOther(one_open_, one);
   burst_.store(BurstOf(session_.open_streams()), std::memory_order_relaxed);
   if (interest_ == 0 || broken_) return;
   const size_t unsent = session_.output_bytes();
@@ -587,10 +589,7 @@ void Connection::UpdateInterest() {
     reader_ = Reader::kLoop;
     CountAnew();
   }
-  const bool loop_reads = reader_ == Reader::kLoop;
-  if (loop_reads != loop_reads_.load(std::memory_order_relaxed)) {
-    loop_reads_.store(loop_reads, std::memory_order_relaxed);
-  }
+  StoreIfOther(loop_reads_, reader_ == Reader::kLoop);
   uint32_t next = EPOLLERR;  // Always told: 0 would mean "not registered".
   if (reader_ != Reader::kLoop) {
     // Between calls nobody reads, but of the peer's end the loop must know:

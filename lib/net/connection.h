@@ -226,11 +226,11 @@ class Connection : public std::enable_shared_from_this<Connection>,
   std::atomic<bool> many_open_{false};  // Streams. Written with the role.
   std::atomic<bool> one_open_{false};   // Likewise.
   std::atomic<bool> loop_reads_{true};  // reader_ is kLoop. Likewise.
+  std::atomic<uint8_t> burst_{255};     // See BurstOf. Likewise.
   // Calls or waits for a message that were alone here, in a row, the loop
   // reading; negative where more than usual are wanted.
   std::atomic<int> lone_calls_{0};
   std::atomic<bool> loop_due_{false};      // ReadByLoop() has been called.
-  std::atomic<uint8_t> burst_{255};        // See BurstOf. Likewise.
   std::atomic<bool> left_to_loop_{false};  // It has been posted to drive.
   std::atomic<bool> reader_waits_{false};  // In poll, or about to be.
   std::atomic<int64_t> driven_at_{0};      // By DriveOrLeaveToLoop, in ns.

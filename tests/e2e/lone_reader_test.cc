@@ -7,7 +7,6 @@
 #include <memory>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "tern/lib/wire/frame.h"
 #include "tests/testing/end_to_end.h"
@@ -35,12 +34,11 @@ class ScriptedLoneReaderTest : public ::testing::Test {
     server_.ReadUntilFrame(static_cast<uint8_t>(wire::FrameType::kHeaders));
   }
 
-  static std::string MessageFrame(const std::string& text,
-                                  uint32_t stream = 1) {
+  static std::string MessageFrame(const std::string& text) {
     return RawFrame{
         .type = static_cast<uint8_t>(wire::FrameType::kData),
         .flags = wire::kFlagEndMessage,
-        .stream = stream,
+        .stream = 1,
         .payload =
             "\x0a" + std::string(1, static_cast<char>(text.size())) + text}
         .Bytes();

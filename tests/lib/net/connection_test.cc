@@ -467,6 +467,23 @@ class StreamReaderTest : public ConnectionTest {
     EXPECT_TRUE(ReadHere("first"));
     ExpectReceived("first", /*here=*/true);
   }
+  // Does that while a thread waits, which is to leave reading to the loop then.
+  void ExpectThatAReaderLeaves(const std::function<void()>& when) {
+    WaitOften();
+    std::atomic<bool> reads{false};
+    Slot<bool> rests;
+    std::thread reader([&] {
+      rests.Put(connection_->ReadStreamHere([&] {
+        reads = true;
+        return false;
+      }));
+    });
+    while (!reads) std::this_thread::yield();
+    when();
+    EXPECT_FALSE(rests.Take());
+    reader.join();
+    ExpectThatTheLoopReads();
+  }
   void ExpectReceived(const std::string& text, bool here) {
     const TestConnection::Received received = connection_->received.Take();
     EXPECT_EQ(received.bytes, text);
@@ -566,20 +583,8 @@ TEST_F(StreamReaderTest, LeavesToTheLoopWhenAnotherStreamBeginsMeanwhile) {
 
 // Nothing comes that would show it the other stream.
 TEST_F(StreamReaderTest, LeavesToTheLoopWhenThatIsBetter) {
-  WaitOften();
-  std::atomic<bool> reads{false};
-  Slot<bool> rests;
-  std::thread reader([&] {
-    rests.Put(connection_->ReadStreamHere([&] {
-      reads = true;
-      return false;
-    }));
-  });
-  while (!reads) std::this_thread::yield();
-  InATurn([this] { connection_->LeaveToLoop(); });
-  EXPECT_FALSE(rests.Take());
-  reader.join();
-  ExpectThatTheLoopReads();
+  ExpectThatAReaderLeaves(
+      [this] { InATurn([this] { connection_->LeaveToLoop(); }); });
   // It takes longer to come back, that it does not go to and fro.
   for (int i = 0; i < 63; ++i) EXPECT_FALSE(ReadHere());
   EXPECT_TRUE(ReadHere("here"));
@@ -587,20 +592,7 @@ TEST_F(StreamReaderTest, LeavesToTheLoopWhenThatIsBetter) {
 }
 
 TEST_F(StreamReaderTest, LeavesToTheLoopWhenAnotherThreadSaysSo) {
-  WaitOften();
-  std::atomic<bool> reads{false};
-  Slot<bool> rests;
-  std::thread reader([&] {
-    rests.Put(connection_->ReadStreamHere([&] {
-      reads = true;
-      return false;
-    }));
-  });
-  while (!reads) std::this_thread::yield();
-  connection_->ReadByLoop();
-  EXPECT_FALSE(rests.Take());
-  reader.join();
-  ExpectThatTheLoopReads();
+  ExpectThatAReaderLeaves([this] { connection_->ReadByLoop(); });
 }
 
 TEST_F(StreamReaderTest, ReturnsAtItsTimeAndRests) {
