@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -48,12 +49,15 @@ constexpr absl::Duration kReadWaitTime = absl::Milliseconds(5);
 constexpr size_t kFirstReadBytes =
     wire::Session::kMaxChunkFrameBytes + (size_t{1} << 10);
 
-// How many of a turn's calls or answers are written before it ends: half of
-// what is open, so that both sides have something to do all the time, but no
-// fewer than are worth a system call.
-uint8_t BurstOf(size_t open_streams) {
-  return static_cast<uint8_t>(std::clamp<size_t>(open_streams / 2, 8, 255));
-}
+// How many of a turn's calls or answers are written before it ends: a quarter
+// of those that are under way, so that both sides have something to do all the
+// time, but no fewer than are worth a system call. A server does not know of
+// those that are on the way to it or back: a third of what it sees is as many.
+constexpr size_t kClientBursts = 4;
+constexpr size_t kServerBursts = 3;
+constexpr size_t kMinBurst = 16;
+// What is open at once differs from turn to turn: the most of about so many.
+constexpr uint32_t kBurstTurns = 64;
 
 // Threads that read it often keep their copies of its cache line.
 void StoreIfOther(std::atomic<bool>& shared, bool value) {
@@ -183,6 +187,19 @@ void Connection::WriteBurst() {
   (void)role_.Release();  // What was announced waits for the flush, too.
 }
 
+void Connection::UpdateBurst() {
+  const uint32_t less =
+      most_open_ - (most_open_ + kBurstTurns - 1) / kBurstTurns;
+  most_open_ = std::max(static_cast<uint32_t>(session_.open_streams()), less);
+  const size_t bursts = options_->session.role == wire::Role::kClient
+                            ? kClientBursts
+                            : kServerBursts;
+  burst_.store(static_cast<uint8_t>(std::clamp<size_t>(
+                   most_open_ / bursts, kMinBurst,
+                   std::numeric_limits<uint8_t>::max())),
+               std::memory_order_relaxed);
+}
+
 void Connection::Flush() {
   flush_due_ = false;
   std::shared_ptr<Connection> last;
@@ -197,7 +214,7 @@ void Connection::OnReady(uint32_t events) {
     ReadInput(loop()->read_buffer(), loop()->now());
   }
   if (loop()->has_errands() && deferred_ == nullptr && !broken_) {
-    burst_.store(BurstOf(session_.open_streams()), std::memory_order_relaxed);
+    UpdateBurst();
     ReleaseForErrands();
   } else {
     DriveAndRelease();
@@ -570,7 +587,7 @@ void Connection::UpdateInterest() {
   StoreIfOther(many_open_, session_.open_streams() >= kManyStreams);
   const bool one = session_.open_streams() == 1;
   StoreIfOther(one_open_, one);
-  burst_.store(BurstOf(session_.open_streams()), std::memory_order_relaxed);
+  UpdateBurst();
   if (interest_ == 0 || broken_) return;
   const size_t unsent = session_.output_bytes();
   const size_t limit = reading_paused_ ? options_->max_unsent_bytes / 2

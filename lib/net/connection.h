@@ -180,6 +180,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
   void OnReady(uint32_t events) override;
   void Flush() override;
   void WriteBurst();
+  void UpdateBurst() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void ReleaseForErrands()
       ABSL_UNLOCK_FUNCTION(role_) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void OnDue() override;
@@ -226,7 +227,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
   std::atomic<bool> many_open_{false};  // Streams. Written with the role.
   std::atomic<bool> one_open_{false};   // Likewise.
   std::atomic<bool> loop_reads_{true};  // reader_ is kLoop. Likewise.
-  std::atomic<uint8_t> burst_{255};     // See BurstOf. Likewise.
+  std::atomic<uint8_t> burst_{255};     // See UpdateBurst. Likewise.
   // Calls or waits for a message that were alone here, in a row, the loop
   // reading; negative where more than usual are wanted.
   std::atomic<int> lone_calls_{0};
@@ -239,6 +240,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // or allocated when it is needed, and small ones stand together.
   FileDescriptor socket_ ABSL_GUARDED_BY(role_);
   uint32_t interest_ ABSL_GUARDED_BY(role_) = 0;  // 0: not registered.
+  uint32_t most_open_ ABSL_GUARDED_BY(role_) = 0;  // Streams, lately.
   bool reading_paused_ ABSL_GUARDED_BY(role_) = false;
   bool write_blocked_ ABSL_GUARDED_BY(role_) = false;
   bool write_failed_ ABSL_GUARDED_BY(role_) = false;

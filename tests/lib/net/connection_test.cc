@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "gtest/gtest.h"
@@ -291,7 +292,7 @@ TEST_F(ConnectionTest, WritesInTheMiddleOfATurnThatBringsMuch) {
       ++deferred;
       self.DeferFromTurn(std::make_shared<Later>(&runs));
     };
-    for (int i = 0; i < 15; ++i) connection->Announce();
+    for (int i = 0; i < 31; ++i) connection->Announce();
     EXPECT_EQ(connection->turns, before + 1);
     connection->Announce();
     EXPECT_EQ(connection->turns, before + 2);
@@ -303,6 +304,50 @@ TEST_F(ConnectionTest, WritesInTheMiddleOfATurnThatBringsMuch) {
   EXPECT_EQ(connection->turns, before + 3);
   EXPECT_EQ(deferred, 2);
   EXPECT_EQ(runs, 2);
+  peer_.Close();
+  events_.disconnected.Take();
+}
+
+// A quarter of the calls that are under way at a time, or have been lately.
+TEST_F(ConnectionTest, WritesLessOftenTheMoreIsOpen) {
+  constexpr int kStreams = 100;
+  options_.session.role = wire::Role::kClient;
+  const auto connection = Make();
+  Start(connection);
+  std::vector<wire::Stream*> streams;
+  connection->on_turn = [&](TestConnection& self) {
+    if (streams.empty()) {
+      for (int i = 0; i < kStreams; ++i) streams.push_back(self.BeginStream());
+    }
+  };
+  connection->Announce();
+  int most = kStreams / 4;
+  // So often work has to be announced in a turn until it is written there.
+  const auto announced_for_a_write = [&] {
+    int count = 0;
+    loop_->PostAndWait([&] {
+      const int before = connection->turns;
+      while (connection->turns == before && count < 1000) {
+        connection->Announce();
+        ++count;
+      }
+    });
+    return count;
+  };
+  EXPECT_EQ(announced_for_a_write(), most);
+  connection->on_turn = [&](TestConnection& self) {
+    for (wire::Stream* stream : std::exchange(streams, {})) {
+      self.CancelStream(stream);
+    }
+  };
+  connection->Announce();
+  for (int turns = 0; most > 16 && turns < 1000; ++turns) {
+    const int now = announced_for_a_write();
+    EXPECT_LE(now, most);
+    most = now;
+  }
+  EXPECT_EQ(most, 16);
+  connection->on_turn = nullptr;
   peer_.Close();
   events_.disconnected.Take();
 }
