@@ -18,7 +18,7 @@ namespace tern {
 // threads share one cache line that nobody changes.
 class RunTimes {
  public:
-  enum class Place {
+  enum class Place : uint8_t {
     kHere,
     kHereIfLast,  // Of the requests that were read together.
     kWorker,

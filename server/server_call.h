@@ -230,6 +230,8 @@ class ServerCall final : public ServerContext,
   RunTimes::Place place_ = RunTimes::Place::kWorker;
   bool over_ = false;  // It has an outcome.
   bool parsed_ = false;
+  bool refused_for_load_ = false;
+  Certainty certainty_ = Certainty::kMaybeStarted;
   CallMessages messages_;
   size_t request_bytes_ = 0;
   wire::ByteBuffer unparsed_request_;
@@ -237,8 +239,6 @@ class ServerCall final : public ServerContext,
   Metadata trailing_metadata_;
   std::unique_ptr<CallExtras> extras_;
   absl::Status status_;
-  Certainty certainty_ = Certainty::kMaybeStarted;
-  bool refused_for_load_ = false;
   size_t reply_bytes_ = 0;
   MonotonicTime ready_at_;
   uint64_t queue_us_ = 0;

@@ -194,10 +194,10 @@ void Connection::UpdateBurst() {
   const size_t bursts = options_->session.role == wire::Role::kClient
                             ? kClientBursts
                             : kServerBursts;
-  burst_.store(static_cast<uint8_t>(std::clamp<size_t>(
-                   most_open_ / bursts, kMinBurst,
-                   std::numeric_limits<uint8_t>::max())),
-               std::memory_order_relaxed);
+  burst_.store(
+      static_cast<uint8_t>(std::clamp<size_t>(
+          most_open_ / bursts, kMinBurst, std::numeric_limits<uint8_t>::max())),
+      std::memory_order_relaxed);
 }
 
 void Connection::Flush() {
@@ -207,25 +207,52 @@ void Connection::Flush() {
   if (role_.AcquireOrAnnounce()) DriveAndRelease();
 }
 
+void Connection::PrepareFlush() {
+  if (!role_.AcquireOrAnnounce()) return;
+  TakeSubmissions();
+  (void)role_.Release();  // What was announced waits for the flush, too.
+}
+
 void Connection::OnReady(uint32_t events) {
   role_.Acquire();
-  // (An error is told to the loop, too; the thread that reads will find it.)
-  if ((events & ~uint32_t{EPOLLOUT}) != 0 && reader_ != Reader::kCaller) {
+  if (IsInput(events)) ReadInput(loop()->read_buffer(), loop()->now());
+  EndInput();
+}
+
+bool Connection::Gather(uint32_t events, std::span<char> place,
+                        IoResult* result) {
+  role_.Acquire();
+  // (What belongs to a long message is read to where it will stay.)
+  gathered_ = IsInput(events) && !broken_ && session_.ReceiveInto().empty();
+  const bool gathered = gathered_;
+  if (gathered) *result = ReadSome(socket_.get(), place.data(), place.size());
+  (void)role_.Release();  // What was announced is done when this goes on.
+  return gathered;
+}
+
+void Connection::OnGathered(std::span<char> place, const IoResult& result) {
+  role_.Acquire();
+  gathered_ = false;
+  if (!broken_ && TakeInput(result, place, loop()->now())) {
     ReadInput(loop()->read_buffer(), loop()->now());
   }
-  if (loop()->has_errands() && deferred_ == nullptr && !broken_) {
-    UpdateBurst();
-    ReleaseForErrands();
-  } else {
-    DriveAndRelease();
-  }
+  EndInput();
+}
+
+// (An error is told to the loop, too; the thread that reads will find it.)
+bool Connection::IsInput(uint32_t events) const {
+  return (events & ~uint32_t{EPOLLOUT}) != 0 && reader_ != Reader::kCaller;
 }
 
 // When handlers are about to run here, what they answer is written with the
 // rest.
-void Connection::ReleaseForErrands() {
-  Drive();
-  if (!role_.TryRelease()) DriveAndRelease();
+void Connection::EndInput() {
+  if (loop()->has_errands() && deferred_ == nullptr && !broken_) {
+    UpdateBurst();
+    Drive();
+    if (role_.TryRelease()) return;
+  }
+  DriveAndRelease();
 }
 
 void Connection::OnDue() {
@@ -451,8 +478,8 @@ bool Connection::ReadAsCaller(absl::FunctionRef<bool()> over,
 bool Connection::MayReadHere(size_t open_streams) {
   const bool alone = session_.open_streams() == open_streams &&
                      reader_ != Reader::kCaller && interest_ != 0 && !broken_ &&
-                     !session_.closed() && !reading_paused_ && can_read_here_ &&
-                     !caller_buffer_over;
+                     !session_.closed() && !reading_paused_ && !gathered_ &&
+                     can_read_here_ && !caller_buffer_over;
   if (!alone) {
     CountAnew();
     return false;

@@ -178,12 +178,17 @@ class Connection : public std::enable_shared_from_this<Connection>,
   };
 
   void OnReady(uint32_t events) override;
+  bool Gather(uint32_t events, std::span<char> place,
+              IoResult* result) override;
+  void OnGathered(std::span<char> place, const IoResult& result) override;
   void Flush() override;
+  void PrepareFlush() override;
   void WriteBurst();
   void UpdateBurst() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
-  void ReleaseForErrands()
-      ABSL_UNLOCK_FUNCTION(role_) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  // After input: lets the role go, and does what has come of it.
+  void EndInput() ABSL_UNLOCK_FUNCTION(role_) ABSL_NO_THREAD_SAFETY_ANALYSIS;
   void OnDue() override;
+  bool IsInput(uint32_t events) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void ReadInput(std::span<char> buffer, MonotonicTime now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // What a read has brought; false when there is nothing more to be read.
@@ -239,7 +244,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // A server's are many, and most of them idle: what few of them need is small
   // or allocated when it is needed, and small ones stand together.
   FileDescriptor socket_ ABSL_GUARDED_BY(role_);
-  uint32_t interest_ ABSL_GUARDED_BY(role_) = 0;  // 0: not registered.
+  uint32_t interest_ ABSL_GUARDED_BY(role_) = 0;   // 0: not registered.
   uint32_t most_open_ ABSL_GUARDED_BY(role_) = 0;  // Streams, lately.
   bool reading_paused_ ABSL_GUARDED_BY(role_) = false;
   bool write_blocked_ ABSL_GUARDED_BY(role_) = false;
@@ -248,6 +253,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
   bool broken_ ABSL_GUARDED_BY(role_) = false;     // No use to read or write.
   bool disconnected_ ABSL_GUARDED_BY(role_) = false;
   bool update_posted_ ABSL_GUARDED_BY(role_) = false;
+  bool gathered_ ABSL_GUARDED_BY(role_) = false;  // Read, not yet received.
 
   // Who reads: the loop, or the thread of the one call that there is. Between
   // two such calls nobody does, for a moment: asking epoll to watch and not to

@@ -137,6 +137,8 @@ EventLoop::EventLoop(FileDescriptor epoll, FileDescriptor wake)
     : epoll_(std::move(epoll)),
       wake_(std::move(wake)),
       read_buffer_(std::make_unique_for_overwrite<char[]>(kReadBufferBytes)),
+      gather_buffer_(
+          std::make_unique_for_overwrite<char[]>(kGroup * kGatherBytes)),
       now_(MonotonicTime::Now()) {}
 
 EventLoop::~EventLoop() { Stop(); }
@@ -252,6 +254,7 @@ bool EventLoop::OnAnyLoopThread() { return loop_of_this_thread != nullptr; }
 void EventLoop::AddErrand(Errand* errand) {
   TERN_DCHECK(OnLoopThread());
   errand->next_ = nullptr;
+  errand->last_ = false;
   (first_errand_ == nullptr ? first_errand_ : last_errand_->next_) = errand;
   last_errand_ = errand;
 }
@@ -321,17 +324,41 @@ void EventLoop::WaitForEvents(MonotonicTime until) {
 
 bool EventLoop::CallHandlers() {
   while (batch_next_ < batch_size_) {
-    const epoll_event& event = batch_[batch_next_++];
-    // Null: the wake-up, or a handler that was unregistered in this turn.
-    if (event.data.ptr == nullptr) continue;
-    if (std::exchange(the_one_, event.data.ptr) != event.data.ptr) {
-      one_since_ = now_;
-    }
-    static_cast<IoHandler*>(event.data.ptr)->OnReady(event.events);
+    CallGroup(std::min(batch_size_, batch_next_ + kGroup));
     if (!Settle()) return false;
   }
   batch_next_ = batch_size_ = 0;
   return true;
+}
+
+// The handlers of batch_ up to `end`.
+void EventLoop::CallGroup(size_t end) {
+  const size_t begin = batch_next_;
+  std::array<IoResult, kGroup> results;
+  std::array<bool, kGroup> gathered = {};
+  const auto place = [&](size_t i) -> std::span<char> {
+    return {gather_buffer_.get() + (i - begin) * kGatherBytes, kGatherBytes};
+  };
+  // Null: the wake-up, or a handler that was unregistered in this turn.
+  const auto handler = [&](size_t i) {
+    return static_cast<IoHandler*>(batch_[i].data.ptr);
+  };
+  for (size_t i = begin; end - begin > 1 && i < end; ++i) {
+    gathered[i - begin] =
+        handler(i) != nullptr &&
+        handler(i)->Gather(batch_[i].events, place(i), &results[i - begin]);
+  }
+  while (batch_next_ < end) {
+    const size_t i = batch_next_++;
+    if (handler(i) == nullptr) continue;
+    if (std::exchange(the_one_, handler(i)) != handler(i)) one_since_ = now_;
+    if (gathered[i - begin]) {
+      handler(i)->OnGathered(place(i), results[i - begin]);
+    } else {
+      handler(i)->OnReady(batch_[i].events);
+    }
+    if (first_errand_ != nullptr) last_errand_->last_ = true;
+  }
 }
 
 bool EventLoop::Settle() {
@@ -342,6 +369,9 @@ bool EventLoop::Settle() {
     if (!RunErrands()) return false;
     if (to_flush_.empty()) return true;
     flushing_.swap(to_flush_);
+    if (flushing_.size() > 1) {
+      for (Flushable* const item : flushing_) item->PrepareFlush();
+    }
     for (Flushable* const item : flushing_) item->Flush();
     flushing_.clear();
   }
@@ -356,7 +386,8 @@ bool EventLoop::RunErrands() {
     first_errand_ = errand->next_;
     StandbyDrivers* const standby = standby_.load(std::memory_order_relaxed);
     const bool may_stall = standby == nullptr || standby->CoverAllLoops();
-    if (!errand->StaysHere(/*last=*/first_errand_ == nullptr, may_stall)) {
+    const bool last = errand->last_ || first_errand_ == nullptr;
+    if (!errand->StaysHere(last, may_stall)) {
       continue;
     }
     loop_of_this_thread = nullptr;

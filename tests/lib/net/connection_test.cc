@@ -1,5 +1,7 @@
 #include "tern/lib/net/connection.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -672,6 +674,39 @@ TEST_F(StreamReaderTest, ReturnsWhenTheConnectionIsLost) {
   EXPECT_FALSE(connection_->ReadStreamHere([] { return false; }));
   other.join();
   EXPECT_FALSE(connection_->ReadStreamHere([] { return false; }));
+}
+
+// What the loop has read of several connections at once comes before what a
+// thread would read of one of them.
+TEST_F(StreamReaderTest, LeavesTheRestToALoopThatHasReadAhead) {
+  int fds[2];
+  ASSERT_EQ(
+      socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+      0);
+  FileDescriptor other_peer(fds[1]);
+  TestConnection::Events other_events;
+  const auto other = std::make_shared<TestConnection>(
+      loop_.get(), FileDescriptor(fds[0]), &other_events, options_);
+  Start(other);
+  WaitOften();
+  loop_->PostAndWait([&] {
+    other->AtNextTurn([&] {
+      int unread = -1;
+      EXPECT_EQ(ioctl(peer_.get(), SIOCOUTQ, &unread), 0);
+      EXPECT_EQ(unread, 0);
+      SendMessage("second");
+      std::thread([&] { EXPECT_FALSE(ReadHere()); }).join();
+    });
+    const std::string greeting = testing::GreetingBytes();
+    EXPECT_EQ(write(other_peer.get(), greeting.data(), greeting.size()),
+              static_cast<ssize_t>(greeting.size()));
+    SendMessage("first");
+  });
+  ExpectReceived("first", /*here=*/false);
+  ExpectReceived("second", /*here=*/false);
+  other_peer.Close();
+  other_events.disconnected.Take();
+  loop_->PostAndWait([] {});  // The loop has let go of it.
 }
 
 TEST_F(StreamReaderTest, LostConnectionIsNoticedWhileItRests) {

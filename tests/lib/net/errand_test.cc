@@ -54,12 +54,16 @@ class FunctionErrand final : public EventLoop::Errand {
 
 class FunctionFlushable final : public EventLoop::Flushable {
  public:
-  explicit FunctionFlushable(absl::AnyInvocable<void()> flush)
-      : flush_(std::move(flush)) {}
+  explicit FunctionFlushable(
+      absl::AnyInvocable<void()> flush,
+      absl::AnyInvocable<void()> prepare = [] {})
+      : flush_(std::move(flush)), prepare_(std::move(prepare)) {}
   void Flush() override { flush_(); }
+  void PrepareFlush() override { prepare_(); }
 
  private:
   absl::AnyInvocable<void()> flush_;
+  absl::AnyInvocable<void()> prepare_;
 };
 
 // ---- One loop, nobody stands by
@@ -76,6 +80,15 @@ class ErrandTest : public testing::Test {
   std::unique_ptr<FunctionErrand> ErrandThatNotes(const std::string& name) {
     return std::make_unique<FunctionErrand>(
         [this, name] { noted_.push_back(name); });
+  }
+  std::unique_ptr<FunctionErrand> ErrandThatNotesItsPlace(
+      const std::string& name) {
+    auto errand = std::make_unique<FunctionErrand>([] {});
+    errand->stays_here = [this, name](bool last, bool) {
+      Note(name + (last ? ", last" : ", not last"));
+      return true;
+    };
+    return errand;
   }
   void Note(const std::string& what) { noted_.push_back(what); }
 
@@ -114,21 +127,46 @@ TEST_F(ErrandTest, RunsWithoutTheLoop) {
 }
 
 TEST_F(ErrandTest, KnowsWhetherOthersWait) {
-  const auto first = ErrandThatNotes("first");
-  const auto second = ErrandThatNotes("second");
-  first->stays_here = [&](bool last, bool) {
-    Note(last ? "last" : "not last");
-    return true;
-  };
-  second->stays_here = [&](bool last, bool) {
-    Note(last ? "last" : "not last");
-    return true;
-  };
+  const auto first = ErrandThatNotesItsPlace("first");
+  const auto second = ErrandThatNotesItsPlace("second");
   OnLoop([&] {
     loop_->AddErrand(first.get());
     loop_->AddErrand(second.get());
   });
-  EXPECT_EQ(noted_, (Strings{"not last", "first", "last", "second"}));
+  EXPECT_EQ(noted_, (Strings{"first, not last", "second, last"}));
+}
+
+// Those of other handlers do not count.
+TEST_F(ErrandTest, RunsBehindAllHandlersThatWereReadyTogether) {
+  const auto one = ErrandThatNotesItsPlace("one");
+  const auto two = ErrandThatNotesItsPlace("two");
+  const auto other = ErrandThatNotesItsPlace("other");
+  Pair pairs[3];
+  FunctionHandler adds_two([&](uint32_t) {
+    Note("adds two");
+    loop_->AddErrand(one.get());
+    loop_->AddErrand(two.get());
+    loop_->Unregister(pairs[0].ours.get(), &adds_two);
+  });
+  FunctionHandler adds_none([&](uint32_t) {
+    Note("adds none");
+    loop_->Unregister(pairs[1].ours.get(), &adds_none);
+  });
+  FunctionHandler adds_one([&](uint32_t) {
+    Note("adds one");
+    loop_->AddErrand(other.get());
+    loop_->Unregister(pairs[2].ours.get(), &adds_one);
+  });
+  FunctionHandler* const handlers[] = {&adds_two, &adds_none, &adds_one};
+  OnLoop([&] {
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_TRUE(
+          loop_->Register(pairs[i].ours.get(), EPOLLIN, handlers[i]).ok());
+      pairs[i].MakeReadable();
+    }
+  });
+  EXPECT_EQ(noted_, (Strings{"adds two", "adds none", "adds one",
+                             "one, not last", "two, last", "other, last"}));
 }
 
 // It may be gone by the time that StaysHere() returns.
@@ -156,14 +194,17 @@ TEST_F(ErrandTest, RunsInTheTurnOfATimerToo) {
   OnLoop([&] { timer.reset(); });
 }
 
-// Of two handlers that are ready in one turn, the second is called when the
-// first one's errand is over.
-TEST_F(ErrandTest, RunsBeforeTheNextHandler) {
-  Pair pairs[2];
-  std::unique_ptr<FunctionErrand> errands[2] = {ErrandThatNotes("errand"),
-                                                ErrandThatNotes("errand")};
-  std::unique_ptr<FunctionHandler> handlers[2];
-  for (int i = 0; i < 2; ++i) {
+// Of many handlers that are ready in one turn, eight are called together.
+TEST_F(ErrandTest, RunsBeforeTheNextHandlers) {
+  constexpr int kHandlers = 9;
+  Pair pairs[kHandlers];
+  std::unique_ptr<FunctionErrand> errands[kHandlers];
+  std::unique_ptr<FunctionHandler> handlers[kHandlers];
+  Strings expected(8, "handler");
+  expected.insert(expected.end(), 8, "errand");
+  expected.insert(expected.end(), {"handler", "errand"});
+  for (int i = 0; i < kHandlers; ++i) {
+    errands[i] = ErrandThatNotes("errand");
     handlers[i] = std::make_unique<FunctionHandler>([&, i](uint32_t) {
       Note("handler");
       loop_->Unregister(pairs[i].ours.get(), handlers[i].get());
@@ -172,16 +213,15 @@ TEST_F(ErrandTest, RunsBeforeTheNextHandler) {
     pairs[i].MakeReadable();
   }
   OnLoop([&] {
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < kHandlers; ++i) {
       EXPECT_TRUE(
           loop_->Register(pairs[i].ours.get(), EPOLLIN, handlers[i].get())
               .ok());
     }
   });
-  errands[0]->over.Take();
-  errands[1]->over.Take();
+  for (const auto& errand : errands) errand->over.Take();
   OnLoop([] {});
-  EXPECT_EQ(noted_, (Strings{"handler", "errand", "handler", "errand"}));
+  EXPECT_EQ(noted_, expected);
 }
 
 // ---- Flushes
@@ -198,6 +238,25 @@ TEST_F(ErrandTest, FlushComesBehindTheErrands) {
     Note("callback");
   });
   EXPECT_EQ(noted_, (Strings{"callback", "errand", "flush"}));
+}
+
+TEST_F(ErrandTest, AllArePreparedBeforeTheFirstFlush) {
+  FunctionFlushable one([&] { Note("flush one"); },
+                        [&] { Note("prepare one"); });
+  FunctionFlushable other([&] { Note("flush other"); },
+                          [&] { Note("prepare other"); });
+  OnLoop([&] {
+    loop_->FlushSoon(&one);
+    loop_->FlushSoon(&other);
+  });
+  EXPECT_EQ(noted_, (Strings{"prepare one", "prepare other", "flush one",
+                             "flush other"}));
+}
+
+TEST_F(ErrandTest, OneFlushIsNotPrepared) {
+  FunctionFlushable one([&] { Note("flush"); }, [&] { Note("prepare"); });
+  OnLoop([&] { loop_->FlushSoon(&one); });
+  EXPECT_EQ(noted_, Strings{"flush"});
 }
 
 TEST_F(ErrandTest, ErrandAddedByAFlushRunsBeforeTheLoopSleeps) {
@@ -357,9 +416,10 @@ TEST_F(StandbyTest, NextDriverGoesOnWhereTheLastOneWas) {
   });
   stall.WaitUntilEntered();
   std::vector<int> runs(kHandlers);
-  EXPECT_EQ(ran.Take(), 0);
+  // (Eight are called together, and then their errands run.)
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(ran.Take(), i);
   EXPECT_EQ(ran.Take(), -1);
-  for (int i = 1; i < kHandlers; ++i) EXPECT_EQ(ran.Take(), i);
+  for (int i = 8; i < kHandlers; ++i) EXPECT_EQ(ran.Take(), i);
   stall.LetGo();
   stall.errand.over.Take();
   group_->Stop();

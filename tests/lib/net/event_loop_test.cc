@@ -8,9 +8,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <latch>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -593,6 +595,148 @@ TEST_F(EventLoopTest, KnowsWhetherOnlyOneDescriptorIsReady) {
     loop_->Unregister(one.ours.get(), ones.get());
     loop_->Unregister(other.ours.get(), others.get());
   });
+}
+
+// ---- Several that are ready at once
+
+// Notes what is asked of those that are registered, and may do something then.
+class GatherTest : public EventLoopTest {
+ protected:
+  class Reader final : public EventLoop::IoHandler {
+   public:
+    Reader(GatherTest* test, std::string name)
+        : test_(test), name_(std::move(name)) {}
+
+    void OnReady(uint32_t events) override {
+      EXPECT_EQ(events, uint32_t{EPOLLIN});
+      IoResult result;
+      Read(buffer_, &result);
+      Note("ready", buffer_, result);
+    }
+    bool Gather(uint32_t events, std::span<char> place,
+                IoResult* result) override {
+      EXPECT_EQ(events, uint32_t{EPOLLIN});
+      EXPECT_EQ(place.size(), size_t{4096});
+      if (!gathers) return false;
+      Read(place, result);
+      Note("gather", place, *result);
+      return true;
+    }
+    void OnGathered(std::span<char> place, const IoResult& result) override {
+      Note("gathered", place, result);
+      if (on_gathered) on_gathered();
+    }
+
+    Pair pair;
+    bool gathers = true;
+    absl::AnyInvocable<void()> on_gathered;
+
+   private:
+    void Read(std::span<char> place, IoResult* result) {
+      *result = ReadSome(pair.ours.get(), place.data(), place.size());
+    }
+    void Note(const std::string& what, std::span<const char> place,
+              const IoResult& result) {
+      test_->noted_.push_back(what + " " +
+                              std::string(place.data(), result.bytes));
+      EXPECT_EQ(std::string(place.data(), result.bytes), name_);
+    }
+
+    GatherTest* const test_;
+    const std::string name_;
+    std::array<char, 16> buffer_;
+  };
+
+  ~GatherTest() override {
+    OnLoop([this] {
+      for (const auto& reader : readers_) {
+        if (reader != nullptr) Remove(*reader);
+      }
+    });
+  }
+  Reader& Add(const std::string& name) {
+    readers_.push_back(std::make_unique<Reader>(this, name));
+    Reader& reader = *readers_.back();
+    OnLoop([&] {
+      EXPECT_TRUE(
+          loop_->Register(reader.pair.ours.get(), EPOLLIN, &reader).ok());
+    });
+    names_.push_back(name);
+    return reader;
+  }
+  void Remove(Reader& reader) {
+    loop_->Unregister(reader.pair.ours.get(), &reader);
+  }
+  // Sends to all at once, and waits until they have been called.
+  void SendToAll() {
+    OnLoop([this] {
+      for (size_t i = 0; i < readers_.size(); ++i) {
+        EXPECT_EQ(WriteSome(readers_[i]->pair.theirs.get(), names_[i]).kind,
+                  IoResult::kOk);
+      }
+    });
+    OnLoop([] {});
+  }
+
+  Strings noted_;
+  Strings names_;
+  std::vector<std::unique_ptr<Reader>> readers_;
+};
+
+TEST_F(GatherTest, AllReadBeforeTheFirstIsCalled) {
+  Add("a");
+  Add("b");
+  Add("c");
+  SendToAll();
+  EXPECT_EQ(noted_, (Strings{"gather a", "gather b", "gather c", "gathered a",
+                             "gathered b", "gathered c"}));
+}
+
+TEST_F(GatherTest, OneReadsWhenItIsCalled) {
+  Add("a");
+  SendToAll();
+  EXPECT_EQ(noted_, Strings{"ready a"});
+}
+
+TEST_F(GatherTest, NobodyMustReadAhead) {
+  Add("a");
+  Add("b").gathers = false;
+  Add("c");
+  SendToAll();
+  EXPECT_EQ(noted_, (Strings{"gather a", "gather c", "gathered a", "ready b",
+                             "gathered c"}));
+}
+
+TEST_F(GatherTest, WhoIsUnregisteredIsNotCalledThoughItHasRead) {
+  Reader& a = Add("a");
+  Reader& b = Add("b");
+  Add("c");
+  a.on_gathered = [&] {
+    Remove(b);
+    readers_[1] = nullptr;
+  };
+  SendToAll();
+  EXPECT_EQ(noted_, (Strings{"gather a", "gather b", "gather c", "gathered a",
+                             "gathered c"}));
+}
+
+// So that the first does not wait for long.
+TEST_F(GatherTest, EightAtATime) {
+  Strings expected;
+  for (const bool all_read : {false, true}) {
+    for (char c = 'a'; c < 'i'; ++c) {
+      if (!all_read) Add(std::string(1, c));
+      expected.push_back((all_read ? "gathered " : "gather ") +
+                         std::string(1, c));
+    }
+  }
+  SendToAll();
+  EXPECT_EQ(noted_, expected);
+  noted_.clear();
+  Add("i");
+  expected.push_back("ready i");
+  SendToAll();
+  EXPECT_EQ(noted_, expected);
 }
 
 // ---- Create
