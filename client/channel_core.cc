@@ -138,10 +138,12 @@ void ChannelCore::PostToLoop(Method method) {
 
 // --- Calls -------------------------------------------------------------------
 
-void ChannelCore::Start(std::shared_ptr<ClientCall> call, bool waits) {
+void ChannelCore::Start(const std::shared_ptr<ClientCall>& call, bool waits) {
   absl::Status refusal = error_;
   CallPhase phase = CallPhase::kSend;
-  std::shared_ptr<ClientConnection> connection;
+  ClientConnection* connection = nullptr;
+  std::shared_ptr<ClientConnection> share;
+  std::shared_ptr<ClientCall> last;  // Makes room for it.
   if (refusal.ok() && call->cancel_requested) {
     refusal = absl::CancelledError("cancelled by the caller");
   }
@@ -158,14 +160,16 @@ void ChannelCore::Start(std::shared_ptr<ClientCall> call, bool waits) {
     } else if (state_ == State::kShutDown) {
       refusal = absl::CancelledError("the channel was destroyed");
     } else if (state_ == State::kReady) {
-      connection = connection_;
-      call->connection = connection;
+      connection = connection_.get();
+      call->connection = connection_;
+      // (Its loop's thread knows that the loop has a share.)
+      if (!loop_->IsDrivenHere()) share = connection_;
     } else if (state_ == State::kBackoff && !call->wait_for_ready()) {
       refusal = OwnCopy(failure_);
       phase = failure_phase_;
     } else {
-      if (AddWaiting(std::move(call))) return;
-      call = waiting_.TakeLast();
+      if (AddWaiting(call)) return;
+      last = waiting_.TakeLast();
       refusal = absl::ResourceExhaustedError(absl::StrCat(
           options_.max_waiting_calls, " calls wait for a connection to ",
           target_, ", the channel's limit, and none is less urgent"));
@@ -178,7 +182,7 @@ void ChannelCore::Start(std::shared_ptr<ClientCall> call, bool waits) {
                      " calls wait for their turn on the connection to ",
                      target_, ", the channel's limit"));
   }
-  EndCalls({std::move(call)}, refusal, phase);
+  EndCalls({last != nullptr ? std::move(last) : call}, refusal, phase);
 }
 
 bool ChannelCore::AddWaiting(std::shared_ptr<ClientCall> call) {

@@ -48,7 +48,7 @@ class ChannelCore : public std::enable_shared_from_this<ChannelCore> {
 
   // Any thread. Takes a new call, or one that a connection has given back.
   // `waits`: the thread is going to wait for it, and may begin to in here.
-  void Start(std::shared_ptr<ClientCall> call, bool waits = false);
+  void Start(const std::shared_ptr<ClientCall>& call, bool waits = false);
   // Any thread: the call's cancellation was requested, or its deadline has
   // passed.
   void Reconsider(std::shared_ptr<ClientCall> call);

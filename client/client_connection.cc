@@ -182,7 +182,7 @@ void ClientConnection::TakeCall(std::shared_ptr<ClientCall> call,
       std::min(earliest_pending_deadline_, call->deadline());
 }
 
-bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
+bool ClientConnection::StartStream(std::shared_ptr<ClientCall>& call,
                                    MonotonicTime now) {
   wire::CallHeader header = {.method = call->method()};
   header.request_id = call->request_id();
@@ -221,10 +221,11 @@ bool ClientConnection::StartStream(const std::shared_ptr<ClientCall>& call,
       method.client_streaming ? nullptr : &message,
       /*half_close=*/!method.client_streaming, now, &call->stream);
   if (status.ok()) {
-    call->self = call;
-    call->began_before_hello = !session().has_peer_hello();
-    if (!call->is_waited_for()) PreferLoop();
-    if (call->streaming() != nullptr) MovePipe(*call);
+    ClientCall& started = *call;
+    started.self = std::move(call);
+    started.began_before_hello = !session().has_peer_hello();
+    if (!started.is_waited_for()) PreferLoop();
+    if (started.streaming() != nullptr) MovePipe(started);
   } else if (status.code() == absl::StatusCode::kResourceExhausted &&
              !session().has_peer_hello()) {
     return false;
@@ -296,7 +297,7 @@ void ClientConnection::StartPending() {
   while (!pending_.empty()) {
     const wire::Session::StartBlock block = session().CanStart();
     if (block == wire::Session::StartBlock::kFull) return;
-    const std::shared_ptr<ClientCall> call = pending_.Next();
+    std::shared_ptr<ClientCall> call = pending_.Next();
     if (block == wire::Session::StartBlock::kClosing) {
       GiveBack(call);
     } else if (!StartStream(call, MonotonicTime::Now())) {

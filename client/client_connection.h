@@ -81,9 +81,9 @@ class ClientConnection final : public net::Connection {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void GiveBack(const std::shared_ptr<ClientCall>& call)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
-  // False: it must wait for the server's HELLO, which may allow more than the
-  // protocol's defaults do.
-  bool StartStream(const std::shared_ptr<ClientCall>& call, MonotonicTime now)
+  // Takes the call, unless it is false: then it must wait for the server's
+  // HELLO, which may allow more than the protocol's defaults do.
+  bool StartStream(std::shared_ptr<ClientCall>& call, MonotonicTime now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // For a server that lacks the call's codec. False: it has been ended.
   ABSL_ATTRIBUTE_COLD bool DoWithoutCompression(

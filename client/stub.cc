@@ -101,10 +101,10 @@ CallHandle MakeAndStart(const std::shared_ptr<ChannelCore>& core,
     FailLater(core, method, std::move(status), std::move(completion));
     return CallHandle();
   }
-  const std::shared_ptr<ClientCall> call = MakeCall(
+  std::shared_ptr<ClientCall> call = MakeCall(
       core, method, messages, options, std::move(completion), intercepted);
   core->Start(call);
-  return CallHandle(call);
+  return CallHandle(std::move(call));
 }
 
 // Has the interceptors see the end of the call before its user does.

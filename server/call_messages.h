@@ -42,7 +42,7 @@ class CallMessagesCache {
   void GiveBack(CallMessages messages, size_t bytes);
 
  private:
-  Mutex mutex_;
+  TryMutex mutex_;
   std::vector<CallMessages> kept_ ABSL_GUARDED_BY(mutex_);
   size_t kept_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
 };

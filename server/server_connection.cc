@@ -319,7 +319,8 @@ void ServerConnection::TakePipeWork(
 
 void ServerConnection::Complete(std::shared_ptr<ServerCall> call) {
   // The call may hold the last share of a connection that has ended.
-  const std::shared_ptr<Connection> self = shared_from_this();
+  const std::shared_ptr<Connection> self =
+      IsHeldHere() ? nullptr : shared_from_this();
   completed_.Push(std::move(call));
   Drive();
 }

@@ -1,6 +1,7 @@
 #ifndef TERN_LIB_BASE_MUTEX_H_
 #define TERN_LIB_BASE_MUTEX_H_
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -19,14 +20,30 @@ class ABSL_LOCKABLE Mutex {
   Mutex& operator=(const Mutex&) = delete;
 
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mutex_.lock(); }
-  bool TryLock() ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) {
-    return mutex_.try_lock();
-  }
   void Unlock() ABSL_UNLOCK_FUNCTION() { mutex_.unlock(); }
 
  private:
   friend class CondVar;
   std::mutex mutex_;
+};
+
+// A lock that nobody waits for: whoever finds it held does without.
+class ABSL_LOCKABLE TryMutex {
+ public:
+  TryMutex() = default;
+  TryMutex(const TryMutex&) = delete;
+  TryMutex& operator=(const TryMutex&) = delete;
+
+  bool TryLock() ABSL_EXCLUSIVE_TRYLOCK_FUNCTION(true) {
+    return !held_.load(std::memory_order_relaxed) &&
+           !held_.exchange(true, std::memory_order_acquire);
+  }
+  void Unlock() ABSL_UNLOCK_FUNCTION() {
+    held_.store(false, std::memory_order_release);
+  }
+
+ private:
+  std::atomic<bool> held_{false};
 };
 
 // Holds a Mutex for a scope.

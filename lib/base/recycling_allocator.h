@@ -33,7 +33,7 @@ class FreeBatches {
   [[nodiscard]] bool Give(FreeBlock* batch);
 
  private:
-  Mutex mutex_;
+  TryMutex mutex_;
   size_t count_ ABSL_GUARDED_BY(mutex_) = 0;
   FreeBlock* batches_[kMaxBatches] ABSL_GUARDED_BY(mutex_) = {};
 };

@@ -77,6 +77,11 @@ class Connection : public std::enable_shared_from_this<Connection>,
   void Abandon();
 
   using EventLoop::TimerBase::loop;
+  // Whether this is the loop's thread, and the loop has a share of this until
+  // that returns to it.
+  bool IsHeldHere() const {
+    return loop()->IsDrivenHere() && loop_share_ != nullptr;
+  }
   const std::string& peer() const { return peer_; }
   const std::string& local() const { return local_; }
 
