@@ -58,14 +58,34 @@ TEST(CondVar, WaitUntilThePastReturnsFalse) {
   EXPECT_FALSE(changed.WaitUntil(mutex, MonotonicTime()));
 }
 
-TEST(Mutex, TryLockFailsWhileAnotherThreadHoldsIt) {
-  Mutex mutex;
-  MutexLock lock(mutex);
+TEST(TryMutex, IsHeldByOneAtATime) {
+  TryMutex mutex;
+  ASSERT_TRUE(mutex.TryLock());
   std::thread([&] {
     const bool locked = mutex.TryLock();
     EXPECT_FALSE(locked);
     if (locked) mutex.Unlock();
   }).join();
+  mutex.Unlock();
+  ASSERT_TRUE(mutex.TryLock());
+  mutex.Unlock();
+}
+
+TEST(TryMutex, KeepsWhatItGuardsFromOthers) {
+  TryMutex mutex;
+  int count = 0;
+  const auto add = [&] {
+    for (int added = 0; added < 10'000;) {
+      if (!mutex.TryLock()) continue;
+      ++count;
+      ++added;
+      mutex.Unlock();
+    }
+  };
+  std::thread other(add);
+  add();
+  other.join();
+  EXPECT_EQ(count, 20'000);
 }
 
 }  // namespace
