@@ -15,7 +15,7 @@ load("@rules_cc//cc:defs.bzl", "cc_library")
 
 # What the plugin writes for foo.proto, by the end that uses it.
 _CLIENT = ["client.h", "client.cc"]
-_SERVER = ["server.h", "server.cc"]
+_SERVER = ["server.h"]
 _MOCK = ["mock.h"]
 
 def _import_path(file, info):
@@ -139,7 +139,6 @@ def tern_cc_library(name, proto, deps, generate_mocks = False, testonly = None, 
     cc_library(
         name = name + "_server",
         testonly = testonly,
-        srcs = [_files(codegen, "server_cc", testonly)],
         hdrs = [_files(codegen, "server_h", testonly)],
         includes = [root],
         deps = deps + [str(Label("//server:service"))],

@@ -68,7 +68,6 @@ bool Generator::Generate(const google::protobuf::FileDescriptor* descriptor,
   Write(context, HeaderPath(*file, "client"), ClientHeader(*file));
   Write(context, SourcePath(*file, "client"), ClientSource(*file));
   Write(context, HeaderPath(*file, "server"), ServerHeader(*file));
-  Write(context, SourcePath(*file, "server"), ServerSource(*file));
   if (options->mocks) {
     Write(context, HeaderPath(*file, "mock"), MockHeader(*file));
   }

@@ -21,11 +21,12 @@ constexpr std::string_view kCoServiceComment =
 constexpr std::string_view kCallbackServiceComment =
     "// Service, with methods that may return before they have an answer: the\n"
     "// responder takes it, on any thread. See tern/server/responder.h.\n";
+constexpr std::string_view kDefinitionsComment =
+    "// ---- What follows is no part of the interface.\n";
 
 // One of the base classes that a service can be made of.
 struct Flavour {
   std::string name;    // "Service"
-  std::string table;   // "kMethods"
   std::string unary;   // What makes a table's entry: "UnaryMethod".
   std::string stream;  // The same for a streaming method.
   std::string result;  // "::absl::Status"
@@ -36,7 +37,6 @@ struct Flavour {
 
 const Flavour& Blocking() {
   static const Flavour& flavour = *new Flavour{.name = "Service",
-                                               .table = "kMethods",
                                                .unary = "UnaryMethod",
                                                .stream = "StreamMethod",
                                                .result = "::absl::Status",
@@ -47,7 +47,6 @@ const Flavour& Blocking() {
 const Flavour& Coroutines() {
   static const Flavour& flavour =
       *new Flavour{.name = "CoService",
-                   .table = "kCoMethods",
                    .unary = "CoMethod",
                    .stream = "CoStreamMethod",
                    .result = "::tern::Task<::absl::Status>",
@@ -57,7 +56,6 @@ const Flavour& Coroutines() {
 }
 const Flavour& Callbacks() {
   static const Flavour& flavour = *new Flavour{.name = "CallbackService",
-                                               .table = "kCallbackMethods",
                                                .unary = "CallbackMethod",
                                                .stream = "CallbackStreamMethod",
                                                .result = "void",
@@ -150,33 +148,33 @@ std::string OtherClasses(const Service& service) {
 std::string HandlerEntry(const Flavour& flavour, const Method& method) {
   const std::string& kind =
       method.is_streaming() ? flavour.stream : flavour.unary;
-  std::string text = Layout(4, "::tern::server_internal::" + kind + "<",
+  std::string text = Layout(6, "::tern::server_internal::" + kind + "<",
                             {"&" + flavour.name + "::" + method.name}, ">(");
   std::vector<std::string> settings = InBraces(method.settings);
   if (!settings.empty()) {
     settings.insert(settings.begin(), "\"" + method.full_name + "\"");
-    return text + Layout(8, "", settings, "),");
+    return text + Layout(10, "", settings, "),");
   }
   std::string name = "\"" + method.full_name + "\"),\n";
   std::string same_line = text.substr(0, text.size() - 1) + name;
-  return KeepsToColumns(same_line) ? same_line : text + "        " + name;
+  return KeepsToColumns(same_line) ? same_line : text + "          " + name;
 }
 
 std::string HandlerTable(const Flavour& flavour,
                          const std::vector<Method>& methods) {
-  std::string text = "namespace {\n\nconstexpr ::tern::MethodHandler " +
-                     flavour.table + "[] = {\n";
+  std::string text =
+      "  static constexpr ::tern::MethodHandler kMethods[] = {\n";
   for (const Method& method : methods) text += HandlerEntry(flavour, method);
-  return text + "};\n\n}  // namespace\n\n";
+  return text + "  };\n";
 }
 
 std::string DefaultHandler(const Flavour& flavour, const Method& method) {
   const auto comment = [](const char* name) {
     return "/*" + std::string(name) + "*/";
   };
-  std::string text =
-      FunctionLayout(0, flavour.result, flavour.name + "::" + method.name,
-                     Parameters(flavour, method, comment), ") {");
+  std::string text = FunctionLayout(
+      0, "inline " + flavour.result, flavour.name + "::" + method.name,
+      Parameters(flavour, method, comment), ") {");
   text += Layout(2, flavour.answer + "::absl::UnimplementedError(",
                  {"\"" + method.full_name + " is not implemented\""},
                  ")" + flavour.tail);
@@ -185,8 +183,8 @@ std::string DefaultHandler(const Flavour& flavour, const Method& method) {
 
 std::string ServiceNameFunction(const Flavour& flavour,
                                 const Service& service) {
-  std::string head =
-      "::std::string_view " + flavour.name + "::TernServiceName() const {";
+  std::string head = "inline ::std::string_view " + flavour.name +
+                     "::TernServiceName() const {";
   std::string body = "return \"" + service.full_name + "\";";
   std::string one_line = head + " " + body + " }\n";
   if (KeepsToColumns(one_line)) return one_line;
@@ -195,16 +193,17 @@ std::string ServiceNameFunction(const Flavour& flavour,
 
 std::string Definitions(const Flavour& flavour, const Service& service) {
   const std::vector<Method>& methods = service.methods;
-  std::string text = methods.empty() ? "\n" : HandlerTable(flavour, methods);
+  std::string text = "\n";
   for (const Method& method : methods) text += DefaultHandler(flavour, method);
   text += ServiceNameFunction(flavour, service) + "\n";
-  const std::string head = "::std::span<const ::tern::MethodHandler>";
+  const std::string head = "inline ::std::span<const ::tern::MethodHandler>";
   const std::string name = flavour.name + "::TernMethods() const {";
   text += head;
   text += KeepsToColumns(head + " " + name) ? " " : "\n";
   text += name + "\n";
-  text += methods.empty() ? "  return {};\n}\n"
-                          : "  return " + flavour.table + ";\n}\n";
+  text += methods.empty()
+              ? "  return {};\n}\n"
+              : HandlerTable(flavour, methods) + "  return kMethods;\n}\n";
   return text;
 }
 
@@ -219,7 +218,8 @@ std::string ServerHeader(const File& file) {
   for (const Service& service : file.services) {
     for (const Method& method : service.methods) {
       includes.others.insert(
-          {"tern/lib/call/task.h", "tern/server/responder.h"});
+          {"tern/lib/call/task.h", "tern/server/callback_service.h",
+           "tern/server/co_service.h", "tern/server/responder.h"});
       if (method.is_streaming()) {
         includes.others.insert("tern/server/server_stream.h");
       }
@@ -228,26 +228,16 @@ std::string ServerHeader(const File& file) {
   includes.others.insert(file.pb_headers.begin(), file.pb_headers.end());
   std::string body;
   for (const Service& service : file.services) {
-    body += InNamespace(service,
-                        "\n" + ServiceClass(service) + OtherClasses(service));
+    std::string text = "\n" + ServiceClass(service);
+    text += OtherClasses(service) + "\n" + std::string(kDefinitionsComment);
+    text += Definitions(Blocking(), service);
+    if (!service.methods.empty()) {
+      text += Definitions(Coroutines(), service);
+      text += Definitions(Callbacks(), service);
+    }
+    body += InNamespace(service, text);
   }
   return HeaderText(file, "server", includes, body);
-}
-
-std::string ServerSource(const File& file) {
-  Includes includes;
-  std::string body;
-  for (const Service& service : file.services) {
-    std::string definitions = Definitions(Blocking(), service);
-    if (!service.methods.empty()) {
-      includes.others = {"tern/server/callback_service.h",
-                         "tern/server/co_service.h"};
-      definitions += "\n" + Definitions(Coroutines(), service) + "\n" +
-                     Definitions(Callbacks(), service);
-    }
-    body += InNamespace(service, definitions);
-  }
-  return SourceText(file, "server", includes, body);
 }
 
 }  // namespace tern::codegen

@@ -7,10 +7,10 @@
 
 namespace tern::codegen {
 
-// FILE.tern.server.h and FILE.tern.server.cc: for every service, the base class
-// that handlers are written in.
+// FILE.tern.server.h: for every service, the base classes that handlers are
+// written in. All is defined there: a service is written in one source or few,
+// and one more of our own would take as long to compile as the user's.
 std::string ServerHeader(const File& file);
-std::string ServerSource(const File& file);
 
 }  // namespace tern::codegen
 

@@ -27,17 +27,16 @@ std::string Proto(const std::string& definitions) {
 
 const std::string kSimple = Proto("service S { rpc Get(M) returns (M); }");
 
-TEST(Generator, WritesFourFiles) {
+TEST(Generator, WritesThreeFiles) {
   EXPECT_THAT(Paths(RunPluginOnText(kSimple)),
               ElementsAre("test.tern.client.cc", "test.tern.client.h",
-                          "test.tern.server.cc", "test.tern.server.h"));
+                          "test.tern.server.h"));
 }
 
 TEST(Generator, WritesAllFilesWithoutServicesToo) {
   EXPECT_THAT(Paths(RunPluginOnText(Proto(""), "mocks")),
               ElementsAre("test.tern.client.cc", "test.tern.client.h",
-                          "test.tern.mock.h", "test.tern.server.cc",
-                          "test.tern.server.h"));
+                          "test.tern.mock.h", "test.tern.server.h"));
 }
 
 TEST(Generator, WritesMocksWhenAskedTo) {

@@ -30,7 +30,7 @@ PluginRun RunWithMethod(const std::string& fields) {
 void ExpectTaken(const std::string& fields, const std::string& setting) {
   PluginRun run = RunWithMethod(fields);
   EXPECT_EQ(run.error, "") << fields;
-  for (const char* path : {"test.tern.client.cc", "test.tern.server.cc"}) {
+  for (const char* path : {"test.tern.client.cc", "test.tern.server.h"}) {
     EXPECT_THAT(run.files[path], HasSubstr(setting)) << fields;
   }
 }

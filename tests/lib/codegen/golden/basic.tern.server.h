@@ -9,6 +9,8 @@
 #include "absl/status/status.h"
 #include "google/protobuf/empty.pb.h"
 #include "tern/lib/call/task.h"
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
 #include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/service.h"
@@ -79,6 +81,117 @@ class CallbackService : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
+// ---- What follows is no part of the interface.
+
+inline ::absl::Status Service::Get(::tern::ServerContext& /*context*/,
+                                   const ::kv::v1::GetRequest& /*request*/,
+                                   ::kv::v1::GetReply* /*reply*/) {
+  return ::absl::UnimplementedError("kv.v1.KeyValue/Get is not implemented");
+}
+
+inline ::absl::Status Service::Put(
+    ::tern::ServerContext& /*context*/,
+    const ::kv::v1::BatchPut_Request& /*request*/,
+    ::kv::v1::BatchPut_Reply* /*reply*/) {
+  return ::absl::UnimplementedError("kv.v1.KeyValue/Put is not implemented");
+}
+
+inline ::absl::Status Service::Clear(
+    ::tern::ServerContext& /*context*/,
+    const ::google::protobuf::Empty& /*request*/,
+    ::google::protobuf::Empty* /*reply*/) {
+  return ::absl::UnimplementedError("kv.v1.KeyValue/Clear is not implemented");
+}
+
+inline ::std::string_view Service::TernServiceName() const {
+  return "kv.v1.KeyValue";
+}
+
+inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::UnaryMethod<&Service::Get>("kv.v1.KeyValue/Get"),
+      ::tern::server_internal::UnaryMethod<&Service::Put>("kv.v1.KeyValue/Put"),
+      ::tern::server_internal::UnaryMethod<&Service::Clear>(
+          "kv.v1.KeyValue/Clear"),
+  };
+  return kMethods;
+}
+
+inline ::tern::Task<::absl::Status> CoService::Get(
+    ::tern::ServerContext& /*context*/, const ::kv::v1::GetRequest& /*request*/,
+    ::kv::v1::GetReply* /*reply*/) {
+  co_return ::absl::UnimplementedError("kv.v1.KeyValue/Get is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Put(
+    ::tern::ServerContext& /*context*/,
+    const ::kv::v1::BatchPut_Request& /*request*/,
+    ::kv::v1::BatchPut_Reply* /*reply*/) {
+  co_return ::absl::UnimplementedError("kv.v1.KeyValue/Put is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Clear(
+    ::tern::ServerContext& /*context*/,
+    const ::google::protobuf::Empty& /*request*/,
+    ::google::protobuf::Empty* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "kv.v1.KeyValue/Clear is not implemented");
+}
+
+inline ::std::string_view CoService::TernServiceName() const {
+  return "kv.v1.KeyValue";
+}
+
+inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CoMethod<&CoService::Get>("kv.v1.KeyValue/Get"),
+      ::tern::server_internal::CoMethod<&CoService::Put>("kv.v1.KeyValue/Put"),
+      ::tern::server_internal::CoMethod<&CoService::Clear>(
+          "kv.v1.KeyValue/Clear"),
+  };
+  return kMethods;
+}
+
+inline void CallbackService::Get(
+    ::tern::ServerContext& /*context*/, const ::kv::v1::GetRequest& /*request*/,
+    ::kv::v1::GetReply* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "kv.v1.KeyValue/Get is not implemented"));
+}
+
+inline void CallbackService::Put(::tern::ServerContext& /*context*/,
+                                 const ::kv::v1::BatchPut_Request& /*request*/,
+                                 ::kv::v1::BatchPut_Reply* /*reply*/,
+                                 ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "kv.v1.KeyValue/Put is not implemented"));
+}
+
+inline void CallbackService::Clear(::tern::ServerContext& /*context*/,
+                                   const ::google::protobuf::Empty& /*request*/,
+                                   ::google::protobuf::Empty* /*reply*/,
+                                   ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "kv.v1.KeyValue/Clear is not implemented"));
+}
+
+inline ::std::string_view CallbackService::TernServiceName() const {
+  return "kv.v1.KeyValue";
+}
+
+inline ::std::span<const ::tern::MethodHandler>
+CallbackService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CallbackMethod<&CallbackService::Get>(
+          "kv.v1.KeyValue/Get"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Put>(
+          "kv.v1.KeyValue/Put"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Clear>(
+          "kv.v1.KeyValue/Clear"),
+  };
+  return kMethods;
+}
+
 }  // namespace kv::v1::KeyValue
 
 namespace kv::v1::Administration {
@@ -123,6 +236,72 @@ class CallbackService : public ::tern::Service {
   ::std::string_view TernServiceName() const final;
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
+
+// ---- What follows is no part of the interface.
+
+inline ::absl::Status Service::CompactEverythingThatIsStored(
+    ::tern::ServerContext& /*context*/,
+    const ::google::protobuf::Empty& /*request*/,
+    ::kv::v1::BatchPut_Reply* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "kv.v1.Administration/CompactEverythingThatIsStored is not implemented");
+}
+
+inline ::std::string_view Service::TernServiceName() const {
+  return "kv.v1.Administration";
+}
+
+inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::UnaryMethod<
+          &Service::CompactEverythingThatIsStored>(
+          "kv.v1.Administration/CompactEverythingThatIsStored"),
+  };
+  return kMethods;
+}
+
+inline ::tern::Task<::absl::Status> CoService::CompactEverythingThatIsStored(
+    ::tern::ServerContext& /*context*/,
+    const ::google::protobuf::Empty& /*request*/,
+    ::kv::v1::BatchPut_Reply* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "kv.v1.Administration/CompactEverythingThatIsStored is not implemented");
+}
+
+inline ::std::string_view CoService::TernServiceName() const {
+  return "kv.v1.Administration";
+}
+
+inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CoMethod<
+          &CoService::CompactEverythingThatIsStored>(
+          "kv.v1.Administration/CompactEverythingThatIsStored"),
+  };
+  return kMethods;
+}
+
+inline void CallbackService::CompactEverythingThatIsStored(
+    ::tern::ServerContext& /*context*/,
+    const ::google::protobuf::Empty& /*request*/,
+    ::kv::v1::BatchPut_Reply* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "kv.v1.Administration/CompactEverythingThatIsStored is not implemented"));
+}
+
+inline ::std::string_view CallbackService::TernServiceName() const {
+  return "kv.v1.Administration";
+}
+
+inline ::std::span<const ::tern::MethodHandler>
+CallbackService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CallbackMethod<
+          &CallbackService::CompactEverythingThatIsStored>(
+          "kv.v1.Administration/CompactEverythingThatIsStored"),
+  };
+  return kMethods;
+}
 
 }  // namespace kv::v1::Administration
 

@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "tern/lib/call/task.h"
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
 #include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/service.h"
@@ -201,6 +203,425 @@ class CallbackService : public ::tern::Service {
   ::std::string_view TernServiceName() const final;
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
+
+// ---- What follows is no part of the interface.
+
+inline ::absl::Status Service::Leading(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "comments.v1.Commented/Leading is not implemented");
+}
+
+inline ::absl::Status Service::Trailing(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "comments.v1.Commented/Trailing is not implemented");
+}
+
+inline ::absl::Status Service::Both(::tern::ServerContext& /*context*/,
+                                    const ::comments::v1::Message& /*request*/,
+                                    ::comments::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "comments.v1.Commented/Both is not implemented");
+}
+
+inline ::absl::Status Service::Block(::tern::ServerContext& /*context*/,
+                                     const ::comments::v1::Message& /*request*/,
+                                     ::comments::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "comments.v1.Commented/Block is not implemented");
+}
+
+inline ::absl::Status Service::Ends(::tern::ServerContext& /*context*/,
+                                    const ::comments::v1::Message& /*request*/,
+                                    ::comments::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "comments.v1.Commented/Ends is not implemented");
+}
+
+inline ::absl::Status Service::Backslash(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "comments.v1.Commented/Backslash is not implemented");
+}
+
+inline ::absl::Status Service::BackslashAndBlanks(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "comments.v1.Commented/BackslashAndBlanks is not implemented");
+}
+
+inline ::absl::Status Service::Trigraph(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "comments.v1.Commented/Trigraph is not implemented");
+}
+
+inline ::absl::Status Service::Slashes(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "comments.v1.Commented/Slashes is not implemented");
+}
+
+inline ::absl::Status Service::EmptyLines(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "comments.v1.Commented/EmptyLines is not implemented");
+}
+
+inline ::absl::Status Service::None(::tern::ServerContext& /*context*/,
+                                    const ::comments::v1::Message& /*request*/,
+                                    ::comments::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "comments.v1.Commented/None is not implemented");
+}
+
+inline ::absl::Status Service::Bidi(::tern::ServerContext& /*context*/,
+                                    const ::comments::v1::Message& /*request*/,
+                                    ::comments::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "comments.v1.Commented/Bidi is not implemented");
+}
+
+inline ::absl::Status Service::Controls(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "comments.v1.Commented/Controls is not implemented");
+}
+
+inline ::std::string_view Service::TernServiceName() const {
+  return "comments.v1.Commented";
+}
+
+inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::UnaryMethod<&Service::Leading>(
+          "comments.v1.Commented/Leading"),
+      ::tern::server_internal::UnaryMethod<&Service::Trailing>(
+          "comments.v1.Commented/Trailing"),
+      ::tern::server_internal::UnaryMethod<&Service::Both>(
+          "comments.v1.Commented/Both"),
+      ::tern::server_internal::UnaryMethod<&Service::Block>(
+          "comments.v1.Commented/Block"),
+      ::tern::server_internal::UnaryMethod<&Service::Ends>(
+          "comments.v1.Commented/Ends"),
+      ::tern::server_internal::UnaryMethod<&Service::Backslash>(
+          "comments.v1.Commented/Backslash"),
+      ::tern::server_internal::UnaryMethod<&Service::BackslashAndBlanks>(
+          "comments.v1.Commented/BackslashAndBlanks"),
+      ::tern::server_internal::UnaryMethod<&Service::Trigraph>(
+          "comments.v1.Commented/Trigraph"),
+      ::tern::server_internal::UnaryMethod<&Service::Slashes>(
+          "comments.v1.Commented/Slashes"),
+      ::tern::server_internal::UnaryMethod<&Service::EmptyLines>(
+          "comments.v1.Commented/EmptyLines"),
+      ::tern::server_internal::UnaryMethod<&Service::None>(
+          "comments.v1.Commented/None"),
+      ::tern::server_internal::UnaryMethod<&Service::Bidi>(
+          "comments.v1.Commented/Bidi"),
+      ::tern::server_internal::UnaryMethod<&Service::Controls>(
+          "comments.v1.Commented/Controls"),
+  };
+  return kMethods;
+}
+
+inline ::tern::Task<::absl::Status> CoService::Leading(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Leading is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Trailing(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Trailing is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Both(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Both is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Block(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Block is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Ends(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Ends is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Backslash(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Backslash is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::BackslashAndBlanks(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/BackslashAndBlanks is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Trigraph(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Trigraph is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Slashes(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Slashes is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::EmptyLines(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/EmptyLines is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::None(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/None is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Bidi(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Bidi is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Controls(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "comments.v1.Commented/Controls is not implemented");
+}
+
+inline ::std::string_view CoService::TernServiceName() const {
+  return "comments.v1.Commented";
+}
+
+inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CoMethod<&CoService::Leading>(
+          "comments.v1.Commented/Leading"),
+      ::tern::server_internal::CoMethod<&CoService::Trailing>(
+          "comments.v1.Commented/Trailing"),
+      ::tern::server_internal::CoMethod<&CoService::Both>(
+          "comments.v1.Commented/Both"),
+      ::tern::server_internal::CoMethod<&CoService::Block>(
+          "comments.v1.Commented/Block"),
+      ::tern::server_internal::CoMethod<&CoService::Ends>(
+          "comments.v1.Commented/Ends"),
+      ::tern::server_internal::CoMethod<&CoService::Backslash>(
+          "comments.v1.Commented/Backslash"),
+      ::tern::server_internal::CoMethod<&CoService::BackslashAndBlanks>(
+          "comments.v1.Commented/BackslashAndBlanks"),
+      ::tern::server_internal::CoMethod<&CoService::Trigraph>(
+          "comments.v1.Commented/Trigraph"),
+      ::tern::server_internal::CoMethod<&CoService::Slashes>(
+          "comments.v1.Commented/Slashes"),
+      ::tern::server_internal::CoMethod<&CoService::EmptyLines>(
+          "comments.v1.Commented/EmptyLines"),
+      ::tern::server_internal::CoMethod<&CoService::None>(
+          "comments.v1.Commented/None"),
+      ::tern::server_internal::CoMethod<&CoService::Bidi>(
+          "comments.v1.Commented/Bidi"),
+      ::tern::server_internal::CoMethod<&CoService::Controls>(
+          "comments.v1.Commented/Controls"),
+  };
+  return kMethods;
+}
+
+inline void CallbackService::Leading(::tern::ServerContext& /*context*/,
+                                     const ::comments::v1::Message& /*request*/,
+                                     ::comments::v1::Message* /*reply*/,
+                                     ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Leading is not implemented"));
+}
+
+inline void CallbackService::Trailing(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Trailing is not implemented"));
+}
+
+inline void CallbackService::Both(::tern::ServerContext& /*context*/,
+                                  const ::comments::v1::Message& /*request*/,
+                                  ::comments::v1::Message* /*reply*/,
+                                  ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Both is not implemented"));
+}
+
+inline void CallbackService::Block(::tern::ServerContext& /*context*/,
+                                   const ::comments::v1::Message& /*request*/,
+                                   ::comments::v1::Message* /*reply*/,
+                                   ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Block is not implemented"));
+}
+
+inline void CallbackService::Ends(::tern::ServerContext& /*context*/,
+                                  const ::comments::v1::Message& /*request*/,
+                                  ::comments::v1::Message* /*reply*/,
+                                  ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Ends is not implemented"));
+}
+
+inline void CallbackService::Backslash(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Backslash is not implemented"));
+}
+
+inline void CallbackService::BackslashAndBlanks(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/BackslashAndBlanks is not implemented"));
+}
+
+inline void CallbackService::Trigraph(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Trigraph is not implemented"));
+}
+
+inline void CallbackService::Slashes(::tern::ServerContext& /*context*/,
+                                     const ::comments::v1::Message& /*request*/,
+                                     ::comments::v1::Message* /*reply*/,
+                                     ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Slashes is not implemented"));
+}
+
+inline void CallbackService::EmptyLines(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/EmptyLines is not implemented"));
+}
+
+inline void CallbackService::None(::tern::ServerContext& /*context*/,
+                                  const ::comments::v1::Message& /*request*/,
+                                  ::comments::v1::Message* /*reply*/,
+                                  ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/None is not implemented"));
+}
+
+inline void CallbackService::Bidi(::tern::ServerContext& /*context*/,
+                                  const ::comments::v1::Message& /*request*/,
+                                  ::comments::v1::Message* /*reply*/,
+                                  ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Bidi is not implemented"));
+}
+
+inline void CallbackService::Controls(
+    ::tern::ServerContext& /*context*/,
+    const ::comments::v1::Message& /*request*/,
+    ::comments::v1::Message* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "comments.v1.Commented/Controls is not implemented"));
+}
+
+inline ::std::string_view CallbackService::TernServiceName() const {
+  return "comments.v1.Commented";
+}
+
+inline ::std::span<const ::tern::MethodHandler>
+CallbackService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CallbackMethod<&CallbackService::Leading>(
+          "comments.v1.Commented/Leading"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Trailing>(
+          "comments.v1.Commented/Trailing"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Both>(
+          "comments.v1.Commented/Both"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Block>(
+          "comments.v1.Commented/Block"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Ends>(
+          "comments.v1.Commented/Ends"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Backslash>(
+          "comments.v1.Commented/Backslash"),
+      ::tern::server_internal::CallbackMethod<
+          &CallbackService::BackslashAndBlanks>(
+          "comments.v1.Commented/BackslashAndBlanks"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Trigraph>(
+          "comments.v1.Commented/Trigraph"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Slashes>(
+          "comments.v1.Commented/Slashes"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::EmptyLines>(
+          "comments.v1.Commented/EmptyLines"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::None>(
+          "comments.v1.Commented/None"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Bidi>(
+          "comments.v1.Commented/Bidi"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Controls>(
+          "comments.v1.Commented/Controls"),
+  };
+  return kMethods;
+}
 
 }  // namespace comments::v1::Commented
 

@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "tern/lib/call/task.h"
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
 #include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/service.h"
@@ -70,6 +72,98 @@ class CallbackService : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
+// ---- What follows is no part of the interface.
+
+inline ::absl::Status Service::Fetch(
+    ::tern::ServerContext& /*context*/,
+    const ::deprecated::v1::OldMessage& /*request*/,
+    ::deprecated::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "deprecated.v1.Current/Fetch is not implemented");
+}
+
+inline ::absl::Status Service::Get(::tern::ServerContext& /*context*/,
+                                   const ::deprecated::v1::Message& /*request*/,
+                                   ::deprecated::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "deprecated.v1.Current/Get is not implemented");
+}
+
+inline ::std::string_view Service::TernServiceName() const {
+  return "deprecated.v1.Current";
+}
+
+inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::UnaryMethod<&Service::Fetch>(
+          "deprecated.v1.Current/Fetch"),
+      ::tern::server_internal::UnaryMethod<&Service::Get>(
+          "deprecated.v1.Current/Get"),
+  };
+  return kMethods;
+}
+
+inline ::tern::Task<::absl::Status> CoService::Fetch(
+    ::tern::ServerContext& /*context*/,
+    const ::deprecated::v1::OldMessage& /*request*/,
+    ::deprecated::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "deprecated.v1.Current/Fetch is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Get(
+    ::tern::ServerContext& /*context*/,
+    const ::deprecated::v1::Message& /*request*/,
+    ::deprecated::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "deprecated.v1.Current/Get is not implemented");
+}
+
+inline ::std::string_view CoService::TernServiceName() const {
+  return "deprecated.v1.Current";
+}
+
+inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CoMethod<&CoService::Fetch>(
+          "deprecated.v1.Current/Fetch"),
+      ::tern::server_internal::CoMethod<&CoService::Get>(
+          "deprecated.v1.Current/Get"),
+  };
+  return kMethods;
+}
+
+inline void CallbackService::Fetch(
+    ::tern::ServerContext& /*context*/,
+    const ::deprecated::v1::OldMessage& /*request*/,
+    ::deprecated::v1::Message* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "deprecated.v1.Current/Fetch is not implemented"));
+}
+
+inline void CallbackService::Get(::tern::ServerContext& /*context*/,
+                                 const ::deprecated::v1::Message& /*request*/,
+                                 ::deprecated::v1::Message* /*reply*/,
+                                 ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "deprecated.v1.Current/Get is not implemented"));
+}
+
+inline ::std::string_view CallbackService::TernServiceName() const {
+  return "deprecated.v1.Current";
+}
+
+inline ::std::span<const ::tern::MethodHandler>
+CallbackService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CallbackMethod<&CallbackService::Fetch>(
+          "deprecated.v1.Current/Fetch"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Get>(
+          "deprecated.v1.Current/Get"),
+  };
+  return kMethods;
+}
+
 }  // namespace deprecated::v1::Current
 
 namespace deprecated::v1::Old {
@@ -115,6 +209,69 @@ class CallbackService : public ::tern::Service {
   ::std::string_view TernServiceName() const final;
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
+
+// ---- What follows is no part of the interface.
+
+inline ::absl::Status Service::Fetch(
+    ::tern::ServerContext& /*context*/,
+    const ::deprecated::v1::Message& /*request*/,
+    ::deprecated::v1::OldMessage* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "deprecated.v1.Old/Fetch is not implemented");
+}
+
+inline ::std::string_view Service::TernServiceName() const {
+  return "deprecated.v1.Old";
+}
+
+inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::UnaryMethod<&Service::Fetch>(
+          "deprecated.v1.Old/Fetch"),
+  };
+  return kMethods;
+}
+
+inline ::tern::Task<::absl::Status> CoService::Fetch(
+    ::tern::ServerContext& /*context*/,
+    const ::deprecated::v1::Message& /*request*/,
+    ::deprecated::v1::OldMessage* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "deprecated.v1.Old/Fetch is not implemented");
+}
+
+inline ::std::string_view CoService::TernServiceName() const {
+  return "deprecated.v1.Old";
+}
+
+inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CoMethod<&CoService::Fetch>(
+          "deprecated.v1.Old/Fetch"),
+  };
+  return kMethods;
+}
+
+inline void CallbackService::Fetch(::tern::ServerContext& /*context*/,
+                                   const ::deprecated::v1::Message& /*request*/,
+                                   ::deprecated::v1::OldMessage* /*reply*/,
+                                   ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "deprecated.v1.Old/Fetch is not implemented"));
+}
+
+inline ::std::string_view CallbackService::TernServiceName() const {
+  return "deprecated.v1.Old";
+}
+
+inline ::std::span<const ::tern::MethodHandler>
+CallbackService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CallbackMethod<&CallbackService::Fetch>(
+          "deprecated.v1.Old/Fetch"),
+  };
+  return kMethods;
+}
 
 }  // namespace deprecated::v1::Old
 

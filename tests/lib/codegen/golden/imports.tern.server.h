@@ -10,6 +10,8 @@
 #include "google/protobuf/timestamp.pb.h"
 #include "google/protobuf/wrappers.pb.h"
 #include "tern/lib/call/task.h"
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
 #include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/service.h"
@@ -79,6 +81,128 @@ class CallbackService : public ::tern::Service {
   ::std::string_view TernServiceName() const final;
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
+
+// ---- What follows is no part of the interface.
+
+inline ::absl::Status Service::Now(
+    ::tern::ServerContext& /*context*/,
+    const ::google::protobuf::StringValue& /*request*/,
+    ::google::protobuf::Timestamp* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "imports.v1.Imports/Now is not implemented");
+}
+
+inline ::absl::Status Service::Share(
+    ::tern::ServerContext& /*context*/,
+    const ::imported::types::Shared& /*request*/,
+    ::imported::types::Shared_Inner* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "imports.v1.Imports/Share is not implemented");
+}
+
+inline ::absl::Status Service::Hold(::tern::ServerContext& /*context*/,
+                                    const ::imports::v1::Holder& /*request*/,
+                                    ::imports::v1::Holder* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "imports.v1.Imports/Hold is not implemented");
+}
+
+inline ::std::string_view Service::TernServiceName() const {
+  return "imports.v1.Imports";
+}
+
+inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::UnaryMethod<&Service::Now>(
+          "imports.v1.Imports/Now"),
+      ::tern::server_internal::UnaryMethod<&Service::Share>(
+          "imports.v1.Imports/Share"),
+      ::tern::server_internal::UnaryMethod<&Service::Hold>(
+          "imports.v1.Imports/Hold"),
+  };
+  return kMethods;
+}
+
+inline ::tern::Task<::absl::Status> CoService::Now(
+    ::tern::ServerContext& /*context*/,
+    const ::google::protobuf::StringValue& /*request*/,
+    ::google::protobuf::Timestamp* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "imports.v1.Imports/Now is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Share(
+    ::tern::ServerContext& /*context*/,
+    const ::imported::types::Shared& /*request*/,
+    ::imported::types::Shared_Inner* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "imports.v1.Imports/Share is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Hold(
+    ::tern::ServerContext& /*context*/,
+    const ::imports::v1::Holder& /*request*/,
+    ::imports::v1::Holder* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "imports.v1.Imports/Hold is not implemented");
+}
+
+inline ::std::string_view CoService::TernServiceName() const {
+  return "imports.v1.Imports";
+}
+
+inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CoMethod<&CoService::Now>(
+          "imports.v1.Imports/Now"),
+      ::tern::server_internal::CoMethod<&CoService::Share>(
+          "imports.v1.Imports/Share"),
+      ::tern::server_internal::CoMethod<&CoService::Hold>(
+          "imports.v1.Imports/Hold"),
+  };
+  return kMethods;
+}
+
+inline void CallbackService::Now(
+    ::tern::ServerContext& /*context*/,
+    const ::google::protobuf::StringValue& /*request*/,
+    ::google::protobuf::Timestamp* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "imports.v1.Imports/Now is not implemented"));
+}
+
+inline void CallbackService::Share(::tern::ServerContext& /*context*/,
+                                   const ::imported::types::Shared& /*request*/,
+                                   ::imported::types::Shared_Inner* /*reply*/,
+                                   ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "imports.v1.Imports/Share is not implemented"));
+}
+
+inline void CallbackService::Hold(::tern::ServerContext& /*context*/,
+                                  const ::imports::v1::Holder& /*request*/,
+                                  ::imports::v1::Holder* /*reply*/,
+                                  ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "imports.v1.Imports/Hold is not implemented"));
+}
+
+inline ::std::string_view CallbackService::TernServiceName() const {
+  return "imports.v1.Imports";
+}
+
+inline ::std::span<const ::tern::MethodHandler>
+CallbackService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CallbackMethod<&CallbackService::Now>(
+          "imports.v1.Imports/Now"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Share>(
+          "imports.v1.Imports/Share"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Hold>(
+          "imports.v1.Imports/Hold"),
+  };
+  return kMethods;
+}
 
 }  // namespace imports::v1::Imports
 

@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "tern/lib/call/task.h"
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
 #include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/service.h"
@@ -72,6 +74,105 @@ class CallbackService : public ::tern::Service {
   ::std::string_view TernServiceName() const final;
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
+
+// ---- What follows is no part of the interface.
+
+inline ::absl::Status Service::AMethodThatSomebodyHasNamedVeryThoroughly(
+    ::tern::ServerContext& /*context*/,
+    const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& /*request*/,
+    ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/AMethodThatSomebodyHasNamedVeryThoroughly is not implemented");
+}
+
+inline ::absl::Status Service::Short(
+    ::tern::ServerContext& /*context*/,
+    const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& /*request*/,
+    ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/Short is not implemented");
+}
+
+inline ::std::string_view Service::TernServiceName() const {
+  return "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell";
+}
+
+inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::UnaryMethod<
+          &Service::AMethodThatSomebodyHasNamedVeryThoroughly>(
+          "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/AMethodThatSomebodyHasNamedVeryThoroughly"),
+      ::tern::server_internal::UnaryMethod<&Service::Short>(
+          "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/Short"),
+  };
+  return kMethods;
+}
+
+inline ::tern::Task<::absl::Status>
+CoService::AMethodThatSomebodyHasNamedVeryThoroughly(
+    ::tern::ServerContext& /*context*/,
+    const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& /*request*/,
+    ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/AMethodThatSomebodyHasNamedVeryThoroughly is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Short(
+    ::tern::ServerContext& /*context*/,
+    const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& /*request*/,
+    ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/Short is not implemented");
+}
+
+inline ::std::string_view CoService::TernServiceName() const {
+  return "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell";
+}
+
+inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CoMethod<
+          &CoService::AMethodThatSomebodyHasNamedVeryThoroughly>(
+          "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/AMethodThatSomebodyHasNamedVeryThoroughly"),
+      ::tern::server_internal::CoMethod<&CoService::Short>(
+          "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/Short"),
+  };
+  return kMethods;
+}
+
+inline void CallbackService::AMethodThatSomebodyHasNamedVeryThoroughly(
+    ::tern::ServerContext& /*context*/,
+    const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& /*request*/,
+    ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* /*reply*/,
+    ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/AMethodThatSomebodyHasNamedVeryThoroughly is not implemented"));
+}
+
+inline void CallbackService::Short(
+    ::tern::ServerContext& /*context*/,
+    const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& /*request*/,
+    ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* /*reply*/,
+    ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/Short is not implemented"));
+}
+
+inline ::std::string_view CallbackService::TernServiceName() const {
+  return "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell";
+}
+
+inline ::std::span<const ::tern::MethodHandler>
+CallbackService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CallbackMethod<
+          &CallbackService::AMethodThatSomebodyHasNamedVeryThoroughly>(
+          "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/AMethodThatSomebodyHasNamedVeryThoroughly"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Short>(
+          "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/Short"),
+  };
+  return kMethods;
+}
 
 }  // namespace a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AServiceWithANameThatIsLongAsWell
 

@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "tern/lib/call/task.h"
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
 #include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/service.h"
@@ -53,6 +55,62 @@ class CallbackService : public ::tern::Service {
   ::std::string_view TernServiceName() const final;
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
+
+// ---- What follows is no part of the interface.
+
+inline ::absl::Status Service::Call(::tern::ServerContext& /*context*/,
+                                    const ::NoPackageMessage& /*request*/,
+                                    ::NoPackageMessage* /*reply*/) {
+  return ::absl::UnimplementedError("NoPackage/Call is not implemented");
+}
+
+inline ::std::string_view Service::TernServiceName() const {
+  return "NoPackage";
+}
+
+inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::UnaryMethod<&Service::Call>("NoPackage/Call"),
+  };
+  return kMethods;
+}
+
+inline ::tern::Task<::absl::Status> CoService::Call(
+    ::tern::ServerContext& /*context*/, const ::NoPackageMessage& /*request*/,
+    ::NoPackageMessage* /*reply*/) {
+  co_return ::absl::UnimplementedError("NoPackage/Call is not implemented");
+}
+
+inline ::std::string_view CoService::TernServiceName() const {
+  return "NoPackage";
+}
+
+inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CoMethod<&CoService::Call>("NoPackage/Call"),
+  };
+  return kMethods;
+}
+
+inline void CallbackService::Call(
+    ::tern::ServerContext& /*context*/, const ::NoPackageMessage& /*request*/,
+    ::NoPackageMessage* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "NoPackage/Call is not implemented"));
+}
+
+inline ::std::string_view CallbackService::TernServiceName() const {
+  return "NoPackage";
+}
+
+inline ::std::span<const ::tern::MethodHandler>
+CallbackService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CallbackMethod<&CallbackService::Call>(
+          "NoPackage/Call"),
+  };
+  return kMethods;
+}
 
 }  // namespace NoPackage
 

@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "tern/lib/call/task.h"
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
 #include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/service.h"
@@ -96,6 +98,207 @@ class CallbackService : public ::tern::Service {
   ::std::string_view TernServiceName() const final;
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
+
+// ---- What follows is no part of the interface.
+
+inline ::absl::Status Service::None(::tern::ServerContext& /*context*/,
+                                    const ::options::v1::Message& /*request*/,
+                                    ::options::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "options.v1.Options/None is not implemented");
+}
+
+inline ::absl::Status Service::All(::tern::ServerContext& /*context*/,
+                                   const ::options::v1::Message& /*request*/,
+                                   ::options::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "options.v1.Options/All is not implemented");
+}
+
+inline ::absl::Status Service::Protobufs(
+    ::tern::ServerContext& /*context*/,
+    const ::options::v1::Message& /*request*/,
+    ::options::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "options.v1.Options/Protobufs is not implemented");
+}
+
+inline ::absl::Status Service::Quick(::tern::ServerContext& /*context*/,
+                                     const ::options::v1::Message& /*request*/,
+                                     ::options::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "options.v1.Options/Quick is not implemented");
+}
+
+inline ::absl::Status Service::Defaults(
+    ::tern::ServerContext& /*context*/,
+    const ::options::v1::Message& /*request*/,
+    ::options::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "options.v1.Options/Defaults is not implemented");
+}
+
+inline ::std::string_view Service::TernServiceName() const {
+  return "options.v1.Options";
+}
+
+inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::UnaryMethod<&Service::None>(
+          "options.v1.Options/None"),
+      ::tern::server_internal::UnaryMethod<&Service::All>(
+          "options.v1.Options/All", {.timeout_ms = 1500, .max_concurrency = 8,
+          .priority = 7, .idempotency = ::tern::Idempotency::kNoSideEffects,
+          .handler_threads = ::tern::HandlerThreads::kWorkers,
+          .compression = ::tern::Compression::kZstd}),
+      ::tern::server_internal::UnaryMethod<&Service::Protobufs>(
+          "options.v1.Options/Protobufs",
+          {.idempotency = ::tern::Idempotency::kIdempotent}),
+      ::tern::server_internal::UnaryMethod<&Service::Quick>(
+          "options.v1.Options/Quick",
+          {.handler_threads = ::tern::HandlerThreads::kLoops}),
+      ::tern::server_internal::UnaryMethod<&Service::Defaults>(
+          "options.v1.Options/Defaults",
+          {.handler_threads = ::tern::HandlerThreads::kAdaptive,
+          .compression = ::tern::Compression::kNone}),
+  };
+  return kMethods;
+}
+
+inline ::tern::Task<::absl::Status> CoService::None(
+    ::tern::ServerContext& /*context*/,
+    const ::options::v1::Message& /*request*/,
+    ::options::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "options.v1.Options/None is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::All(
+    ::tern::ServerContext& /*context*/,
+    const ::options::v1::Message& /*request*/,
+    ::options::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "options.v1.Options/All is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Protobufs(
+    ::tern::ServerContext& /*context*/,
+    const ::options::v1::Message& /*request*/,
+    ::options::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "options.v1.Options/Protobufs is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Quick(
+    ::tern::ServerContext& /*context*/,
+    const ::options::v1::Message& /*request*/,
+    ::options::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "options.v1.Options/Quick is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Defaults(
+    ::tern::ServerContext& /*context*/,
+    const ::options::v1::Message& /*request*/,
+    ::options::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "options.v1.Options/Defaults is not implemented");
+}
+
+inline ::std::string_view CoService::TernServiceName() const {
+  return "options.v1.Options";
+}
+
+inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CoMethod<&CoService::None>(
+          "options.v1.Options/None"),
+      ::tern::server_internal::CoMethod<&CoService::All>(
+          "options.v1.Options/All", {.timeout_ms = 1500, .max_concurrency = 8,
+          .priority = 7, .idempotency = ::tern::Idempotency::kNoSideEffects,
+          .handler_threads = ::tern::HandlerThreads::kWorkers,
+          .compression = ::tern::Compression::kZstd}),
+      ::tern::server_internal::CoMethod<&CoService::Protobufs>(
+          "options.v1.Options/Protobufs",
+          {.idempotency = ::tern::Idempotency::kIdempotent}),
+      ::tern::server_internal::CoMethod<&CoService::Quick>(
+          "options.v1.Options/Quick",
+          {.handler_threads = ::tern::HandlerThreads::kLoops}),
+      ::tern::server_internal::CoMethod<&CoService::Defaults>(
+          "options.v1.Options/Defaults",
+          {.handler_threads = ::tern::HandlerThreads::kAdaptive,
+          .compression = ::tern::Compression::kNone}),
+  };
+  return kMethods;
+}
+
+inline void CallbackService::None(::tern::ServerContext& /*context*/,
+                                  const ::options::v1::Message& /*request*/,
+                                  ::options::v1::Message* /*reply*/,
+                                  ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "options.v1.Options/None is not implemented"));
+}
+
+inline void CallbackService::All(::tern::ServerContext& /*context*/,
+                                 const ::options::v1::Message& /*request*/,
+                                 ::options::v1::Message* /*reply*/,
+                                 ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "options.v1.Options/All is not implemented"));
+}
+
+inline void CallbackService::Protobufs(
+    ::tern::ServerContext& /*context*/,
+    const ::options::v1::Message& /*request*/,
+    ::options::v1::Message* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "options.v1.Options/Protobufs is not implemented"));
+}
+
+inline void CallbackService::Quick(::tern::ServerContext& /*context*/,
+                                   const ::options::v1::Message& /*request*/,
+                                   ::options::v1::Message* /*reply*/,
+                                   ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "options.v1.Options/Quick is not implemented"));
+}
+
+inline void CallbackService::Defaults(::tern::ServerContext& /*context*/,
+                                      const ::options::v1::Message& /*request*/,
+                                      ::options::v1::Message* /*reply*/,
+                                      ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "options.v1.Options/Defaults is not implemented"));
+}
+
+inline ::std::string_view CallbackService::TernServiceName() const {
+  return "options.v1.Options";
+}
+
+inline ::std::span<const ::tern::MethodHandler>
+CallbackService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CallbackMethod<&CallbackService::None>(
+          "options.v1.Options/None"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::All>(
+          "options.v1.Options/All", {.timeout_ms = 1500, .max_concurrency = 8,
+          .priority = 7, .idempotency = ::tern::Idempotency::kNoSideEffects,
+          .handler_threads = ::tern::HandlerThreads::kWorkers,
+          .compression = ::tern::Compression::kZstd}),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Protobufs>(
+          "options.v1.Options/Protobufs",
+          {.idempotency = ::tern::Idempotency::kIdempotent}),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Quick>(
+          "options.v1.Options/Quick",
+          {.handler_threads = ::tern::HandlerThreads::kLoops}),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Defaults>(
+          "options.v1.Options/Defaults",
+          {.handler_threads = ::tern::HandlerThreads::kAdaptive,
+          .compression = ::tern::Compression::kNone}),
+  };
+  return kMethods;
+}
 
 }  // namespace options::v1::Options
 

@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "tern/lib/call/task.h"
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
 #include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/service.h"
@@ -64,6 +66,98 @@ class CallbackService : public ::tern::Service {
   ::std::string_view TernServiceName() const final;
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
+
+// ---- What follows is no part of the interface.
+
+inline ::absl::Status Service::Call(::tern::ServerContext& /*context*/,
+                                    const ::old::syntax::Request& /*request*/,
+                                    ::old::syntax::Reply* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "old.syntax.Proto2/Call is not implemented");
+}
+
+inline ::absl::Status Service::CallPart(
+    ::tern::ServerContext& /*context*/,
+    const ::old::syntax::Request_Part& /*request*/,
+    ::old::syntax::Reply* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "old.syntax.Proto2/CallPart is not implemented");
+}
+
+inline ::std::string_view Service::TernServiceName() const {
+  return "old.syntax.Proto2";
+}
+
+inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::UnaryMethod<&Service::Call>(
+          "old.syntax.Proto2/Call"),
+      ::tern::server_internal::UnaryMethod<&Service::CallPart>(
+          "old.syntax.Proto2/CallPart"),
+  };
+  return kMethods;
+}
+
+inline ::tern::Task<::absl::Status> CoService::Call(
+    ::tern::ServerContext& /*context*/,
+    const ::old::syntax::Request& /*request*/,
+    ::old::syntax::Reply* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "old.syntax.Proto2/Call is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::CallPart(
+    ::tern::ServerContext& /*context*/,
+    const ::old::syntax::Request_Part& /*request*/,
+    ::old::syntax::Reply* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "old.syntax.Proto2/CallPart is not implemented");
+}
+
+inline ::std::string_view CoService::TernServiceName() const {
+  return "old.syntax.Proto2";
+}
+
+inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CoMethod<&CoService::Call>(
+          "old.syntax.Proto2/Call"),
+      ::tern::server_internal::CoMethod<&CoService::CallPart>(
+          "old.syntax.Proto2/CallPart"),
+  };
+  return kMethods;
+}
+
+inline void CallbackService::Call(::tern::ServerContext& /*context*/,
+                                  const ::old::syntax::Request& /*request*/,
+                                  ::old::syntax::Reply* /*reply*/,
+                                  ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "old.syntax.Proto2/Call is not implemented"));
+}
+
+inline void CallbackService::CallPart(
+    ::tern::ServerContext& /*context*/,
+    const ::old::syntax::Request_Part& /*request*/,
+    ::old::syntax::Reply* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "old.syntax.Proto2/CallPart is not implemented"));
+}
+
+inline ::std::string_view CallbackService::TernServiceName() const {
+  return "old.syntax.Proto2";
+}
+
+inline ::std::span<const ::tern::MethodHandler>
+CallbackService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CallbackMethod<&CallbackService::Call>(
+          "old.syntax.Proto2/Call"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::CallPart>(
+          "old.syntax.Proto2/CallPart"),
+  };
+  return kMethods;
+}
 
 }  // namespace old::syntax::Proto2
 

@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "tern/lib/call/task.h"
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
 #include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/service.h"
@@ -84,6 +86,132 @@ class CallbackService : public ::tern::Service {
   ::std::string_view TernServiceName() const final;
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
+
+// ---- What follows is no part of the interface.
+
+inline ::absl::Status Service::delete_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::class__int* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.template/delete is not implemented");
+}
+
+inline ::absl::Status Service::requires_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::class__int* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.template/requires is not implemented");
+}
+
+inline ::absl::Status Service::NULL_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::class__int* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.template/NULL is not implemented");
+}
+
+inline ::std::string_view Service::TernServiceName() const {
+  return "tern.codegen.test.absl.template";
+}
+
+inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::UnaryMethod<&Service::delete_>(
+          "tern.codegen.test.absl.template/delete"),
+      ::tern::server_internal::UnaryMethod<&Service::requires_>(
+          "tern.codegen.test.absl.template/requires"),
+      ::tern::server_internal::UnaryMethod<&Service::NULL_>(
+          "tern.codegen.test.absl.template/NULL"),
+  };
+  return kMethods;
+}
+
+inline ::tern::Task<::absl::Status> CoService::delete_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::class__int* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.template/delete is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::requires_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::class__int* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.template/requires is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::NULL_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::class__int* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.template/NULL is not implemented");
+}
+
+inline ::std::string_view CoService::TernServiceName() const {
+  return "tern.codegen.test.absl.template";
+}
+
+inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CoMethod<&CoService::delete_>(
+          "tern.codegen.test.absl.template/delete"),
+      ::tern::server_internal::CoMethod<&CoService::requires_>(
+          "tern.codegen.test.absl.template/requires"),
+      ::tern::server_internal::CoMethod<&CoService::NULL_>(
+          "tern.codegen.test.absl.template/NULL"),
+  };
+  return kMethods;
+}
+
+inline void CallbackService::delete_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::class__int* /*reply*/,
+    ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.template/delete is not implemented"));
+}
+
+inline void CallbackService::requires_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::class__int* /*reply*/,
+    ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.template/requires is not implemented"));
+}
+
+inline void CallbackService::NULL_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::class__int* /*reply*/,
+    ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.template/NULL is not implemented"));
+}
+
+inline ::std::string_view CallbackService::TernServiceName() const {
+  return "tern.codegen.test.absl.template";
+}
+
+inline ::std::span<const ::tern::MethodHandler>
+CallbackService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CallbackMethod<&CallbackService::delete_>(
+          "tern.codegen.test.absl.template/delete"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::requires_>(
+          "tern.codegen.test.absl.template/requires"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::NULL_>(
+          "tern.codegen.test.absl.template/NULL"),
+  };
+  return kMethods;
+}
 
 }  // namespace tern::codegen::test::absl::template_
 
@@ -469,6 +597,852 @@ class CallbackService : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
+// ---- What follows is no part of the interface.
+
+inline ::absl::Status Service::Stub_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/Stub is not implemented");
+}
+
+inline ::absl::Status Service::StubInterface_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/StubInterface is not implemented");
+}
+
+inline ::absl::Status Service::MockStub_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/MockStub is not implemented");
+}
+
+inline ::absl::Status Service::Service_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/Service is not implemented");
+}
+
+inline ::absl::Status Service::TernServiceName_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/TernServiceName is not implemented");
+}
+
+inline ::absl::Status Service::TernMethods_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/TernMethods is not implemented");
+}
+
+inline ::absl::Status Service::Co_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/Co is not implemented");
+}
+
+inline ::absl::Status Service::CoStub_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/CoStub is not implemented");
+}
+
+inline ::absl::Status Service::CoService_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/CoService is not implemented");
+}
+
+inline ::absl::Status Service::CallbackService_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/CallbackService is not implemented");
+}
+
+inline ::absl::Status Service::kServiceName_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/kServiceName is not implemented");
+}
+
+inline ::absl::Status Service::kMethods_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/kMethods is not implemented");
+}
+
+inline ::absl::Status Service::kCoMethods_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/kCoMethods is not implemented");
+}
+
+inline ::absl::Status Service::kCallbackMethods_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/kCallbackMethods is not implemented");
+}
+
+inline ::absl::Status Service::kStubMethod_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/kStubMethod is not implemented");
+}
+
+inline ::absl::Status Service::channel__(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/channel_ is not implemented");
+}
+
+inline ::absl::Status Service::stub__(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/stub_ is not implemented");
+}
+
+inline ::absl::Status Service::Collisions(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/Collisions is not implemented");
+}
+
+inline ::absl::Status Service::request(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/request is not implemented");
+}
+
+inline ::absl::Status Service::options(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/options is not implemented");
+}
+
+inline ::absl::Status Service::done(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/done is not implemented");
+}
+
+inline ::absl::Status Service::reply(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/reply is not implemented");
+}
+
+inline ::absl::Status Service::context(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/context is not implemented");
+}
+
+inline ::absl::Status Service::responder(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/responder is not implemented");
+}
+
+inline ::absl::Status Service::std(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/std is not implemented");
+}
+
+inline ::absl::Status Service::tern(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/tern is not implemented");
+}
+
+inline ::absl::Status Service::lowerCamel(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/lowerCamel is not implemented");
+}
+
+inline ::std::string_view Service::TernServiceName() const {
+  return "tern.codegen.test.absl.Collisions";
+}
+
+inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::UnaryMethod<&Service::Stub_>(
+          "tern.codegen.test.absl.Collisions/Stub"),
+      ::tern::server_internal::UnaryMethod<&Service::StubInterface_>(
+          "tern.codegen.test.absl.Collisions/StubInterface"),
+      ::tern::server_internal::UnaryMethod<&Service::MockStub_>(
+          "tern.codegen.test.absl.Collisions/MockStub"),
+      ::tern::server_internal::UnaryMethod<&Service::Service_>(
+          "tern.codegen.test.absl.Collisions/Service"),
+      ::tern::server_internal::UnaryMethod<&Service::TernServiceName_>(
+          "tern.codegen.test.absl.Collisions/TernServiceName"),
+      ::tern::server_internal::UnaryMethod<&Service::TernMethods_>(
+          "tern.codegen.test.absl.Collisions/TernMethods"),
+      ::tern::server_internal::UnaryMethod<&Service::Co_>(
+          "tern.codegen.test.absl.Collisions/Co"),
+      ::tern::server_internal::UnaryMethod<&Service::CoStub_>(
+          "tern.codegen.test.absl.Collisions/CoStub"),
+      ::tern::server_internal::UnaryMethod<&Service::CoService_>(
+          "tern.codegen.test.absl.Collisions/CoService"),
+      ::tern::server_internal::UnaryMethod<&Service::CallbackService_>(
+          "tern.codegen.test.absl.Collisions/CallbackService"),
+      ::tern::server_internal::UnaryMethod<&Service::kServiceName_>(
+          "tern.codegen.test.absl.Collisions/kServiceName"),
+      ::tern::server_internal::UnaryMethod<&Service::kMethods_>(
+          "tern.codegen.test.absl.Collisions/kMethods"),
+      ::tern::server_internal::UnaryMethod<&Service::kCoMethods_>(
+          "tern.codegen.test.absl.Collisions/kCoMethods"),
+      ::tern::server_internal::UnaryMethod<&Service::kCallbackMethods_>(
+          "tern.codegen.test.absl.Collisions/kCallbackMethods"),
+      ::tern::server_internal::UnaryMethod<&Service::kStubMethod_>(
+          "tern.codegen.test.absl.Collisions/kStubMethod"),
+      ::tern::server_internal::UnaryMethod<&Service::channel__>(
+          "tern.codegen.test.absl.Collisions/channel_"),
+      ::tern::server_internal::UnaryMethod<&Service::stub__>(
+          "tern.codegen.test.absl.Collisions/stub_"),
+      ::tern::server_internal::UnaryMethod<&Service::Collisions>(
+          "tern.codegen.test.absl.Collisions/Collisions"),
+      ::tern::server_internal::UnaryMethod<&Service::request>(
+          "tern.codegen.test.absl.Collisions/request"),
+      ::tern::server_internal::UnaryMethod<&Service::options>(
+          "tern.codegen.test.absl.Collisions/options"),
+      ::tern::server_internal::UnaryMethod<&Service::done>(
+          "tern.codegen.test.absl.Collisions/done"),
+      ::tern::server_internal::UnaryMethod<&Service::reply>(
+          "tern.codegen.test.absl.Collisions/reply"),
+      ::tern::server_internal::UnaryMethod<&Service::context>(
+          "tern.codegen.test.absl.Collisions/context"),
+      ::tern::server_internal::UnaryMethod<&Service::responder>(
+          "tern.codegen.test.absl.Collisions/responder"),
+      ::tern::server_internal::UnaryMethod<&Service::std>(
+          "tern.codegen.test.absl.Collisions/std"),
+      ::tern::server_internal::UnaryMethod<&Service::tern>(
+          "tern.codegen.test.absl.Collisions/tern"),
+      ::tern::server_internal::UnaryMethod<&Service::lowerCamel>(
+          "tern.codegen.test.absl.Collisions/lowerCamel"),
+  };
+  return kMethods;
+}
+
+inline ::tern::Task<::absl::Status> CoService::Stub_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/Stub is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::StubInterface_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/StubInterface is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::MockStub_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/MockStub is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Service_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/Service is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::TernServiceName_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/TernServiceName is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::TernMethods_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/TernMethods is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Co_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/Co is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::CoStub_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/CoStub is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::CoService_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/CoService is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::CallbackService_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/CallbackService is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::kServiceName_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/kServiceName is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::kMethods_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/kMethods is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::kCoMethods_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/kCoMethods is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::kCallbackMethods_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/kCallbackMethods is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::kStubMethod_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/kStubMethod is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::channel__(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/channel_ is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::stub__(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/stub_ is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Collisions(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/Collisions is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::request(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/request is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::options(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/options is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::done(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/done is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::reply(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/reply is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::context(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/context is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::responder(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/responder is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::std(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/std is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::tern(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/tern is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::lowerCamel(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/lowerCamel is not implemented");
+}
+
+inline ::std::string_view CoService::TernServiceName() const {
+  return "tern.codegen.test.absl.Collisions";
+}
+
+inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CoMethod<&CoService::Stub_>(
+          "tern.codegen.test.absl.Collisions/Stub"),
+      ::tern::server_internal::CoMethod<&CoService::StubInterface_>(
+          "tern.codegen.test.absl.Collisions/StubInterface"),
+      ::tern::server_internal::CoMethod<&CoService::MockStub_>(
+          "tern.codegen.test.absl.Collisions/MockStub"),
+      ::tern::server_internal::CoMethod<&CoService::Service_>(
+          "tern.codegen.test.absl.Collisions/Service"),
+      ::tern::server_internal::CoMethod<&CoService::TernServiceName_>(
+          "tern.codegen.test.absl.Collisions/TernServiceName"),
+      ::tern::server_internal::CoMethod<&CoService::TernMethods_>(
+          "tern.codegen.test.absl.Collisions/TernMethods"),
+      ::tern::server_internal::CoMethod<&CoService::Co_>(
+          "tern.codegen.test.absl.Collisions/Co"),
+      ::tern::server_internal::CoMethod<&CoService::CoStub_>(
+          "tern.codegen.test.absl.Collisions/CoStub"),
+      ::tern::server_internal::CoMethod<&CoService::CoService_>(
+          "tern.codegen.test.absl.Collisions/CoService"),
+      ::tern::server_internal::CoMethod<&CoService::CallbackService_>(
+          "tern.codegen.test.absl.Collisions/CallbackService"),
+      ::tern::server_internal::CoMethod<&CoService::kServiceName_>(
+          "tern.codegen.test.absl.Collisions/kServiceName"),
+      ::tern::server_internal::CoMethod<&CoService::kMethods_>(
+          "tern.codegen.test.absl.Collisions/kMethods"),
+      ::tern::server_internal::CoMethod<&CoService::kCoMethods_>(
+          "tern.codegen.test.absl.Collisions/kCoMethods"),
+      ::tern::server_internal::CoMethod<&CoService::kCallbackMethods_>(
+          "tern.codegen.test.absl.Collisions/kCallbackMethods"),
+      ::tern::server_internal::CoMethod<&CoService::kStubMethod_>(
+          "tern.codegen.test.absl.Collisions/kStubMethod"),
+      ::tern::server_internal::CoMethod<&CoService::channel__>(
+          "tern.codegen.test.absl.Collisions/channel_"),
+      ::tern::server_internal::CoMethod<&CoService::stub__>(
+          "tern.codegen.test.absl.Collisions/stub_"),
+      ::tern::server_internal::CoMethod<&CoService::Collisions>(
+          "tern.codegen.test.absl.Collisions/Collisions"),
+      ::tern::server_internal::CoMethod<&CoService::request>(
+          "tern.codegen.test.absl.Collisions/request"),
+      ::tern::server_internal::CoMethod<&CoService::options>(
+          "tern.codegen.test.absl.Collisions/options"),
+      ::tern::server_internal::CoMethod<&CoService::done>(
+          "tern.codegen.test.absl.Collisions/done"),
+      ::tern::server_internal::CoMethod<&CoService::reply>(
+          "tern.codegen.test.absl.Collisions/reply"),
+      ::tern::server_internal::CoMethod<&CoService::context>(
+          "tern.codegen.test.absl.Collisions/context"),
+      ::tern::server_internal::CoMethod<&CoService::responder>(
+          "tern.codegen.test.absl.Collisions/responder"),
+      ::tern::server_internal::CoMethod<&CoService::std>(
+          "tern.codegen.test.absl.Collisions/std"),
+      ::tern::server_internal::CoMethod<&CoService::tern>(
+          "tern.codegen.test.absl.Collisions/tern"),
+      ::tern::server_internal::CoMethod<&CoService::lowerCamel>(
+          "tern.codegen.test.absl.Collisions/lowerCamel"),
+  };
+  return kMethods;
+}
+
+inline void CallbackService::Stub_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/Stub is not implemented"));
+}
+
+inline void CallbackService::StubInterface_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/StubInterface is not implemented"));
+}
+
+inline void CallbackService::MockStub_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/MockStub is not implemented"));
+}
+
+inline void CallbackService::Service_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/Service is not implemented"));
+}
+
+inline void CallbackService::TernServiceName_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/TernServiceName is not implemented"));
+}
+
+inline void CallbackService::TernMethods_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/TernMethods is not implemented"));
+}
+
+inline void CallbackService::Co_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/Co is not implemented"));
+}
+
+inline void CallbackService::CoStub_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/CoStub is not implemented"));
+}
+
+inline void CallbackService::CoService_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/CoService is not implemented"));
+}
+
+inline void CallbackService::CallbackService_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/CallbackService is not implemented"));
+}
+
+inline void CallbackService::kServiceName_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/kServiceName is not implemented"));
+}
+
+inline void CallbackService::kMethods_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/kMethods is not implemented"));
+}
+
+inline void CallbackService::kCoMethods_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/kCoMethods is not implemented"));
+}
+
+inline void CallbackService::kCallbackMethods_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/kCallbackMethods is not implemented"));
+}
+
+inline void CallbackService::kStubMethod_(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/kStubMethod is not implemented"));
+}
+
+inline void CallbackService::channel__(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/channel_ is not implemented"));
+}
+
+inline void CallbackService::stub__(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/stub_ is not implemented"));
+}
+
+inline void CallbackService::Collisions(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/Collisions is not implemented"));
+}
+
+inline void CallbackService::request(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/request is not implemented"));
+}
+
+inline void CallbackService::options(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/options is not implemented"));
+}
+
+inline void CallbackService::done(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/done is not implemented"));
+}
+
+inline void CallbackService::reply(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/reply is not implemented"));
+}
+
+inline void CallbackService::context(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/context is not implemented"));
+}
+
+inline void CallbackService::responder(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/responder is not implemented"));
+}
+
+inline void CallbackService::std(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/std is not implemented"));
+}
+
+inline void CallbackService::tern(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/tern is not implemented"));
+}
+
+inline void CallbackService::lowerCamel(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Collisions/lowerCamel is not implemented"));
+}
+
+inline ::std::string_view CallbackService::TernServiceName() const {
+  return "tern.codegen.test.absl.Collisions";
+}
+
+inline ::std::span<const ::tern::MethodHandler>
+CallbackService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CallbackMethod<&CallbackService::Stub_>(
+          "tern.codegen.test.absl.Collisions/Stub"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::StubInterface_>(
+          "tern.codegen.test.absl.Collisions/StubInterface"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::MockStub_>(
+          "tern.codegen.test.absl.Collisions/MockStub"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Service_>(
+          "tern.codegen.test.absl.Collisions/Service"),
+      ::tern::server_internal::CallbackMethod<
+          &CallbackService::TernServiceName_>(
+          "tern.codegen.test.absl.Collisions/TernServiceName"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::TernMethods_>(
+          "tern.codegen.test.absl.Collisions/TernMethods"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Co_>(
+          "tern.codegen.test.absl.Collisions/Co"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::CoStub_>(
+          "tern.codegen.test.absl.Collisions/CoStub"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::CoService_>(
+          "tern.codegen.test.absl.Collisions/CoService"),
+      ::tern::server_internal::CallbackMethod<
+          &CallbackService::CallbackService_>(
+          "tern.codegen.test.absl.Collisions/CallbackService"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::kServiceName_>(
+          "tern.codegen.test.absl.Collisions/kServiceName"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::kMethods_>(
+          "tern.codegen.test.absl.Collisions/kMethods"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::kCoMethods_>(
+          "tern.codegen.test.absl.Collisions/kCoMethods"),
+      ::tern::server_internal::CallbackMethod<
+          &CallbackService::kCallbackMethods_>(
+          "tern.codegen.test.absl.Collisions/kCallbackMethods"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::kStubMethod_>(
+          "tern.codegen.test.absl.Collisions/kStubMethod"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::channel__>(
+          "tern.codegen.test.absl.Collisions/channel_"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::stub__>(
+          "tern.codegen.test.absl.Collisions/stub_"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::Collisions>(
+          "tern.codegen.test.absl.Collisions/Collisions"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::request>(
+          "tern.codegen.test.absl.Collisions/request"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::options>(
+          "tern.codegen.test.absl.Collisions/options"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::done>(
+          "tern.codegen.test.absl.Collisions/done"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::reply>(
+          "tern.codegen.test.absl.Collisions/reply"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::context>(
+          "tern.codegen.test.absl.Collisions/context"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::responder>(
+          "tern.codegen.test.absl.Collisions/responder"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::std>(
+          "tern.codegen.test.absl.Collisions/std"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::tern>(
+          "tern.codegen.test.absl.Collisions/tern"),
+      ::tern::server_internal::CallbackMethod<&CallbackService::lowerCamel>(
+          "tern.codegen.test.absl.Collisions/lowerCamel"),
+  };
+  return kMethods;
+}
+
 }  // namespace tern::codegen::test::absl::Collisions
 
 namespace tern::codegen::test::absl::Service {
@@ -514,6 +1488,69 @@ class CallbackService : public ::tern::Service {
   ::std::string_view TernServiceName() const final;
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
+
+// ---- What follows is no part of the interface.
+
+inline ::absl::Status Service::Call(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Service/Call is not implemented");
+}
+
+inline ::std::string_view Service::TernServiceName() const {
+  return "tern.codegen.test.absl.Service";
+}
+
+inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::UnaryMethod<&Service::Call>(
+          "tern.codegen.test.absl.Service/Call"),
+  };
+  return kMethods;
+}
+
+inline ::tern::Task<::absl::Status> CoService::Call(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "tern.codegen.test.absl.Service/Call is not implemented");
+}
+
+inline ::std::string_view CoService::TernServiceName() const {
+  return "tern.codegen.test.absl.Service";
+}
+
+inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CoMethod<&CoService::Call>(
+          "tern.codegen.test.absl.Service/Call"),
+  };
+  return kMethods;
+}
+
+inline void CallbackService::Call(
+    ::tern::ServerContext& /*context*/,
+    const ::tern::codegen::test::absl::class_& /*request*/,
+    ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "tern.codegen.test.absl.Service/Call is not implemented"));
+}
+
+inline ::std::string_view CallbackService::TernServiceName() const {
+  return "tern.codegen.test.absl.Service";
+}
+
+inline ::std::span<const ::tern::MethodHandler>
+CallbackService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CallbackMethod<&CallbackService::Call>(
+          "tern.codegen.test.absl.Service/Call"),
+  };
+  return kMethods;
+}
 
 }  // namespace tern::codegen::test::absl::Service
 

@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "tern/lib/call/task.h"
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
 #include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/service.h"
@@ -56,6 +58,70 @@ class CallbackService : public ::tern::Service {
   ::std::string_view TernServiceName() const final;
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
+
+// ---- What follows is no part of the interface.
+
+inline ::absl::Status Service::Call(
+    ::tern::ServerContext& /*context*/,
+    const ::one::namespace_::delete_::v1::Message& /*request*/,
+    ::one::namespace_::delete_::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "one.namespace.delete.v1.Reserved/Call is not implemented");
+}
+
+inline ::std::string_view Service::TernServiceName() const {
+  return "one.namespace.delete.v1.Reserved";
+}
+
+inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::UnaryMethod<&Service::Call>(
+          "one.namespace.delete.v1.Reserved/Call"),
+  };
+  return kMethods;
+}
+
+inline ::tern::Task<::absl::Status> CoService::Call(
+    ::tern::ServerContext& /*context*/,
+    const ::one::namespace_::delete_::v1::Message& /*request*/,
+    ::one::namespace_::delete_::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "one.namespace.delete.v1.Reserved/Call is not implemented");
+}
+
+inline ::std::string_view CoService::TernServiceName() const {
+  return "one.namespace.delete.v1.Reserved";
+}
+
+inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CoMethod<&CoService::Call>(
+          "one.namespace.delete.v1.Reserved/Call"),
+  };
+  return kMethods;
+}
+
+inline void CallbackService::Call(
+    ::tern::ServerContext& /*context*/,
+    const ::one::namespace_::delete_::v1::Message& /*request*/,
+    ::one::namespace_::delete_::v1::Message* /*reply*/,
+    ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "one.namespace.delete.v1.Reserved/Call is not implemented"));
+}
+
+inline ::std::string_view CallbackService::TernServiceName() const {
+  return "one.namespace.delete.v1.Reserved";
+}
+
+inline ::std::span<const ::tern::MethodHandler>
+CallbackService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CallbackMethod<&CallbackService::Call>(
+          "one.namespace.delete.v1.Reserved/Call"),
+  };
+  return kMethods;
+}
 
 }  // namespace one::namespace_::delete_::v1::Reserved
 

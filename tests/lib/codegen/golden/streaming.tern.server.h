@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "tern/lib/call/task.h"
+#include "tern/server/callback_service.h"
+#include "tern/server/co_service.h"
 #include "tern/server/responder.h"
 #include "tern/server/server_context.h"
 #include "tern/server/server_stream.h"
@@ -93,6 +95,161 @@ class CallbackService : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
+// ---- What follows is no part of the interface.
+
+inline ::absl::Status Service::Unary(
+    ::tern::ServerContext& /*context*/,
+    const ::streaming::v1::Message& /*request*/,
+    ::streaming::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Unary is not implemented");
+}
+
+inline ::absl::Status Service::Watch(
+    ::tern::ServerContext& /*context*/,
+    const ::streaming::v1::Message& /*request*/,
+    ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/) {
+  return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Watch is not implemented");
+}
+
+inline ::absl::Status Service::Upload(
+    ::tern::ServerContext& /*context*/,
+    ::tern::ServerReader<::streaming::v1::Message>& /*reader*/,
+    ::streaming::v1::Message* /*reply*/) {
+  return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Upload is not implemented");
+}
+
+inline ::absl::Status Service::Chat(
+    ::tern::ServerContext& /*context*/,
+    ::tern::ServerStream<::streaming::v1::Message,
+                         ::streaming::v1::Message>& /*stream*/) {
+  return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Chat is not implemented");
+}
+
+inline ::std::string_view Service::TernServiceName() const {
+  return "streaming.v1.Mixed";
+}
+
+inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::UnaryMethod<&Service::Unary>(
+          "streaming.v1.Mixed/Unary"),
+      ::tern::server_internal::StreamMethod<&Service::Watch>(
+          "streaming.v1.Mixed/Watch"),
+      ::tern::server_internal::StreamMethod<&Service::Upload>(
+          "streaming.v1.Mixed/Upload"),
+      ::tern::server_internal::StreamMethod<&Service::Chat>(
+          "streaming.v1.Mixed/Chat"),
+  };
+  return kMethods;
+}
+
+inline ::tern::Task<::absl::Status> CoService::Unary(
+    ::tern::ServerContext& /*context*/,
+    const ::streaming::v1::Message& /*request*/,
+    ::streaming::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Unary is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Watch(
+    ::tern::ServerContext& /*context*/,
+    const ::streaming::v1::Message& /*request*/,
+    ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/) {
+  co_return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Watch is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Upload(
+    ::tern::ServerContext& /*context*/,
+    ::tern::ServerReader<::streaming::v1::Message>& /*reader*/,
+    ::streaming::v1::Message* /*reply*/) {
+  co_return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Upload is not implemented");
+}
+
+inline ::tern::Task<::absl::Status> CoService::Chat(
+    ::tern::ServerContext& /*context*/,
+    ::tern::ServerStream<::streaming::v1::Message,
+                         ::streaming::v1::Message>& /*stream*/) {
+  co_return ::absl::UnimplementedError(
+      "streaming.v1.Mixed/Chat is not implemented");
+}
+
+inline ::std::string_view CoService::TernServiceName() const {
+  return "streaming.v1.Mixed";
+}
+
+inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CoMethod<&CoService::Unary>(
+          "streaming.v1.Mixed/Unary"),
+      ::tern::server_internal::CoStreamMethod<&CoService::Watch>(
+          "streaming.v1.Mixed/Watch"),
+      ::tern::server_internal::CoStreamMethod<&CoService::Upload>(
+          "streaming.v1.Mixed/Upload"),
+      ::tern::server_internal::CoStreamMethod<&CoService::Chat>(
+          "streaming.v1.Mixed/Chat"),
+  };
+  return kMethods;
+}
+
+inline void CallbackService::Unary(::tern::ServerContext& /*context*/,
+                                   const ::streaming::v1::Message& /*request*/,
+                                   ::streaming::v1::Message* /*reply*/,
+                                   ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "streaming.v1.Mixed/Unary is not implemented"));
+}
+
+inline void CallbackService::Watch(
+    ::tern::ServerContext& /*context*/,
+    const ::streaming::v1::Message& /*request*/,
+    ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/,
+    ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "streaming.v1.Mixed/Watch is not implemented"));
+}
+
+inline void CallbackService::Upload(
+    ::tern::ServerContext& /*context*/,
+    ::tern::ServerReader<::streaming::v1::Message>& /*reader*/,
+    ::streaming::v1::Message* /*reply*/, ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "streaming.v1.Mixed/Upload is not implemented"));
+}
+
+inline void CallbackService::Chat(
+    ::tern::ServerContext& /*context*/,
+    ::tern::ServerStream<::streaming::v1::Message,
+                         ::streaming::v1::Message>& /*stream*/,
+    ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "streaming.v1.Mixed/Chat is not implemented"));
+}
+
+inline ::std::string_view CallbackService::TernServiceName() const {
+  return "streaming.v1.Mixed";
+}
+
+inline ::std::span<const ::tern::MethodHandler>
+CallbackService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CallbackMethod<&CallbackService::Unary>(
+          "streaming.v1.Mixed/Unary"),
+      ::tern::server_internal::CallbackStreamMethod<&CallbackService::Watch>(
+          "streaming.v1.Mixed/Watch"),
+      ::tern::server_internal::CallbackStreamMethod<&CallbackService::Upload>(
+          "streaming.v1.Mixed/Upload"),
+      ::tern::server_internal::CallbackStreamMethod<&CallbackService::Chat>(
+          "streaming.v1.Mixed/Chat"),
+  };
+  return kMethods;
+}
+
 }  // namespace streaming::v1::Mixed
 
 namespace streaming::v1::OnlyStreams {
@@ -139,6 +296,70 @@ class CallbackService : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
+// ---- What follows is no part of the interface.
+
+inline ::absl::Status Service::Watch(
+    ::tern::ServerContext& /*context*/,
+    const ::streaming::v1::Message& /*request*/,
+    ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/) {
+  return ::absl::UnimplementedError(
+      "streaming.v1.OnlyStreams/Watch is not implemented");
+}
+
+inline ::std::string_view Service::TernServiceName() const {
+  return "streaming.v1.OnlyStreams";
+}
+
+inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::StreamMethod<&Service::Watch>(
+          "streaming.v1.OnlyStreams/Watch"),
+  };
+  return kMethods;
+}
+
+inline ::tern::Task<::absl::Status> CoService::Watch(
+    ::tern::ServerContext& /*context*/,
+    const ::streaming::v1::Message& /*request*/,
+    ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/) {
+  co_return ::absl::UnimplementedError(
+      "streaming.v1.OnlyStreams/Watch is not implemented");
+}
+
+inline ::std::string_view CoService::TernServiceName() const {
+  return "streaming.v1.OnlyStreams";
+}
+
+inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CoStreamMethod<&CoService::Watch>(
+          "streaming.v1.OnlyStreams/Watch"),
+  };
+  return kMethods;
+}
+
+inline void CallbackService::Watch(
+    ::tern::ServerContext& /*context*/,
+    const ::streaming::v1::Message& /*request*/,
+    ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/,
+    ::tern::Responder responder) {
+  responder.Answer(::absl::UnimplementedError(
+      "streaming.v1.OnlyStreams/Watch is not implemented"));
+}
+
+inline ::std::string_view CallbackService::TernServiceName() const {
+  return "streaming.v1.OnlyStreams";
+}
+
+inline ::std::span<const ::tern::MethodHandler>
+CallbackService::TernMethods() const {
+  static constexpr ::tern::MethodHandler kMethods[] = {
+      ::tern::server_internal::CallbackStreamMethod<&CallbackService::Watch>(
+          "streaming.v1.OnlyStreams/Watch"),
+  };
+  return kMethods;
+}
+
 }  // namespace streaming::v1::OnlyStreams
 
 namespace streaming::v1::NoMethods {
@@ -149,6 +370,16 @@ class Service : public ::tern::Service {
   ::std::string_view TernServiceName() const final;
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
+
+// ---- What follows is no part of the interface.
+
+inline ::std::string_view Service::TernServiceName() const {
+  return "streaming.v1.NoMethods";
+}
+
+inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
+  return {};
+}
 
 }  // namespace streaming::v1::NoMethods
 
