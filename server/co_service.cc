@@ -53,4 +53,8 @@ void RunTask(Task<absl::Status> task, Responder responder) {
   CoroutineRun::Start(std::move(task), std::move(responder));
 }
 
+Task<absl::Status> CoUnimplemented(std::string_view method) {
+  co_return Unimplemented(method);
+}
+
 }  // namespace tern::server_internal

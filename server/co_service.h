@@ -49,6 +49,10 @@ namespace tern::server_internal {
 // Runs `task` until it has to wait; its end is the call's answer.
 void RunTask(Task<absl::Status> task, Responder responder);
 
+// Unimplemented(), by a coroutine: one for all, as each takes its time to be
+// compiled.
+Task<absl::Status> CoUnimplemented(std::string_view method);
+
 template <typename Method>
 struct CoTraits;
 template <typename S, typename Q, typename R>

@@ -58,6 +58,9 @@ class Service {
 
 namespace server_internal {
 
+// What a method answers that is not overridden: `method` is its full name.
+absl::Status Unimplemented(std::string_view method);
+
 template <typename Message>
 google::protobuf::MessageLite* NewMessage(google::protobuf::Arena* arena) {
 #if GOOGLE_PROTOBUF_VERSION >= 5027000

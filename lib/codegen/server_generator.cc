@@ -31,17 +31,18 @@ struct Flavour {
   std::string stream;  // The same for a streaming method.
   std::string result;  // "::absl::Status"
   bool has_responder = false;
-  std::string answer;  // "return ", before a status.
-  std::string tail;    // ";", behind it.
+  std::string answer;  // What says that a method is not there: before its
+  std::string tail;    // name, and behind it.
 };
 
 const Flavour& Blocking() {
-  static const Flavour& flavour = *new Flavour{.name = "Service",
-                                               .unary = "UnaryMethod",
-                                               .stream = "StreamMethod",
-                                               .result = "::absl::Status",
-                                               .answer = "return ",
-                                               .tail = ";"};
+  static const Flavour& flavour =
+      *new Flavour{.name = "Service",
+                   .unary = "UnaryMethod",
+                   .stream = "StreamMethod",
+                   .result = "::absl::Status",
+                   .answer = "return ::tern::server_internal::Unimplemented(",
+                   .tail = ");"};
   return flavour;
 }
 const Flavour& Coroutines() {
@@ -50,18 +51,19 @@ const Flavour& Coroutines() {
                    .unary = "CoMethod",
                    .stream = "CoStreamMethod",
                    .result = "::tern::Task<::absl::Status>",
-                   .answer = "co_return ",
-                   .tail = ";"};
+                   .answer = "return ::tern::server_internal::CoUnimplemented(",
+                   .tail = ");"};
   return flavour;
 }
 const Flavour& Callbacks() {
-  static const Flavour& flavour = *new Flavour{.name = "CallbackService",
-                                               .unary = "CallbackMethod",
-                                               .stream = "CallbackStreamMethod",
-                                               .result = "void",
-                                               .has_responder = true,
-                                               .answer = "responder.Answer(",
-                                               .tail = ");"};
+  static const Flavour& flavour = *new Flavour{
+      .name = "CallbackService",
+      .unary = "CallbackMethod",
+      .stream = "CallbackStreamMethod",
+      .result = "void",
+      .has_responder = true,
+      .answer = "responder.Answer(::tern::server_internal::Unimplemented(",
+      .tail = "));"};
   return flavour;
 }
 
@@ -175,9 +177,8 @@ std::string DefaultHandler(const Flavour& flavour, const Method& method) {
   std::string text = FunctionLayout(
       0, "inline " + flavour.result, flavour.name + "::" + method.name,
       Parameters(flavour, method, comment), ") {");
-  text += Layout(2, flavour.answer + "::absl::UnimplementedError(",
-                 {"\"" + method.full_name + " is not implemented\""},
-                 ")" + flavour.tail);
+  text +=
+      Layout(2, flavour.answer, {"\"" + method.full_name + "\""}, flavour.tail);
   return text + "}\n\n";
 }
 

@@ -86,21 +86,21 @@ class CallbackService : public ::tern::Service {
 inline ::absl::Status Service::Get(::tern::ServerContext& /*context*/,
                                    const ::kv::v1::GetRequest& /*request*/,
                                    ::kv::v1::GetReply* /*reply*/) {
-  return ::absl::UnimplementedError("kv.v1.KeyValue/Get is not implemented");
+  return ::tern::server_internal::Unimplemented("kv.v1.KeyValue/Get");
 }
 
 inline ::absl::Status Service::Put(
     ::tern::ServerContext& /*context*/,
     const ::kv::v1::BatchPut_Request& /*request*/,
     ::kv::v1::BatchPut_Reply* /*reply*/) {
-  return ::absl::UnimplementedError("kv.v1.KeyValue/Put is not implemented");
+  return ::tern::server_internal::Unimplemented("kv.v1.KeyValue/Put");
 }
 
 inline ::absl::Status Service::Clear(
     ::tern::ServerContext& /*context*/,
     const ::google::protobuf::Empty& /*request*/,
     ::google::protobuf::Empty* /*reply*/) {
-  return ::absl::UnimplementedError("kv.v1.KeyValue/Clear is not implemented");
+  return ::tern::server_internal::Unimplemented("kv.v1.KeyValue/Clear");
 }
 
 inline ::std::string_view Service::TernServiceName() const {
@@ -120,22 +120,21 @@ inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
 inline ::tern::Task<::absl::Status> CoService::Get(
     ::tern::ServerContext& /*context*/, const ::kv::v1::GetRequest& /*request*/,
     ::kv::v1::GetReply* /*reply*/) {
-  co_return ::absl::UnimplementedError("kv.v1.KeyValue/Get is not implemented");
+  return ::tern::server_internal::CoUnimplemented("kv.v1.KeyValue/Get");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Put(
     ::tern::ServerContext& /*context*/,
     const ::kv::v1::BatchPut_Request& /*request*/,
     ::kv::v1::BatchPut_Reply* /*reply*/) {
-  co_return ::absl::UnimplementedError("kv.v1.KeyValue/Put is not implemented");
+  return ::tern::server_internal::CoUnimplemented("kv.v1.KeyValue/Put");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Clear(
     ::tern::ServerContext& /*context*/,
     const ::google::protobuf::Empty& /*request*/,
     ::google::protobuf::Empty* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "kv.v1.KeyValue/Clear is not implemented");
+  return ::tern::server_internal::CoUnimplemented("kv.v1.KeyValue/Clear");
 }
 
 inline ::std::string_view CoService::TernServiceName() const {
@@ -155,24 +154,24 @@ inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
 inline void CallbackService::Get(
     ::tern::ServerContext& /*context*/, const ::kv::v1::GetRequest& /*request*/,
     ::kv::v1::GetReply* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "kv.v1.KeyValue/Get is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "kv.v1.KeyValue/Get"));
 }
 
 inline void CallbackService::Put(::tern::ServerContext& /*context*/,
                                  const ::kv::v1::BatchPut_Request& /*request*/,
                                  ::kv::v1::BatchPut_Reply* /*reply*/,
                                  ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "kv.v1.KeyValue/Put is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "kv.v1.KeyValue/Put"));
 }
 
 inline void CallbackService::Clear(::tern::ServerContext& /*context*/,
                                    const ::google::protobuf::Empty& /*request*/,
                                    ::google::protobuf::Empty* /*reply*/,
                                    ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "kv.v1.KeyValue/Clear is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "kv.v1.KeyValue/Clear"));
 }
 
 inline ::std::string_view CallbackService::TernServiceName() const {
@@ -243,8 +242,8 @@ inline ::absl::Status Service::CompactEverythingThatIsStored(
     ::tern::ServerContext& /*context*/,
     const ::google::protobuf::Empty& /*request*/,
     ::kv::v1::BatchPut_Reply* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "kv.v1.Administration/CompactEverythingThatIsStored is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "kv.v1.Administration/CompactEverythingThatIsStored");
 }
 
 inline ::std::string_view Service::TernServiceName() const {
@@ -264,8 +263,8 @@ inline ::tern::Task<::absl::Status> CoService::CompactEverythingThatIsStored(
     ::tern::ServerContext& /*context*/,
     const ::google::protobuf::Empty& /*request*/,
     ::kv::v1::BatchPut_Reply* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "kv.v1.Administration/CompactEverythingThatIsStored is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "kv.v1.Administration/CompactEverythingThatIsStored");
 }
 
 inline ::std::string_view CoService::TernServiceName() const {
@@ -285,8 +284,8 @@ inline void CallbackService::CompactEverythingThatIsStored(
     ::tern::ServerContext& /*context*/,
     const ::google::protobuf::Empty& /*request*/,
     ::kv::v1::BatchPut_Reply* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "kv.v1.Administration/CompactEverythingThatIsStored is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "kv.v1.Administration/CompactEverythingThatIsStored"));
 }
 
 inline ::std::string_view CallbackService::TernServiceName() const {

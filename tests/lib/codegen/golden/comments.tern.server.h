@@ -210,99 +210,94 @@ inline ::absl::Status Service::Leading(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "comments.v1.Commented/Leading is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/Leading");
 }
 
 inline ::absl::Status Service::Trailing(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "comments.v1.Commented/Trailing is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/Trailing");
 }
 
 inline ::absl::Status Service::Both(::tern::ServerContext& /*context*/,
                                     const ::comments::v1::Message& /*request*/,
                                     ::comments::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "comments.v1.Commented/Both is not implemented");
+  return ::tern::server_internal::Unimplemented("comments.v1.Commented/Both");
 }
 
 inline ::absl::Status Service::Block(::tern::ServerContext& /*context*/,
                                      const ::comments::v1::Message& /*request*/,
                                      ::comments::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "comments.v1.Commented/Block is not implemented");
+  return ::tern::server_internal::Unimplemented("comments.v1.Commented/Block");
 }
 
 inline ::absl::Status Service::Ends(::tern::ServerContext& /*context*/,
                                     const ::comments::v1::Message& /*request*/,
                                     ::comments::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "comments.v1.Commented/Ends is not implemented");
+  return ::tern::server_internal::Unimplemented("comments.v1.Commented/Ends");
 }
 
 inline ::absl::Status Service::Backslash(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "comments.v1.Commented/Backslash is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/Backslash");
 }
 
 inline ::absl::Status Service::BackslashAndBlanks(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "comments.v1.Commented/BackslashAndBlanks is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/BackslashAndBlanks");
 }
 
 inline ::absl::Status Service::Trigraph(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "comments.v1.Commented/Trigraph is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/Trigraph");
 }
 
 inline ::absl::Status Service::Slashes(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "comments.v1.Commented/Slashes is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/Slashes");
 }
 
 inline ::absl::Status Service::EmptyLines(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "comments.v1.Commented/EmptyLines is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/EmptyLines");
 }
 
 inline ::absl::Status Service::None(::tern::ServerContext& /*context*/,
                                     const ::comments::v1::Message& /*request*/,
                                     ::comments::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "comments.v1.Commented/None is not implemented");
+  return ::tern::server_internal::Unimplemented("comments.v1.Commented/None");
 }
 
 inline ::absl::Status Service::Bidi(::tern::ServerContext& /*context*/,
                                     const ::comments::v1::Message& /*request*/,
                                     ::comments::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "comments.v1.Commented/Bidi is not implemented");
+  return ::tern::server_internal::Unimplemented("comments.v1.Commented/Bidi");
 }
 
 inline ::absl::Status Service::Controls(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "comments.v1.Commented/Controls is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/Controls");
 }
 
 inline ::std::string_view Service::TernServiceName() const {
@@ -345,104 +340,100 @@ inline ::tern::Task<::absl::Status> CoService::Leading(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "comments.v1.Commented/Leading is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "comments.v1.Commented/Leading");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Trailing(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "comments.v1.Commented/Trailing is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "comments.v1.Commented/Trailing");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Both(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "comments.v1.Commented/Both is not implemented");
+  return ::tern::server_internal::CoUnimplemented("comments.v1.Commented/Both");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Block(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "comments.v1.Commented/Block is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "comments.v1.Commented/Block");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Ends(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "comments.v1.Commented/Ends is not implemented");
+  return ::tern::server_internal::CoUnimplemented("comments.v1.Commented/Ends");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Backslash(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "comments.v1.Commented/Backslash is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "comments.v1.Commented/Backslash");
 }
 
 inline ::tern::Task<::absl::Status> CoService::BackslashAndBlanks(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "comments.v1.Commented/BackslashAndBlanks is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "comments.v1.Commented/BackslashAndBlanks");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Trigraph(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "comments.v1.Commented/Trigraph is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "comments.v1.Commented/Trigraph");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Slashes(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "comments.v1.Commented/Slashes is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "comments.v1.Commented/Slashes");
 }
 
 inline ::tern::Task<::absl::Status> CoService::EmptyLines(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "comments.v1.Commented/EmptyLines is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "comments.v1.Commented/EmptyLines");
 }
 
 inline ::tern::Task<::absl::Status> CoService::None(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "comments.v1.Commented/None is not implemented");
+  return ::tern::server_internal::CoUnimplemented("comments.v1.Commented/None");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Bidi(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "comments.v1.Commented/Bidi is not implemented");
+  return ::tern::server_internal::CoUnimplemented("comments.v1.Commented/Bidi");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Controls(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "comments.v1.Commented/Controls is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "comments.v1.Commented/Controls");
 }
 
 inline ::std::string_view CoService::TernServiceName() const {
@@ -485,104 +476,104 @@ inline void CallbackService::Leading(::tern::ServerContext& /*context*/,
                                      const ::comments::v1::Message& /*request*/,
                                      ::comments::v1::Message* /*reply*/,
                                      ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "comments.v1.Commented/Leading is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/Leading"));
 }
 
 inline void CallbackService::Trailing(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "comments.v1.Commented/Trailing is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/Trailing"));
 }
 
 inline void CallbackService::Both(::tern::ServerContext& /*context*/,
                                   const ::comments::v1::Message& /*request*/,
                                   ::comments::v1::Message* /*reply*/,
                                   ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "comments.v1.Commented/Both is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/Both"));
 }
 
 inline void CallbackService::Block(::tern::ServerContext& /*context*/,
                                    const ::comments::v1::Message& /*request*/,
                                    ::comments::v1::Message* /*reply*/,
                                    ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "comments.v1.Commented/Block is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/Block"));
 }
 
 inline void CallbackService::Ends(::tern::ServerContext& /*context*/,
                                   const ::comments::v1::Message& /*request*/,
                                   ::comments::v1::Message* /*reply*/,
                                   ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "comments.v1.Commented/Ends is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/Ends"));
 }
 
 inline void CallbackService::Backslash(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "comments.v1.Commented/Backslash is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/Backslash"));
 }
 
 inline void CallbackService::BackslashAndBlanks(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "comments.v1.Commented/BackslashAndBlanks is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/BackslashAndBlanks"));
 }
 
 inline void CallbackService::Trigraph(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "comments.v1.Commented/Trigraph is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/Trigraph"));
 }
 
 inline void CallbackService::Slashes(::tern::ServerContext& /*context*/,
                                      const ::comments::v1::Message& /*request*/,
                                      ::comments::v1::Message* /*reply*/,
                                      ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "comments.v1.Commented/Slashes is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/Slashes"));
 }
 
 inline void CallbackService::EmptyLines(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "comments.v1.Commented/EmptyLines is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/EmptyLines"));
 }
 
 inline void CallbackService::None(::tern::ServerContext& /*context*/,
                                   const ::comments::v1::Message& /*request*/,
                                   ::comments::v1::Message* /*reply*/,
                                   ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "comments.v1.Commented/None is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/None"));
 }
 
 inline void CallbackService::Bidi(::tern::ServerContext& /*context*/,
                                   const ::comments::v1::Message& /*request*/,
                                   ::comments::v1::Message* /*reply*/,
                                   ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "comments.v1.Commented/Bidi is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/Bidi"));
 }
 
 inline void CallbackService::Controls(
     ::tern::ServerContext& /*context*/,
     const ::comments::v1::Message& /*request*/,
     ::comments::v1::Message* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "comments.v1.Commented/Controls is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "comments.v1.Commented/Controls"));
 }
 
 inline ::std::string_view CallbackService::TernServiceName() const {

@@ -78,15 +78,13 @@ inline ::absl::Status Service::Fetch(
     ::tern::ServerContext& /*context*/,
     const ::deprecated::v1::OldMessage& /*request*/,
     ::deprecated::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "deprecated.v1.Current/Fetch is not implemented");
+  return ::tern::server_internal::Unimplemented("deprecated.v1.Current/Fetch");
 }
 
 inline ::absl::Status Service::Get(::tern::ServerContext& /*context*/,
                                    const ::deprecated::v1::Message& /*request*/,
                                    ::deprecated::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "deprecated.v1.Current/Get is not implemented");
+  return ::tern::server_internal::Unimplemented("deprecated.v1.Current/Get");
 }
 
 inline ::std::string_view Service::TernServiceName() const {
@@ -107,16 +105,15 @@ inline ::tern::Task<::absl::Status> CoService::Fetch(
     ::tern::ServerContext& /*context*/,
     const ::deprecated::v1::OldMessage& /*request*/,
     ::deprecated::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "deprecated.v1.Current/Fetch is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "deprecated.v1.Current/Fetch");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Get(
     ::tern::ServerContext& /*context*/,
     const ::deprecated::v1::Message& /*request*/,
     ::deprecated::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "deprecated.v1.Current/Get is not implemented");
+  return ::tern::server_internal::CoUnimplemented("deprecated.v1.Current/Get");
 }
 
 inline ::std::string_view CoService::TernServiceName() const {
@@ -137,16 +134,16 @@ inline void CallbackService::Fetch(
     ::tern::ServerContext& /*context*/,
     const ::deprecated::v1::OldMessage& /*request*/,
     ::deprecated::v1::Message* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "deprecated.v1.Current/Fetch is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "deprecated.v1.Current/Fetch"));
 }
 
 inline void CallbackService::Get(::tern::ServerContext& /*context*/,
                                  const ::deprecated::v1::Message& /*request*/,
                                  ::deprecated::v1::Message* /*reply*/,
                                  ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "deprecated.v1.Current/Get is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "deprecated.v1.Current/Get"));
 }
 
 inline ::std::string_view CallbackService::TernServiceName() const {
@@ -216,8 +213,7 @@ inline ::absl::Status Service::Fetch(
     ::tern::ServerContext& /*context*/,
     const ::deprecated::v1::Message& /*request*/,
     ::deprecated::v1::OldMessage* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "deprecated.v1.Old/Fetch is not implemented");
+  return ::tern::server_internal::Unimplemented("deprecated.v1.Old/Fetch");
 }
 
 inline ::std::string_view Service::TernServiceName() const {
@@ -236,8 +232,7 @@ inline ::tern::Task<::absl::Status> CoService::Fetch(
     ::tern::ServerContext& /*context*/,
     const ::deprecated::v1::Message& /*request*/,
     ::deprecated::v1::OldMessage* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "deprecated.v1.Old/Fetch is not implemented");
+  return ::tern::server_internal::CoUnimplemented("deprecated.v1.Old/Fetch");
 }
 
 inline ::std::string_view CoService::TernServiceName() const {
@@ -256,8 +251,8 @@ inline void CallbackService::Fetch(::tern::ServerContext& /*context*/,
                                    const ::deprecated::v1::Message& /*request*/,
                                    ::deprecated::v1::OldMessage* /*reply*/,
                                    ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "deprecated.v1.Old/Fetch is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "deprecated.v1.Old/Fetch"));
 }
 
 inline ::std::string_view CallbackService::TernServiceName() const {

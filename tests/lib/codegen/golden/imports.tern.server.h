@@ -88,23 +88,20 @@ inline ::absl::Status Service::Now(
     ::tern::ServerContext& /*context*/,
     const ::google::protobuf::StringValue& /*request*/,
     ::google::protobuf::Timestamp* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "imports.v1.Imports/Now is not implemented");
+  return ::tern::server_internal::Unimplemented("imports.v1.Imports/Now");
 }
 
 inline ::absl::Status Service::Share(
     ::tern::ServerContext& /*context*/,
     const ::imported::types::Shared& /*request*/,
     ::imported::types::Shared_Inner* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "imports.v1.Imports/Share is not implemented");
+  return ::tern::server_internal::Unimplemented("imports.v1.Imports/Share");
 }
 
 inline ::absl::Status Service::Hold(::tern::ServerContext& /*context*/,
                                     const ::imports::v1::Holder& /*request*/,
                                     ::imports::v1::Holder* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "imports.v1.Imports/Hold is not implemented");
+  return ::tern::server_internal::Unimplemented("imports.v1.Imports/Hold");
 }
 
 inline ::std::string_view Service::TernServiceName() const {
@@ -127,24 +124,21 @@ inline ::tern::Task<::absl::Status> CoService::Now(
     ::tern::ServerContext& /*context*/,
     const ::google::protobuf::StringValue& /*request*/,
     ::google::protobuf::Timestamp* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "imports.v1.Imports/Now is not implemented");
+  return ::tern::server_internal::CoUnimplemented("imports.v1.Imports/Now");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Share(
     ::tern::ServerContext& /*context*/,
     const ::imported::types::Shared& /*request*/,
     ::imported::types::Shared_Inner* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "imports.v1.Imports/Share is not implemented");
+  return ::tern::server_internal::CoUnimplemented("imports.v1.Imports/Share");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Hold(
     ::tern::ServerContext& /*context*/,
     const ::imports::v1::Holder& /*request*/,
     ::imports::v1::Holder* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "imports.v1.Imports/Hold is not implemented");
+  return ::tern::server_internal::CoUnimplemented("imports.v1.Imports/Hold");
 }
 
 inline ::std::string_view CoService::TernServiceName() const {
@@ -167,24 +161,24 @@ inline void CallbackService::Now(
     ::tern::ServerContext& /*context*/,
     const ::google::protobuf::StringValue& /*request*/,
     ::google::protobuf::Timestamp* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "imports.v1.Imports/Now is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "imports.v1.Imports/Now"));
 }
 
 inline void CallbackService::Share(::tern::ServerContext& /*context*/,
                                    const ::imported::types::Shared& /*request*/,
                                    ::imported::types::Shared_Inner* /*reply*/,
                                    ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "imports.v1.Imports/Share is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "imports.v1.Imports/Share"));
 }
 
 inline void CallbackService::Hold(::tern::ServerContext& /*context*/,
                                   const ::imports::v1::Holder& /*request*/,
                                   ::imports::v1::Holder* /*reply*/,
                                   ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "imports.v1.Imports/Hold is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "imports.v1.Imports/Hold"));
 }
 
 inline ::std::string_view CallbackService::TernServiceName() const {

@@ -81,16 +81,16 @@ inline ::absl::Status Service::AMethodThatSomebodyHasNamedVeryThoroughly(
     ::tern::ServerContext& /*context*/,
     const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& /*request*/,
     ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/AMethodThatSomebodyHasNamedVeryThoroughly is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/AMethodThatSomebodyHasNamedVeryThoroughly");
 }
 
 inline ::absl::Status Service::Short(
     ::tern::ServerContext& /*context*/,
     const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& /*request*/,
     ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/Short is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/Short");
 }
 
 inline ::std::string_view Service::TernServiceName() const {
@@ -113,16 +113,16 @@ CoService::AMethodThatSomebodyHasNamedVeryThoroughly(
     ::tern::ServerContext& /*context*/,
     const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& /*request*/,
     ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/AMethodThatSomebodyHasNamedVeryThoroughly is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/AMethodThatSomebodyHasNamedVeryThoroughly");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Short(
     ::tern::ServerContext& /*context*/,
     const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& /*request*/,
     ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/Short is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/Short");
 }
 
 inline ::std::string_view CoService::TernServiceName() const {
@@ -145,8 +145,8 @@ inline void CallbackService::AMethodThatSomebodyHasNamedVeryThoroughly(
     const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& /*request*/,
     ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* /*reply*/,
     ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/AMethodThatSomebodyHasNamedVeryThoroughly is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/AMethodThatSomebodyHasNamedVeryThoroughly"));
 }
 
 inline void CallbackService::Short(
@@ -154,8 +154,8 @@ inline void CallbackService::Short(
     const ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns& /*request*/,
     ::a_package_with_a_rather_long_name::and_another_part_of_similar_length::v1alpha1::AMessageWhoseNameAloneTakesTwoThirdsOfALineOfEightyColumns* /*reply*/,
     ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/Short is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "a_package_with_a_rather_long_name.and_another_part_of_similar_length.v1alpha1.AServiceWithANameThatIsLongAsWell/Short"));
 }
 
 inline ::std::string_view CallbackService::TernServiceName() const {

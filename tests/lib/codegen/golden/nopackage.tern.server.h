@@ -61,7 +61,7 @@ class CallbackService : public ::tern::Service {
 inline ::absl::Status Service::Call(::tern::ServerContext& /*context*/,
                                     const ::NoPackageMessage& /*request*/,
                                     ::NoPackageMessage* /*reply*/) {
-  return ::absl::UnimplementedError("NoPackage/Call is not implemented");
+  return ::tern::server_internal::Unimplemented("NoPackage/Call");
 }
 
 inline ::std::string_view Service::TernServiceName() const {
@@ -78,7 +78,7 @@ inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
 inline ::tern::Task<::absl::Status> CoService::Call(
     ::tern::ServerContext& /*context*/, const ::NoPackageMessage& /*request*/,
     ::NoPackageMessage* /*reply*/) {
-  co_return ::absl::UnimplementedError("NoPackage/Call is not implemented");
+  return ::tern::server_internal::CoUnimplemented("NoPackage/Call");
 }
 
 inline ::std::string_view CoService::TernServiceName() const {
@@ -95,8 +95,7 @@ inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
 inline void CallbackService::Call(
     ::tern::ServerContext& /*context*/, const ::NoPackageMessage& /*request*/,
     ::NoPackageMessage* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "NoPackage/Call is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented("NoPackage/Call"));
 }
 
 inline ::std::string_view CallbackService::TernServiceName() const {

@@ -104,38 +104,33 @@ class CallbackService : public ::tern::Service {
 inline ::absl::Status Service::None(::tern::ServerContext& /*context*/,
                                     const ::options::v1::Message& /*request*/,
                                     ::options::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "options.v1.Options/None is not implemented");
+  return ::tern::server_internal::Unimplemented("options.v1.Options/None");
 }
 
 inline ::absl::Status Service::All(::tern::ServerContext& /*context*/,
                                    const ::options::v1::Message& /*request*/,
                                    ::options::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "options.v1.Options/All is not implemented");
+  return ::tern::server_internal::Unimplemented("options.v1.Options/All");
 }
 
 inline ::absl::Status Service::Protobufs(
     ::tern::ServerContext& /*context*/,
     const ::options::v1::Message& /*request*/,
     ::options::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "options.v1.Options/Protobufs is not implemented");
+  return ::tern::server_internal::Unimplemented("options.v1.Options/Protobufs");
 }
 
 inline ::absl::Status Service::Quick(::tern::ServerContext& /*context*/,
                                      const ::options::v1::Message& /*request*/,
                                      ::options::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "options.v1.Options/Quick is not implemented");
+  return ::tern::server_internal::Unimplemented("options.v1.Options/Quick");
 }
 
 inline ::absl::Status Service::Defaults(
     ::tern::ServerContext& /*context*/,
     const ::options::v1::Message& /*request*/,
     ::options::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "options.v1.Options/Defaults is not implemented");
+  return ::tern::server_internal::Unimplemented("options.v1.Options/Defaults");
 }
 
 inline ::std::string_view Service::TernServiceName() const {
@@ -169,40 +164,37 @@ inline ::tern::Task<::absl::Status> CoService::None(
     ::tern::ServerContext& /*context*/,
     const ::options::v1::Message& /*request*/,
     ::options::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "options.v1.Options/None is not implemented");
+  return ::tern::server_internal::CoUnimplemented("options.v1.Options/None");
 }
 
 inline ::tern::Task<::absl::Status> CoService::All(
     ::tern::ServerContext& /*context*/,
     const ::options::v1::Message& /*request*/,
     ::options::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "options.v1.Options/All is not implemented");
+  return ::tern::server_internal::CoUnimplemented("options.v1.Options/All");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Protobufs(
     ::tern::ServerContext& /*context*/,
     const ::options::v1::Message& /*request*/,
     ::options::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "options.v1.Options/Protobufs is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "options.v1.Options/Protobufs");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Quick(
     ::tern::ServerContext& /*context*/,
     const ::options::v1::Message& /*request*/,
     ::options::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "options.v1.Options/Quick is not implemented");
+  return ::tern::server_internal::CoUnimplemented("options.v1.Options/Quick");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Defaults(
     ::tern::ServerContext& /*context*/,
     const ::options::v1::Message& /*request*/,
     ::options::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "options.v1.Options/Defaults is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "options.v1.Options/Defaults");
 }
 
 inline ::std::string_view CoService::TernServiceName() const {
@@ -236,40 +228,40 @@ inline void CallbackService::None(::tern::ServerContext& /*context*/,
                                   const ::options::v1::Message& /*request*/,
                                   ::options::v1::Message* /*reply*/,
                                   ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "options.v1.Options/None is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "options.v1.Options/None"));
 }
 
 inline void CallbackService::All(::tern::ServerContext& /*context*/,
                                  const ::options::v1::Message& /*request*/,
                                  ::options::v1::Message* /*reply*/,
                                  ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "options.v1.Options/All is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "options.v1.Options/All"));
 }
 
 inline void CallbackService::Protobufs(
     ::tern::ServerContext& /*context*/,
     const ::options::v1::Message& /*request*/,
     ::options::v1::Message* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "options.v1.Options/Protobufs is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "options.v1.Options/Protobufs"));
 }
 
 inline void CallbackService::Quick(::tern::ServerContext& /*context*/,
                                    const ::options::v1::Message& /*request*/,
                                    ::options::v1::Message* /*reply*/,
                                    ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "options.v1.Options/Quick is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "options.v1.Options/Quick"));
 }
 
 inline void CallbackService::Defaults(::tern::ServerContext& /*context*/,
                                       const ::options::v1::Message& /*request*/,
                                       ::options::v1::Message* /*reply*/,
                                       ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "options.v1.Options/Defaults is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "options.v1.Options/Defaults"));
 }
 
 inline ::std::string_view CallbackService::TernServiceName() const {

@@ -72,16 +72,14 @@ class CallbackService : public ::tern::Service {
 inline ::absl::Status Service::Call(::tern::ServerContext& /*context*/,
                                     const ::old::syntax::Request& /*request*/,
                                     ::old::syntax::Reply* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "old.syntax.Proto2/Call is not implemented");
+  return ::tern::server_internal::Unimplemented("old.syntax.Proto2/Call");
 }
 
 inline ::absl::Status Service::CallPart(
     ::tern::ServerContext& /*context*/,
     const ::old::syntax::Request_Part& /*request*/,
     ::old::syntax::Reply* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "old.syntax.Proto2/CallPart is not implemented");
+  return ::tern::server_internal::Unimplemented("old.syntax.Proto2/CallPart");
 }
 
 inline ::std::string_view Service::TernServiceName() const {
@@ -102,16 +100,14 @@ inline ::tern::Task<::absl::Status> CoService::Call(
     ::tern::ServerContext& /*context*/,
     const ::old::syntax::Request& /*request*/,
     ::old::syntax::Reply* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "old.syntax.Proto2/Call is not implemented");
+  return ::tern::server_internal::CoUnimplemented("old.syntax.Proto2/Call");
 }
 
 inline ::tern::Task<::absl::Status> CoService::CallPart(
     ::tern::ServerContext& /*context*/,
     const ::old::syntax::Request_Part& /*request*/,
     ::old::syntax::Reply* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "old.syntax.Proto2/CallPart is not implemented");
+  return ::tern::server_internal::CoUnimplemented("old.syntax.Proto2/CallPart");
 }
 
 inline ::std::string_view CoService::TernServiceName() const {
@@ -132,16 +128,16 @@ inline void CallbackService::Call(::tern::ServerContext& /*context*/,
                                   const ::old::syntax::Request& /*request*/,
                                   ::old::syntax::Reply* /*reply*/,
                                   ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "old.syntax.Proto2/Call is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "old.syntax.Proto2/Call"));
 }
 
 inline void CallbackService::CallPart(
     ::tern::ServerContext& /*context*/,
     const ::old::syntax::Request_Part& /*request*/,
     ::old::syntax::Reply* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "old.syntax.Proto2/CallPart is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "old.syntax.Proto2/CallPart"));
 }
 
 inline ::std::string_view CallbackService::TernServiceName() const {

@@ -93,24 +93,24 @@ inline ::absl::Status Service::delete_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::class__int* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.template/delete is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.template/delete");
 }
 
 inline ::absl::Status Service::requires_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::class__int* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.template/requires is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.template/requires");
 }
 
 inline ::absl::Status Service::NULL_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::class__int* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.template/NULL is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.template/NULL");
 }
 
 inline ::std::string_view Service::TernServiceName() const {
@@ -133,24 +133,24 @@ inline ::tern::Task<::absl::Status> CoService::delete_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::class__int* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.template/delete is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.template/delete");
 }
 
 inline ::tern::Task<::absl::Status> CoService::requires_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::class__int* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.template/requires is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.template/requires");
 }
 
 inline ::tern::Task<::absl::Status> CoService::NULL_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::class__int* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.template/NULL is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.template/NULL");
 }
 
 inline ::std::string_view CoService::TernServiceName() const {
@@ -174,8 +174,8 @@ inline void CallbackService::delete_(
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::class__int* /*reply*/,
     ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.template/delete is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.template/delete"));
 }
 
 inline void CallbackService::requires_(
@@ -183,8 +183,8 @@ inline void CallbackService::requires_(
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::class__int* /*reply*/,
     ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.template/requires is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.template/requires"));
 }
 
 inline void CallbackService::NULL_(
@@ -192,8 +192,8 @@ inline void CallbackService::NULL_(
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::class__int* /*reply*/,
     ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.template/NULL is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.template/NULL"));
 }
 
 inline ::std::string_view CallbackService::TernServiceName() const {
@@ -603,216 +603,216 @@ inline ::absl::Status Service::Stub_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/Stub is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/Stub");
 }
 
 inline ::absl::Status Service::StubInterface_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/StubInterface is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/StubInterface");
 }
 
 inline ::absl::Status Service::MockStub_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/MockStub is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/MockStub");
 }
 
 inline ::absl::Status Service::Service_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/Service is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/Service");
 }
 
 inline ::absl::Status Service::TernServiceName_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/TernServiceName is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/TernServiceName");
 }
 
 inline ::absl::Status Service::TernMethods_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/TernMethods is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/TernMethods");
 }
 
 inline ::absl::Status Service::Co_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/Co is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/Co");
 }
 
 inline ::absl::Status Service::CoStub_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/CoStub is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/CoStub");
 }
 
 inline ::absl::Status Service::CoService_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/CoService is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/CoService");
 }
 
 inline ::absl::Status Service::CallbackService_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/CallbackService is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/CallbackService");
 }
 
 inline ::absl::Status Service::kServiceName_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/kServiceName is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/kServiceName");
 }
 
 inline ::absl::Status Service::kMethods_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/kMethods is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/kMethods");
 }
 
 inline ::absl::Status Service::kCoMethods_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/kCoMethods is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/kCoMethods");
 }
 
 inline ::absl::Status Service::kCallbackMethods_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/kCallbackMethods is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/kCallbackMethods");
 }
 
 inline ::absl::Status Service::kStubMethod_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/kStubMethod is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/kStubMethod");
 }
 
 inline ::absl::Status Service::channel__(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/channel_ is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/channel_");
 }
 
 inline ::absl::Status Service::stub__(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/stub_ is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/stub_");
 }
 
 inline ::absl::Status Service::Collisions(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/Collisions is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/Collisions");
 }
 
 inline ::absl::Status Service::request(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/request is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/request");
 }
 
 inline ::absl::Status Service::options(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/options is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/options");
 }
 
 inline ::absl::Status Service::done(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/done is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/done");
 }
 
 inline ::absl::Status Service::reply(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/reply is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/reply");
 }
 
 inline ::absl::Status Service::context(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/context is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/context");
 }
 
 inline ::absl::Status Service::responder(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/responder is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/responder");
 }
 
 inline ::absl::Status Service::std(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/std is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/std");
 }
 
 inline ::absl::Status Service::tern(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/tern is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/tern");
 }
 
 inline ::absl::Status Service::lowerCamel(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/lowerCamel is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/lowerCamel");
 }
 
 inline ::std::string_view Service::TernServiceName() const {
@@ -883,216 +883,216 @@ inline ::tern::Task<::absl::Status> CoService::Stub_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/Stub is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/Stub");
 }
 
 inline ::tern::Task<::absl::Status> CoService::StubInterface_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/StubInterface is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/StubInterface");
 }
 
 inline ::tern::Task<::absl::Status> CoService::MockStub_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/MockStub is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/MockStub");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Service_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/Service is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/Service");
 }
 
 inline ::tern::Task<::absl::Status> CoService::TernServiceName_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/TernServiceName is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/TernServiceName");
 }
 
 inline ::tern::Task<::absl::Status> CoService::TernMethods_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/TernMethods is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/TernMethods");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Co_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/Co is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/Co");
 }
 
 inline ::tern::Task<::absl::Status> CoService::CoStub_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/CoStub is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/CoStub");
 }
 
 inline ::tern::Task<::absl::Status> CoService::CoService_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/CoService is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/CoService");
 }
 
 inline ::tern::Task<::absl::Status> CoService::CallbackService_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/CallbackService is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/CallbackService");
 }
 
 inline ::tern::Task<::absl::Status> CoService::kServiceName_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/kServiceName is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/kServiceName");
 }
 
 inline ::tern::Task<::absl::Status> CoService::kMethods_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/kMethods is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/kMethods");
 }
 
 inline ::tern::Task<::absl::Status> CoService::kCoMethods_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/kCoMethods is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/kCoMethods");
 }
 
 inline ::tern::Task<::absl::Status> CoService::kCallbackMethods_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/kCallbackMethods is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/kCallbackMethods");
 }
 
 inline ::tern::Task<::absl::Status> CoService::kStubMethod_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/kStubMethod is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/kStubMethod");
 }
 
 inline ::tern::Task<::absl::Status> CoService::channel__(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/channel_ is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/channel_");
 }
 
 inline ::tern::Task<::absl::Status> CoService::stub__(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/stub_ is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/stub_");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Collisions(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/Collisions is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/Collisions");
 }
 
 inline ::tern::Task<::absl::Status> CoService::request(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/request is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/request");
 }
 
 inline ::tern::Task<::absl::Status> CoService::options(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/options is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/options");
 }
 
 inline ::tern::Task<::absl::Status> CoService::done(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/done is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/done");
 }
 
 inline ::tern::Task<::absl::Status> CoService::reply(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/reply is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/reply");
 }
 
 inline ::tern::Task<::absl::Status> CoService::context(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/context is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/context");
 }
 
 inline ::tern::Task<::absl::Status> CoService::responder(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/responder is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/responder");
 }
 
 inline ::tern::Task<::absl::Status> CoService::std(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/std is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/std");
 }
 
 inline ::tern::Task<::absl::Status> CoService::tern(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/tern is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/tern");
 }
 
 inline ::tern::Task<::absl::Status> CoService::lowerCamel(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/lowerCamel is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Collisions/lowerCamel");
 }
 
 inline ::std::string_view CoService::TernServiceName() const {
@@ -1163,216 +1163,216 @@ inline void CallbackService::Stub_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/Stub is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/Stub"));
 }
 
 inline void CallbackService::StubInterface_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/StubInterface is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/StubInterface"));
 }
 
 inline void CallbackService::MockStub_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/MockStub is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/MockStub"));
 }
 
 inline void CallbackService::Service_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/Service is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/Service"));
 }
 
 inline void CallbackService::TernServiceName_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/TernServiceName is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/TernServiceName"));
 }
 
 inline void CallbackService::TernMethods_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/TernMethods is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/TernMethods"));
 }
 
 inline void CallbackService::Co_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/Co is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/Co"));
 }
 
 inline void CallbackService::CoStub_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/CoStub is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/CoStub"));
 }
 
 inline void CallbackService::CoService_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/CoService is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/CoService"));
 }
 
 inline void CallbackService::CallbackService_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/CallbackService is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/CallbackService"));
 }
 
 inline void CallbackService::kServiceName_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/kServiceName is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/kServiceName"));
 }
 
 inline void CallbackService::kMethods_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/kMethods is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/kMethods"));
 }
 
 inline void CallbackService::kCoMethods_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/kCoMethods is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/kCoMethods"));
 }
 
 inline void CallbackService::kCallbackMethods_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/kCallbackMethods is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/kCallbackMethods"));
 }
 
 inline void CallbackService::kStubMethod_(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/kStubMethod is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/kStubMethod"));
 }
 
 inline void CallbackService::channel__(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/channel_ is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/channel_"));
 }
 
 inline void CallbackService::stub__(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/stub_ is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/stub_"));
 }
 
 inline void CallbackService::Collisions(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/Collisions is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/Collisions"));
 }
 
 inline void CallbackService::request(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/request is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/request"));
 }
 
 inline void CallbackService::options(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/options is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/options"));
 }
 
 inline void CallbackService::done(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/done is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/done"));
 }
 
 inline void CallbackService::reply(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/reply is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/reply"));
 }
 
 inline void CallbackService::context(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/context is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/context"));
 }
 
 inline void CallbackService::responder(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/responder is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/responder"));
 }
 
 inline void CallbackService::std(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/std is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/std"));
 }
 
 inline void CallbackService::tern(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/tern is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/tern"));
 }
 
 inline void CallbackService::lowerCamel(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Collisions/lowerCamel is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Collisions/lowerCamel"));
 }
 
 inline ::std::string_view CallbackService::TernServiceName() const {
@@ -1495,8 +1495,8 @@ inline ::absl::Status Service::Call(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Service/Call is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Service/Call");
 }
 
 inline ::std::string_view Service::TernServiceName() const {
@@ -1515,8 +1515,8 @@ inline ::tern::Task<::absl::Status> CoService::Call(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "tern.codegen.test.absl.Service/Call is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "tern.codegen.test.absl.Service/Call");
 }
 
 inline ::std::string_view CoService::TernServiceName() const {
@@ -1535,8 +1535,8 @@ inline void CallbackService::Call(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "tern.codegen.test.absl.Service/Call is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "tern.codegen.test.absl.Service/Call"));
 }
 
 inline ::std::string_view CallbackService::TernServiceName() const {

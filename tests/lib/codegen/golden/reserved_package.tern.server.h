@@ -65,8 +65,8 @@ inline ::absl::Status Service::Call(
     ::tern::ServerContext& /*context*/,
     const ::one::namespace_::delete_::v1::Message& /*request*/,
     ::one::namespace_::delete_::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "one.namespace.delete.v1.Reserved/Call is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "one.namespace.delete.v1.Reserved/Call");
 }
 
 inline ::std::string_view Service::TernServiceName() const {
@@ -85,8 +85,8 @@ inline ::tern::Task<::absl::Status> CoService::Call(
     ::tern::ServerContext& /*context*/,
     const ::one::namespace_::delete_::v1::Message& /*request*/,
     ::one::namespace_::delete_::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "one.namespace.delete.v1.Reserved/Call is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "one.namespace.delete.v1.Reserved/Call");
 }
 
 inline ::std::string_view CoService::TernServiceName() const {
@@ -106,8 +106,8 @@ inline void CallbackService::Call(
     const ::one::namespace_::delete_::v1::Message& /*request*/,
     ::one::namespace_::delete_::v1::Message* /*reply*/,
     ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "one.namespace.delete.v1.Reserved/Call is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "one.namespace.delete.v1.Reserved/Call"));
 }
 
 inline ::std::string_view CallbackService::TernServiceName() const {

@@ -101,32 +101,28 @@ inline ::absl::Status Service::Unary(
     ::tern::ServerContext& /*context*/,
     const ::streaming::v1::Message& /*request*/,
     ::streaming::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "streaming.v1.Mixed/Unary is not implemented");
+  return ::tern::server_internal::Unimplemented("streaming.v1.Mixed/Unary");
 }
 
 inline ::absl::Status Service::Watch(
     ::tern::ServerContext& /*context*/,
     const ::streaming::v1::Message& /*request*/,
     ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/) {
-  return ::absl::UnimplementedError(
-      "streaming.v1.Mixed/Watch is not implemented");
+  return ::tern::server_internal::Unimplemented("streaming.v1.Mixed/Watch");
 }
 
 inline ::absl::Status Service::Upload(
     ::tern::ServerContext& /*context*/,
     ::tern::ServerReader<::streaming::v1::Message>& /*reader*/,
     ::streaming::v1::Message* /*reply*/) {
-  return ::absl::UnimplementedError(
-      "streaming.v1.Mixed/Upload is not implemented");
+  return ::tern::server_internal::Unimplemented("streaming.v1.Mixed/Upload");
 }
 
 inline ::absl::Status Service::Chat(
     ::tern::ServerContext& /*context*/,
     ::tern::ServerStream<::streaming::v1::Message,
                          ::streaming::v1::Message>& /*stream*/) {
-  return ::absl::UnimplementedError(
-      "streaming.v1.Mixed/Chat is not implemented");
+  return ::tern::server_internal::Unimplemented("streaming.v1.Mixed/Chat");
 }
 
 inline ::std::string_view Service::TernServiceName() const {
@@ -151,32 +147,28 @@ inline ::tern::Task<::absl::Status> CoService::Unary(
     ::tern::ServerContext& /*context*/,
     const ::streaming::v1::Message& /*request*/,
     ::streaming::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "streaming.v1.Mixed/Unary is not implemented");
+  return ::tern::server_internal::CoUnimplemented("streaming.v1.Mixed/Unary");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Watch(
     ::tern::ServerContext& /*context*/,
     const ::streaming::v1::Message& /*request*/,
     ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/) {
-  co_return ::absl::UnimplementedError(
-      "streaming.v1.Mixed/Watch is not implemented");
+  return ::tern::server_internal::CoUnimplemented("streaming.v1.Mixed/Watch");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Upload(
     ::tern::ServerContext& /*context*/,
     ::tern::ServerReader<::streaming::v1::Message>& /*reader*/,
     ::streaming::v1::Message* /*reply*/) {
-  co_return ::absl::UnimplementedError(
-      "streaming.v1.Mixed/Upload is not implemented");
+  return ::tern::server_internal::CoUnimplemented("streaming.v1.Mixed/Upload");
 }
 
 inline ::tern::Task<::absl::Status> CoService::Chat(
     ::tern::ServerContext& /*context*/,
     ::tern::ServerStream<::streaming::v1::Message,
                          ::streaming::v1::Message>& /*stream*/) {
-  co_return ::absl::UnimplementedError(
-      "streaming.v1.Mixed/Chat is not implemented");
+  return ::tern::server_internal::CoUnimplemented("streaming.v1.Mixed/Chat");
 }
 
 inline ::std::string_view CoService::TernServiceName() const {
@@ -201,8 +193,8 @@ inline void CallbackService::Unary(::tern::ServerContext& /*context*/,
                                    const ::streaming::v1::Message& /*request*/,
                                    ::streaming::v1::Message* /*reply*/,
                                    ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "streaming.v1.Mixed/Unary is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "streaming.v1.Mixed/Unary"));
 }
 
 inline void CallbackService::Watch(
@@ -210,16 +202,16 @@ inline void CallbackService::Watch(
     const ::streaming::v1::Message& /*request*/,
     ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/,
     ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "streaming.v1.Mixed/Watch is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "streaming.v1.Mixed/Watch"));
 }
 
 inline void CallbackService::Upload(
     ::tern::ServerContext& /*context*/,
     ::tern::ServerReader<::streaming::v1::Message>& /*reader*/,
     ::streaming::v1::Message* /*reply*/, ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "streaming.v1.Mixed/Upload is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "streaming.v1.Mixed/Upload"));
 }
 
 inline void CallbackService::Chat(
@@ -227,8 +219,8 @@ inline void CallbackService::Chat(
     ::tern::ServerStream<::streaming::v1::Message,
                          ::streaming::v1::Message>& /*stream*/,
     ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "streaming.v1.Mixed/Chat is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "streaming.v1.Mixed/Chat"));
 }
 
 inline ::std::string_view CallbackService::TernServiceName() const {
@@ -302,8 +294,8 @@ inline ::absl::Status Service::Watch(
     ::tern::ServerContext& /*context*/,
     const ::streaming::v1::Message& /*request*/,
     ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/) {
-  return ::absl::UnimplementedError(
-      "streaming.v1.OnlyStreams/Watch is not implemented");
+  return ::tern::server_internal::Unimplemented(
+      "streaming.v1.OnlyStreams/Watch");
 }
 
 inline ::std::string_view Service::TernServiceName() const {
@@ -322,8 +314,8 @@ inline ::tern::Task<::absl::Status> CoService::Watch(
     ::tern::ServerContext& /*context*/,
     const ::streaming::v1::Message& /*request*/,
     ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/) {
-  co_return ::absl::UnimplementedError(
-      "streaming.v1.OnlyStreams/Watch is not implemented");
+  return ::tern::server_internal::CoUnimplemented(
+      "streaming.v1.OnlyStreams/Watch");
 }
 
 inline ::std::string_view CoService::TernServiceName() const {
@@ -343,8 +335,8 @@ inline void CallbackService::Watch(
     const ::streaming::v1::Message& /*request*/,
     ::tern::ServerWriter<::streaming::v1::Message>& /*writer*/,
     ::tern::Responder responder) {
-  responder.Answer(::absl::UnimplementedError(
-      "streaming.v1.OnlyStreams/Watch is not implemented"));
+  responder.Answer(::tern::server_internal::Unimplemented(
+      "streaming.v1.OnlyStreams/Watch"));
 }
 
 inline ::std::string_view CallbackService::TernServiceName() const {
