@@ -13,6 +13,7 @@
 namespace tern {
 
 // What a call's answer told beside its message; also filled when it failed.
+// When a call is made, what another has left there is gone.
 struct CallInfo {
   std::string
       peer;  // The server's address and port, empty when never connected.

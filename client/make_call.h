@@ -30,6 +30,11 @@ Deadline DeadlineOf(const ChannelCore& core, const MethodInfo& method,
 uint8_t PriorityOf(const MethodInfo& method, const CallOptions& options,
                    const AmbientCall* ambient);
 
+// What an earlier call has told there is not this one's. Null: nothing.
+inline void Forget(CallInfo* info) {
+  if (info != nullptr) *info = CallInfo();
+}
+
 // Why a call cannot even be made.
 absl::Status CheckCall(const ChannelCore& core, const MethodInfo& method,
                        const OneMessages& messages, const CallOptions& options,

@@ -87,6 +87,7 @@ StreamCall::StreamCall(Channel& channel, const MethodInfo& method,
                        std::unique_ptr<google::protobuf::MessageLite> reply,
                        const CallOptions& options)
     : ending_(std::make_shared<Ending>(std::move(reply))) {
+  Forget(options.info);
   const std::shared_ptr<ChannelCore>& core = channel.core();
   const OneMessages messages = {
       .request = request,

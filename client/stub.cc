@@ -156,6 +156,7 @@ CallHandle InterceptAndStart(const std::shared_ptr<ChannelCore>& core,
 absl::Status CallAndWait(Channel& channel, const MethodInfo& method,
                          const OneMessages& messages,
                          const CallOptions& options) {
+  Forget(options.info);
   const std::shared_ptr<ChannelCore>& core = channel.core();
   return core->options().interceptors.empty()
              ? MakeAndWait(core, method, messages, options, nullptr)
@@ -165,6 +166,7 @@ absl::Status CallAndWait(Channel& channel, const MethodInfo& method,
 CallHandle StartCall(Channel& channel, const MethodInfo& method,
                      const OneMessages& messages, const CallOptions& options,
                      std::unique_ptr<UnaryCompletion> completion) {
+  Forget(options.info);
   const std::shared_ptr<ChannelCore>& core = channel.core();
   return core->options().interceptors.empty()
              ? MakeAndStart(core, method, messages, options,

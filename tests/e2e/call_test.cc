@@ -128,6 +128,44 @@ TEST_F(CallTest, TrailingMetadataComesWithAnErrorToo) {
   EXPECT_EQ(info.trailing_metadata.Get("why"), "because");
 }
 
+TEST_F(CallTest, InfoTellsOfTheLastCallOnly) {
+  service_.OnCall([](ServerContext& context, const Message&, Message*) {
+    context.response_metadata().Add("first", "1");
+    context.trailing_metadata().Add("last", "2");
+    context.set_reply_attachment(absl::Cord("attached"));
+    return absl::OkStatus();
+  });
+  StartServer();
+  const auto channel = Connect();
+  CallInfo info;
+  const auto fill = [&] {
+    ASSERT_TRUE(CallStatus(*channel, "x", {.info = &info}).ok());
+    ASSERT_EQ(info.response_metadata.entries().size(), 1u);
+    ASSERT_EQ(info.trailing_metadata.entries().size(), 1u);
+    ASSERT_EQ(info.attachment, "attached");
+    ASSERT_EQ(info.peer, target());
+  };
+  const auto expect_empty = [&] {
+    EXPECT_TRUE(info.response_metadata.empty());
+    EXPECT_TRUE(info.trailing_metadata.empty());
+    EXPECT_TRUE(info.attachment.empty());
+    EXPECT_EQ(info.peer, "");
+  };
+  // These three are not even begun.
+  fill();
+  EXPECT_FALSE(CallStatus(*channel, "x", {.priority = 8, .info = &info}).ok());
+  expect_empty();
+  fill();
+  const auto call = StartCall(*channel, "x", {.priority = 8, .info = &info});
+  EXPECT_FALSE(call->Wait().ok());
+  expect_empty();
+  fill();
+  auto reader =
+      Tester::Stub(*channel).Watch(Message(), {.priority = 8, .info = &info});
+  EXPECT_FALSE(reader.Finish().ok());
+  expect_empty();
+}
+
 TEST_F(CallTest, TrailingMetadataThatBreaksTheRulesEndsTheCallInternal) {
   service_.OnCall([](ServerContext& context, const Message&, Message*) {
     context.trailing_metadata().Add("Not A Key", "x");

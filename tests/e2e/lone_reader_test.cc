@@ -35,13 +35,8 @@ class ScriptedLoneReaderTest : public ::testing::Test {
   }
 
   static std::string MessageFrame(const std::string& text) {
-    return RawFrame{
-        .type = static_cast<uint8_t>(wire::FrameType::kData),
-        .flags = wire::kFlagEndMessage,
-        .stream = 1,
-        .payload =
-            "\x0a" + std::string(1, static_cast<char>(text.size())) + text}
-        .Bytes();
+    return testing::MessageFrame(
+        1, "\x0a" + std::string(1, static_cast<char>(text.size())) + text);
   }
   // Each message is sent once the one before it has been read, so that the
   // reader waits for nearly all of them.

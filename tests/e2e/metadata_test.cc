@@ -56,7 +56,6 @@ class MetadataTest : public EndToEnd {
     channel_ = Connect();
   }
   absl::Status CallOnce() {
-    info_ = {};
     return CallStatus(*channel_, "x", {.info = &info_});
   }
   void ExpectInternal(std::string_view why) {

@@ -198,6 +198,14 @@ std::string StatusFrame(uint32_t stream, std::string_view message) {
       .Bytes();
 }
 
+std::string MessageFrame(uint32_t stream, std::string_view message) {
+  return RawFrame{.type = 3,
+                  .flags = 0x02,
+                  .stream = stream,
+                  .payload = std::string(message)}
+      .Bytes();
+}
+
 std::string WindowFrame(uint32_t stream, uint32_t increment) {
   return RawFrame{
       .type = 6, .stream = stream, .payload = BigEndian32(increment)}

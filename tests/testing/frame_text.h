@@ -35,6 +35,8 @@ std::string UnaryFrame(uint32_t stream, std::string_view message,
 // A call header with that method and timeout.
 std::string CallBlock(std::string_view method = "test.Test/Unary");
 std::string StatusFrame(uint32_t stream, std::string_view message);
+// A stream's message, whole.
+std::string MessageFrame(uint32_t stream, std::string_view message);
 std::string WindowFrame(uint32_t stream, uint32_t increment);
 std::string PingFrame(std::string_view opaque8, bool ack = false);
 std::string GoAwayFrame(uint32_t last, uint32_t error,

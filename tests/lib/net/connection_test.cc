@@ -16,7 +16,6 @@
 #include "absl/base/thread_annotations.h"
 #include "gtest/gtest.h"
 #include "tern/lib/base/mutex.h"
-#include "tern/lib/wire/frame.h"
 #include "tests/lib/net/slot.h"
 #include "tests/testing/frame_text.h"
 
@@ -489,11 +488,7 @@ class StreamReaderTest : public ConnectionTest {
     done.Take();
   }
   void SendMessage(const std::string& text, uint32_t stream = 1) {
-    Send(testing::RawFrame{.type = static_cast<uint8_t>(wire::FrameType::kData),
-                           .flags = wire::kFlagEndMessage,
-                           .stream = stream,
-                           .payload = text}
-             .Bytes());
+    Send(testing::MessageFrame(stream, text));
   }
   // Waits for the next message as a blocking reader does. True: it rests.
   // `comes` comes once this thread reads.
