@@ -424,6 +424,7 @@ bool Connection::DriveAndReadStream(absl::FunctionRef<bool()> over,
   // It may take a moment: the loop is often at work just then.
   role_.Acquire();
   const bool read_here = MayReadHere(/*open_streams=*/1);
+  if (!read_here) EndRest();  // The thread waits for the loop.
   DriveAndRelease();
   return read_here && ReadAsCaller(over, may_rest, MonotonicTime::Now(), until,
                                    /*reads_stream=*/true);
