@@ -222,8 +222,10 @@ void Connection::OnReady(uint32_t events) {
 bool Connection::Gather(uint32_t events, std::span<char> place,
                         IoResult* result) {
   role_.Acquire();
+  // Not while it rests: its thread could not come back until that is received.
   // (What belongs to a long message is read to where it will stay.)
-  gathered_ = IsInput(events) && !broken_ && session_.ReceiveInto().empty();
+  gathered_ = IsInput(events) && reader_ == Reader::kLoop && !broken_ &&
+              session_.ReceiveInto().empty();
   const bool gathered = gathered_;
   if (gathered) *result = ReadSome(socket_.get(), place.data(), place.size());
   (void)role_.Release();  // What was announced is done when this goes on.
@@ -239,9 +241,19 @@ void Connection::OnGathered(std::span<char> place, const IoResult& result) {
   EndInput();
 }
 
-// (An error is told to the loop, too; the thread that reads will find it.)
+// Whether the loop is to read.
 bool Connection::IsInput(uint32_t events) const {
-  return (events & ~uint32_t{EPOLLOUT}) != 0 && reader_ != Reader::kCaller;
+  switch (reader_) {
+    case Reader::kLoop:
+      return (events & ~uint32_t{EPOLLOUT}) != 0;
+    case Reader::kNobody:
+      // It may have been told of input before a thread has read that.
+      return (events & ~uint32_t{EPOLLOUT | EPOLLIN}) != 0;
+    case Reader::kCaller:
+      // (Of an error the loop is told, too: the thread will find it.)
+      return false;
+  }
+  return false;
 }
 
 // When handlers are about to run here, what they answer is written with the
@@ -424,7 +436,6 @@ bool Connection::DriveAndReadStream(absl::FunctionRef<bool()> over,
   // It may take a moment: the loop is often at work just then.
   role_.Acquire();
   const bool read_here = MayReadHere(/*open_streams=*/1);
-  if (!read_here) EndRest();  // The thread waits for the loop.
   DriveAndRelease();
   return read_here && ReadAsCaller(over, may_rest, MonotonicTime::Now(), until,
                                    /*reads_stream=*/true);

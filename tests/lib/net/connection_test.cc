@@ -1,6 +1,7 @@
 #include "tern/lib/net/connection.h"
 
 #include <linux/sockios.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "absl/base/thread_annotations.h"
 #include "gtest/gtest.h"
 #include "tern/lib/base/mutex.h"
+#include "tests/lib/net/loop_fakes.h"
 #include "tests/lib/net/slot.h"
 #include "tests/testing/frame_text.h"
 
@@ -531,6 +533,20 @@ class StreamReaderTest : public ConnectionTest {
     EXPECT_EQ(received.bytes, text);
     EXPECT_EQ(received.thread == std::this_thread::get_id(), here);
   }
+  // Another connection of the loop's, started.
+  std::shared_ptr<TestConnection> MakeOther(FileDescriptor* peer,
+                                            TestConnection::Events* events) {
+    Pair pair;
+    *peer = std::move(pair.theirs);
+    auto other = std::make_shared<TestConnection>(
+        loop_.get(), std::move(pair.ours), events, options_);
+    Start(other);
+    return other;
+  }
+  void Greet(const FileDescriptor& peer) {
+    EXPECT_EQ(WriteSome(peer.get(), testing::GreetingBytes()).kind,
+              IoResult::kOk);
+  }
   void ExpectThatTheLoopReads() {
     SendMessage("then");
     ExpectReceived("then", /*here=*/false);
@@ -674,15 +690,9 @@ TEST_F(StreamReaderTest, ReturnsWhenTheConnectionIsLost) {
 // What the loop has read of several connections at once comes before what a
 // thread would read of one of them.
 TEST_F(StreamReaderTest, LeavesTheRestToALoopThatHasReadAhead) {
-  int fds[2];
-  ASSERT_EQ(
-      socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
-      0);
-  FileDescriptor other_peer(fds[1]);
+  FileDescriptor other_peer;
   TestConnection::Events other_events;
-  const auto other = std::make_shared<TestConnection>(
-      loop_.get(), FileDescriptor(fds[0]), &other_events, options_);
-  Start(other);
+  const auto other = MakeOther(&other_peer, &other_events);
   WaitOften();
   loop_->PostAndWait([&] {
     other->AtNextTurn([&] {
@@ -692,13 +702,52 @@ TEST_F(StreamReaderTest, LeavesTheRestToALoopThatHasReadAhead) {
       SendMessage("second");
       std::thread([&] { EXPECT_FALSE(ReadHere()); }).join();
     });
-    const std::string greeting = testing::GreetingBytes();
-    EXPECT_EQ(write(other_peer.get(), greeting.data(), greeting.size()),
-              static_cast<ssize_t>(greeting.size()));
+    Greet(other_peer);
     SendMessage("first");
   });
   ExpectReceived("first", /*here=*/false);
   ExpectReceived("second", /*here=*/false);
+  other_peer.Close();
+  other_events.disconnected.Take();
+  loop_->PostAndWait([] {});  // The loop has let go of it.
+}
+
+// A loop that has been told of input which the thread has read since does not
+// come between its reads.
+TEST_F(StreamReaderTest, GoesOnWhileTheLoopComesTooLate) {
+  constexpr int kBefore = 8;  // So many the loop calls first.
+  Pair pairs[kBefore];
+  std::vector<std::unique_ptr<FunctionHandler>> handlers;
+  bool first = true;
+  for (Pair& pair : pairs) {
+    handlers.push_back(std::make_unique<FunctionHandler>(
+        [&, handler = handlers.size()](uint32_t) {
+          loop_->Unregister(pair.ours.get(), handlers[handler].get());
+          if (!std::exchange(first, false)) return;
+          std::thread([&] { EXPECT_TRUE(ReadHere()); }).join();
+          EXPECT_EQ(connection_->received.Take().bytes, "first");
+        }));
+  }
+  FileDescriptor other_peer;
+  TestConnection::Events other_events;
+  const auto other = MakeOther(&other_peer, &other_events);
+  WaitOften();
+  loop_->PostAndWait([&] {
+    for (int i = 0; i < kBefore; ++i) {
+      EXPECT_TRUE(
+          loop_->Register(pairs[i].ours.get(), EPOLLIN, handlers[i].get())
+              .ok());
+      pairs[i].MakeReadable();
+    }
+    other->AtNextTurn([&] {
+      std::thread([&] { EXPECT_TRUE(ReadHere("second")); }).join();
+      EXPECT_EQ(connection_->received.Take().bytes, "second");
+    });
+    Greet(other_peer);
+    SendMessage("first");
+  });
+  loop_->PostAndWait([] {});
+  EXPECT_FALSE(first);
   other_peer.Close();
   other_events.disconnected.Take();
   loop_->PostAndWait([] {});  // The loop has let go of it.
