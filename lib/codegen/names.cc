@@ -123,9 +123,6 @@ constexpr std::string_view kOwnNames[] = {
     "TernMethods",
     "TernServiceName",
     "channel_",
-    "kCallbackMethods",
-    "kCoMethods",
-    "kMethods",
     "kServiceName",
     "stub_",
 };

@@ -22,7 +22,7 @@ constexpr std::string_view kCallbackServiceComment =
     "// Service, with methods that may return before they have an answer: the\n"
     "// responder takes it, on any thread. See tern/server/responder.h.\n";
 constexpr std::string_view kDefinitionsComment =
-    "// ---- What follows is no part of the interface.\n";
+    "// ---- The rest of this namespace is no part of the interface.\n";
 
 // One of the base classes that a service can be made of.
 struct Flavour {

@@ -43,7 +43,8 @@ constexpr int kMoreLoneCalls = 60;
 // wakes it: a poll before each read would be a third system call for each call.
 // Longer waits poll.
 constexpr absl::Duration kReadWaitTime = absl::Milliseconds(5);
-// What a turn reads first: small messages by the hundred, or as much of a long
+// What a turn reads first (less where several connections are ready, see
+// EventLoop::kGatherBytes): small messages by the hundred, or as much of a long
 // one as it takes to know where the rest belongs, which is then read there. (A
 // chunk, its header, and some small frames before it.)
 constexpr size_t kFirstReadBytes =
@@ -56,8 +57,9 @@ constexpr size_t kFirstReadBytes =
 constexpr size_t kClientBursts = 4;
 constexpr size_t kServerBursts = 3;
 constexpr size_t kMinBurst = 16;
-// What is open at once differs from turn to turn: the most of about so many.
-constexpr uint32_t kBurstTurns = 64;
+// What is open at once differs from turn to turn: the most in about so many
+// looks.
+constexpr uint32_t kBurstLooks = 64;
 
 // Threads that read it often keep their copies of its cache line.
 void StoreIfOther(std::atomic<bool>& shared, bool value) {
@@ -189,7 +191,7 @@ void Connection::WriteBurst() {
 
 void Connection::UpdateBurst() {
   const uint32_t less =
-      most_open_ - (most_open_ + kBurstTurns - 1) / kBurstTurns;
+      most_open_ - (most_open_ + kBurstLooks - 1) / kBurstLooks;
   most_open_ = std::max(static_cast<uint32_t>(session_.open_streams()), less);
   const size_t bursts = options_->session.role == wire::Role::kClient
                             ? kClientBursts

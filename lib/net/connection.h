@@ -77,15 +77,16 @@ class Connection : public std::enable_shared_from_this<Connection>,
   void Abandon();
 
   using EventLoop::TimerBase::loop;
+  const std::string& peer() const { return peer_; }
+  const std::string& local() const { return local_; }
+
+ protected:
   // Whether this is the loop's thread, and the loop has a share of this until
   // that returns to it.
   bool IsHeldHere() const {
     return loop()->IsDrivenHere() && loop_share_ != nullptr;
   }
-  const std::string& peer() const { return peer_; }
-  const std::string& local() const { return local_; }
 
- protected:
   // Any thread: something is in a queue that TakeSubmissions() empties. The
   // caller holds a share of this connection until it returns. On the loop's
   // thread it is done a little later, with what else comes in this turn; on

@@ -33,9 +33,8 @@ class StandbyDrivers;
 //
 // A turn: wait; read the clock once (now()); call the handlers that are ready,
 // a few of them at a time; run the timers that are due; run what was posted
-// before. What a callback
-// posts or sets to be due at once waits for the next turn, so that nobody
-// starves the others. Handlers must not block.
+// before. What a callback posts or sets to be due at once waits for the next
+// turn, so that nobody starves the others. Handlers must not block.
 //
 // What may block is an Errand: it runs on the loop's thread too, soon after the
 // callback that added it, but with the loop on loan (LoopBaton). When it
@@ -199,8 +198,9 @@ class EventLoop {
     TERN_DCHECK(OnLoopThread());
     return now_.nanoseconds() - one_since_.nanoseconds() >= kForOneNs;
   }
-  // One buffer for all reads of this loop, so that an idle connection holds
-  // none. REQUIRES: loop thread; not across callbacks.
+  // One buffer for all reads of this loop (but for what handlers gather), so
+  // that an idle connection holds none. REQUIRES: loop thread; not across
+  // callbacks.
   static constexpr size_t kReadBufferBytes = size_t{256} * 1024;
   std::span<char> read_buffer() {
     TERN_DCHECK(OnLoopThread());
@@ -242,9 +242,9 @@ class EventLoop {
   MonotonicTime PrepareToSleep();
   // Fills batch_. Returns at `until` at the latest, but may be early.
   void WaitForEvents(MonotonicTime until);
+  void CallGroup(size_t end);
   // These three are false when the loop was taken away.
   [[nodiscard]] bool CallHandlers();
-  void CallGroup(size_t end);
   [[nodiscard]] bool RunErrands();
   [[nodiscard]] bool Settle();  // Errands, then flushes.
   void RunTimers();

@@ -44,7 +44,6 @@ class AttachmentTest : public EndToEnd {
   }
 
   absl::Status CallWith(absl::Cord attachment, const Message& message = {}) {
-    info_ = {};
     absl::StatusOr<Message> reply = Tester::Stub(*channel_).Call(
         message, {.attachment = std::move(attachment), .info = &info_});
     if (reply.ok()) {

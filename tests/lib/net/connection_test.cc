@@ -149,6 +149,17 @@ class ConnectionTest : public ::testing::Test {
               static_cast<ssize_t>(bytes.size()));
   }
 
+  // Another connection of the loop's, started.
+  std::shared_ptr<TestConnection> MakeOther(FileDescriptor* peer,
+                                            TestConnection::Events* events) {
+    Pair pair;
+    *peer = std::move(pair.theirs);
+    auto other = std::make_shared<TestConnection>(
+        loop_.get(), std::move(pair.ours), events, options_);
+    Start(other);
+    return other;
+  }
+
   TestConnection::Events events_;
   ConnectionOptions options_;
   FileDescriptor ours_;
@@ -335,6 +346,7 @@ TEST_F(ConnectionTest, WritesLessOftenTheMoreIsOpen) {
         ++count;
       }
     });
+    loop_->PostAndWait([] {});  // The flush that was due comes before.
     return count;
   };
   EXPECT_EQ(announced_for_a_write(), most);
@@ -357,17 +369,11 @@ TEST_F(ConnectionTest, WritesLessOftenTheMoreIsOpen) {
 
 // Other connections have something to do meanwhile.
 TEST_F(ConnectionTest, WritesOnceInATurnWhereItsLoopHasOthers) {
-  int fds[2];
-  ASSERT_EQ(
-      socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
-      0);
-  FileDescriptor other_peer(fds[1]);
-  TestConnection::Events other_events;
-  const auto other = std::make_shared<TestConnection>(
-      loop_.get(), FileDescriptor(fds[0]), &other_events, options_);
   const auto connection = Make();
   Start(connection);
-  Start(other);
+  FileDescriptor other_peer;
+  TestConnection::Events other_events;
+  const auto other = MakeOther(&other_peer, &other_events);
   Slot<int> turns;
   bool told = false;
   loop_->PostAndWait([&] {
@@ -532,16 +538,6 @@ class StreamReaderTest : public ConnectionTest {
     const TestConnection::Received received = connection_->received.Take();
     EXPECT_EQ(received.bytes, text);
     EXPECT_EQ(received.thread == std::this_thread::get_id(), here);
-  }
-  // Another connection of the loop's, started.
-  std::shared_ptr<TestConnection> MakeOther(FileDescriptor* peer,
-                                            TestConnection::Events* events) {
-    Pair pair;
-    *peer = std::move(pair.theirs);
-    auto other = std::make_shared<TestConnection>(
-        loop_.get(), std::move(pair.ours), events, options_);
-    Start(other);
-    return other;
   }
   void Greet(const FileDescriptor& peer) {
     EXPECT_EQ(WriteSome(peer.get(), testing::GreetingBytes()).kind,

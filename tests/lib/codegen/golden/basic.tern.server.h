@@ -81,7 +81,7 @@ class CallbackService : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
-// ---- What follows is no part of the interface.
+// ---- The rest of this namespace is no part of the interface.
 
 inline ::absl::Status Service::Get(::tern::ServerContext& /*context*/,
                                    const ::kv::v1::GetRequest& /*request*/,
@@ -236,7 +236,7 @@ class CallbackService : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
-// ---- What follows is no part of the interface.
+// ---- The rest of this namespace is no part of the interface.
 
 inline ::absl::Status Service::CompactEverythingThatIsStored(
     ::tern::ServerContext& /*context*/,

@@ -204,7 +204,7 @@ class CallbackService : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
-// ---- What follows is no part of the interface.
+// ---- The rest of this namespace is no part of the interface.
 
 inline ::absl::Status Service::Leading(
     ::tern::ServerContext& /*context*/,

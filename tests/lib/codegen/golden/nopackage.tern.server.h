@@ -56,7 +56,7 @@ class CallbackService : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
-// ---- What follows is no part of the interface.
+// ---- The rest of this namespace is no part of the interface.
 
 inline ::absl::Status Service::Call(::tern::ServerContext& /*context*/,
                                     const ::NoPackageMessage& /*request*/,

@@ -313,14 +313,14 @@ constexpr ::tern::MethodInfo klowerCamelMethod = {
       channel_, kkServiceNameMethod, request, options, ::std::move(done));
 }
 
-::absl::StatusOr<::tern::codegen::test::absl::absl> Stub::kMethods_(
+::absl::StatusOr<::tern::codegen::test::absl::absl> Stub::kMethods(
     const ::tern::codegen::test::absl::class_& request,
     const ::tern::CallOptions& options) {
   return ::tern::BlockingUnaryCall<::tern::codegen::test::absl::absl>(
       channel_, kkMethodsMethod, request, options);
 }
 
-::tern::CallHandle Stub::kMethods_(
+::tern::CallHandle Stub::kMethods(
     const ::tern::codegen::test::absl::class_& request,
     const ::tern::CallOptions& options,
     ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) {
@@ -328,14 +328,14 @@ constexpr ::tern::MethodInfo klowerCamelMethod = {
       channel_, kkMethodsMethod, request, options, ::std::move(done));
 }
 
-::absl::StatusOr<::tern::codegen::test::absl::absl> Stub::kCoMethods_(
+::absl::StatusOr<::tern::codegen::test::absl::absl> Stub::kCoMethods(
     const ::tern::codegen::test::absl::class_& request,
     const ::tern::CallOptions& options) {
   return ::tern::BlockingUnaryCall<::tern::codegen::test::absl::absl>(
       channel_, kkCoMethodsMethod, request, options);
 }
 
-::tern::CallHandle Stub::kCoMethods_(
+::tern::CallHandle Stub::kCoMethods(
     const ::tern::codegen::test::absl::class_& request,
     const ::tern::CallOptions& options,
     ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) {
@@ -343,14 +343,14 @@ constexpr ::tern::MethodInfo klowerCamelMethod = {
       channel_, kkCoMethodsMethod, request, options, ::std::move(done));
 }
 
-::absl::StatusOr<::tern::codegen::test::absl::absl> Stub::kCallbackMethods_(
+::absl::StatusOr<::tern::codegen::test::absl::absl> Stub::kCallbackMethods(
     const ::tern::codegen::test::absl::class_& request,
     const ::tern::CallOptions& options) {
   return ::tern::BlockingUnaryCall<::tern::codegen::test::absl::absl>(
       channel_, kkCallbackMethodsMethod, request, options);
 }
 
-::tern::CallHandle Stub::kCallbackMethods_(
+::tern::CallHandle Stub::kCallbackMethods(
     const ::tern::codegen::test::absl::class_& request,
     const ::tern::CallOptions& options,
     ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) {
@@ -634,23 +634,23 @@ CoStub::kServiceName_(const ::tern::codegen::test::absl::class_& request,
 
 ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                ::tern::codegen::test::absl::absl>
-CoStub::kMethods_(const ::tern::codegen::test::absl::class_& request,
-                  const ::tern::CallOptions& options) {
-  return {stub_, &StubInterface::kMethods_, request, options};
+CoStub::kMethods(const ::tern::codegen::test::absl::class_& request,
+                 const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::kMethods, request, options};
 }
 
 ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                ::tern::codegen::test::absl::absl>
-CoStub::kCoMethods_(const ::tern::codegen::test::absl::class_& request,
-                    const ::tern::CallOptions& options) {
-  return {stub_, &StubInterface::kCoMethods_, request, options};
+CoStub::kCoMethods(const ::tern::codegen::test::absl::class_& request,
+                   const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::kCoMethods, request, options};
 }
 
 ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                ::tern::codegen::test::absl::absl>
-CoStub::kCallbackMethods_(const ::tern::codegen::test::absl::class_& request,
-                          const ::tern::CallOptions& options) {
-  return {stub_, &StubInterface::kCallbackMethods_, request, options};
+CoStub::kCallbackMethods(const ::tern::codegen::test::absl::class_& request,
+                         const ::tern::CallOptions& options) {
+  return {stub_, &StubInterface::kCallbackMethods, request, options};
 }
 
 ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,

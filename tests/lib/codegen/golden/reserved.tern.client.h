@@ -218,26 +218,26 @@ class StubInterface {
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) = 0;
 
-  virtual ::absl::StatusOr<::tern::codegen::test::absl::absl> kMethods_(
+  virtual ::absl::StatusOr<::tern::codegen::test::absl::absl> kMethods(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options = {}) = 0;
-  virtual ::tern::CallHandle kMethods_(
+  virtual ::tern::CallHandle kMethods(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) = 0;
 
-  virtual ::absl::StatusOr<::tern::codegen::test::absl::absl> kCoMethods_(
+  virtual ::absl::StatusOr<::tern::codegen::test::absl::absl> kCoMethods(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options = {}) = 0;
-  virtual ::tern::CallHandle kCoMethods_(
+  virtual ::tern::CallHandle kCoMethods(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) = 0;
 
-  virtual ::absl::StatusOr<::tern::codegen::test::absl::absl> kCallbackMethods_(
+  virtual ::absl::StatusOr<::tern::codegen::test::absl::absl> kCallbackMethods(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options = {}) = 0;
-  virtual ::tern::CallHandle kCallbackMethods_(
+  virtual ::tern::CallHandle kCallbackMethods(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) = 0;
@@ -407,16 +407,15 @@ class CoStub {
       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
-  kMethods_(const ::tern::codegen::test::absl::class_& request,
-            const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  kMethods(const ::tern::codegen::test::absl::class_& request,
+           const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
-  kCoMethods_(
-      const ::tern::codegen::test::absl::class_& request,
-      const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
+  kCoMethods(const ::tern::codegen::test::absl::class_& request,
+             const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
                  ::tern::codegen::test::absl::absl>
-  kCallbackMethods_(
+  kCallbackMethods(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options = ::tern::DefaultCallOptions());
   ::tern::CoCall<StubInterface, ::tern::codegen::test::absl::class_,
@@ -574,26 +573,26 @@ class Stub final : public StubInterface {
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) override;
 
-  ::absl::StatusOr<::tern::codegen::test::absl::absl> kMethods_(
+  ::absl::StatusOr<::tern::codegen::test::absl::absl> kMethods(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options = {}) override;
-  ::tern::CallHandle kMethods_(
+  ::tern::CallHandle kMethods(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) override;
 
-  ::absl::StatusOr<::tern::codegen::test::absl::absl> kCoMethods_(
+  ::absl::StatusOr<::tern::codegen::test::absl::absl> kCoMethods(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options = {}) override;
-  ::tern::CallHandle kCoMethods_(
+  ::tern::CallHandle kCoMethods(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) override;
 
-  ::absl::StatusOr<::tern::codegen::test::absl::absl> kCallbackMethods_(
+  ::absl::StatusOr<::tern::codegen::test::absl::absl> kCallbackMethods(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options = {}) override;
-  ::tern::CallHandle kCallbackMethods_(
+  ::tern::CallHandle kCallbackMethods(
       const ::tern::codegen::test::absl::class_& request,
       const ::tern::CallOptions& options,
       ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done) override;

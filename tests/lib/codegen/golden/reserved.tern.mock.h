@@ -155,30 +155,30 @@ class MockStub : public StubInterface {
                const ::tern::CallOptions& options,
                ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done),
               (override));
-  MOCK_METHOD(::absl::StatusOr<::tern::codegen::test::absl::absl>, kMethods_,
+  MOCK_METHOD(::absl::StatusOr<::tern::codegen::test::absl::absl>, kMethods,
               (const ::tern::codegen::test::absl::class_& request,
                const ::tern::CallOptions& options),
               (override));
-  MOCK_METHOD(::tern::CallHandle, kMethods_,
+  MOCK_METHOD(::tern::CallHandle, kMethods,
               (const ::tern::codegen::test::absl::class_& request,
                const ::tern::CallOptions& options,
                ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done),
               (override));
-  MOCK_METHOD(::absl::StatusOr<::tern::codegen::test::absl::absl>, kCoMethods_,
+  MOCK_METHOD(::absl::StatusOr<::tern::codegen::test::absl::absl>, kCoMethods,
               (const ::tern::codegen::test::absl::class_& request,
                const ::tern::CallOptions& options),
               (override));
-  MOCK_METHOD(::tern::CallHandle, kCoMethods_,
+  MOCK_METHOD(::tern::CallHandle, kCoMethods,
               (const ::tern::codegen::test::absl::class_& request,
                const ::tern::CallOptions& options,
                ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done),
               (override));
   MOCK_METHOD(::absl::StatusOr<::tern::codegen::test::absl::absl>,
-              kCallbackMethods_,
+              kCallbackMethods,
               (const ::tern::codegen::test::absl::class_& request,
                const ::tern::CallOptions& options),
               (override));
-  MOCK_METHOD(::tern::CallHandle, kCallbackMethods_,
+  MOCK_METHOD(::tern::CallHandle, kCallbackMethods,
               (const ::tern::codegen::test::absl::class_& request,
                const ::tern::CallOptions& options,
                ::tern::ReplyCallback<::tern::codegen::test::absl::absl> done),

@@ -87,7 +87,7 @@ class CallbackService : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
-// ---- What follows is no part of the interface.
+// ---- The rest of this namespace is no part of the interface.
 
 inline ::absl::Status Service::delete_(
     ::tern::ServerContext& /*context*/,
@@ -277,17 +277,17 @@ class Service : public ::tern::Service {
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply);
 
-  virtual ::absl::Status kMethods_(
+  virtual ::absl::Status kMethods(
       ::tern::ServerContext& context,
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply);
 
-  virtual ::absl::Status kCoMethods_(
+  virtual ::absl::Status kCoMethods(
       ::tern::ServerContext& context,
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply);
 
-  virtual ::absl::Status kCallbackMethods_(
+  virtual ::absl::Status kCallbackMethods(
       ::tern::ServerContext& context,
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply);
@@ -409,15 +409,15 @@ class CoService : public ::tern::Service {
       ::tern::ServerContext& context,
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply);
-  virtual ::tern::Task<::absl::Status> kMethods_(
+  virtual ::tern::Task<::absl::Status> kMethods(
       ::tern::ServerContext& context,
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply);
-  virtual ::tern::Task<::absl::Status> kCoMethods_(
+  virtual ::tern::Task<::absl::Status> kCoMethods(
       ::tern::ServerContext& context,
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply);
-  virtual ::tern::Task<::absl::Status> kCallbackMethods_(
+  virtual ::tern::Task<::absl::Status> kCallbackMethods(
       ::tern::ServerContext& context,
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply);
@@ -527,15 +527,15 @@ class CallbackService : public ::tern::Service {
                              const ::tern::codegen::test::absl::class_& request,
                              ::tern::codegen::test::absl::absl* reply,
                              ::tern::Responder responder);
-  virtual void kMethods_(::tern::ServerContext& context,
-                         const ::tern::codegen::test::absl::class_& request,
-                         ::tern::codegen::test::absl::absl* reply,
-                         ::tern::Responder responder);
-  virtual void kCoMethods_(::tern::ServerContext& context,
-                           const ::tern::codegen::test::absl::class_& request,
-                           ::tern::codegen::test::absl::absl* reply,
-                           ::tern::Responder responder);
-  virtual void kCallbackMethods_(
+  virtual void kMethods(::tern::ServerContext& context,
+                        const ::tern::codegen::test::absl::class_& request,
+                        ::tern::codegen::test::absl::absl* reply,
+                        ::tern::Responder responder);
+  virtual void kCoMethods(::tern::ServerContext& context,
+                          const ::tern::codegen::test::absl::class_& request,
+                          ::tern::codegen::test::absl::absl* reply,
+                          ::tern::Responder responder);
+  virtual void kCallbackMethods(
       ::tern::ServerContext& context,
       const ::tern::codegen::test::absl::class_& request,
       ::tern::codegen::test::absl::absl* reply, ::tern::Responder responder);
@@ -597,7 +597,7 @@ class CallbackService : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
-// ---- What follows is no part of the interface.
+// ---- The rest of this namespace is no part of the interface.
 
 inline ::absl::Status Service::Stub_(
     ::tern::ServerContext& /*context*/,
@@ -687,7 +687,7 @@ inline ::absl::Status Service::kServiceName_(
       "tern.codegen.test.absl.Collisions/kServiceName");
 }
 
-inline ::absl::Status Service::kMethods_(
+inline ::absl::Status Service::kMethods(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
@@ -695,7 +695,7 @@ inline ::absl::Status Service::kMethods_(
       "tern.codegen.test.absl.Collisions/kMethods");
 }
 
-inline ::absl::Status Service::kCoMethods_(
+inline ::absl::Status Service::kCoMethods(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
@@ -703,7 +703,7 @@ inline ::absl::Status Service::kCoMethods_(
       "tern.codegen.test.absl.Collisions/kCoMethods");
 }
 
-inline ::absl::Status Service::kCallbackMethods_(
+inline ::absl::Status Service::kCallbackMethods(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
@@ -843,11 +843,11 @@ inline ::std::span<const ::tern::MethodHandler> Service::TernMethods() const {
           "tern.codegen.test.absl.Collisions/CallbackService"),
       ::tern::server_internal::UnaryMethod<&Service::kServiceName_>(
           "tern.codegen.test.absl.Collisions/kServiceName"),
-      ::tern::server_internal::UnaryMethod<&Service::kMethods_>(
+      ::tern::server_internal::UnaryMethod<&Service::kMethods>(
           "tern.codegen.test.absl.Collisions/kMethods"),
-      ::tern::server_internal::UnaryMethod<&Service::kCoMethods_>(
+      ::tern::server_internal::UnaryMethod<&Service::kCoMethods>(
           "tern.codegen.test.absl.Collisions/kCoMethods"),
-      ::tern::server_internal::UnaryMethod<&Service::kCallbackMethods_>(
+      ::tern::server_internal::UnaryMethod<&Service::kCallbackMethods>(
           "tern.codegen.test.absl.Collisions/kCallbackMethods"),
       ::tern::server_internal::UnaryMethod<&Service::kStubMethod_>(
           "tern.codegen.test.absl.Collisions/kStubMethod"),
@@ -967,7 +967,7 @@ inline ::tern::Task<::absl::Status> CoService::kServiceName_(
       "tern.codegen.test.absl.Collisions/kServiceName");
 }
 
-inline ::tern::Task<::absl::Status> CoService::kMethods_(
+inline ::tern::Task<::absl::Status> CoService::kMethods(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
@@ -975,7 +975,7 @@ inline ::tern::Task<::absl::Status> CoService::kMethods_(
       "tern.codegen.test.absl.Collisions/kMethods");
 }
 
-inline ::tern::Task<::absl::Status> CoService::kCoMethods_(
+inline ::tern::Task<::absl::Status> CoService::kCoMethods(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
@@ -983,7 +983,7 @@ inline ::tern::Task<::absl::Status> CoService::kCoMethods_(
       "tern.codegen.test.absl.Collisions/kCoMethods");
 }
 
-inline ::tern::Task<::absl::Status> CoService::kCallbackMethods_(
+inline ::tern::Task<::absl::Status> CoService::kCallbackMethods(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/) {
@@ -1123,11 +1123,11 @@ inline ::std::span<const ::tern::MethodHandler> CoService::TernMethods() const {
           "tern.codegen.test.absl.Collisions/CallbackService"),
       ::tern::server_internal::CoMethod<&CoService::kServiceName_>(
           "tern.codegen.test.absl.Collisions/kServiceName"),
-      ::tern::server_internal::CoMethod<&CoService::kMethods_>(
+      ::tern::server_internal::CoMethod<&CoService::kMethods>(
           "tern.codegen.test.absl.Collisions/kMethods"),
-      ::tern::server_internal::CoMethod<&CoService::kCoMethods_>(
+      ::tern::server_internal::CoMethod<&CoService::kCoMethods>(
           "tern.codegen.test.absl.Collisions/kCoMethods"),
-      ::tern::server_internal::CoMethod<&CoService::kCallbackMethods_>(
+      ::tern::server_internal::CoMethod<&CoService::kCallbackMethods>(
           "tern.codegen.test.absl.Collisions/kCallbackMethods"),
       ::tern::server_internal::CoMethod<&CoService::kStubMethod_>(
           "tern.codegen.test.absl.Collisions/kStubMethod"),
@@ -1247,7 +1247,7 @@ inline void CallbackService::kServiceName_(
       "tern.codegen.test.absl.Collisions/kServiceName"));
 }
 
-inline void CallbackService::kMethods_(
+inline void CallbackService::kMethods(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
@@ -1255,7 +1255,7 @@ inline void CallbackService::kMethods_(
       "tern.codegen.test.absl.Collisions/kMethods"));
 }
 
-inline void CallbackService::kCoMethods_(
+inline void CallbackService::kCoMethods(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
@@ -1263,7 +1263,7 @@ inline void CallbackService::kCoMethods_(
       "tern.codegen.test.absl.Collisions/kCoMethods"));
 }
 
-inline void CallbackService::kCallbackMethods_(
+inline void CallbackService::kCallbackMethods(
     ::tern::ServerContext& /*context*/,
     const ::tern::codegen::test::absl::class_& /*request*/,
     ::tern::codegen::test::absl::absl* /*reply*/, ::tern::Responder responder) {
@@ -1406,12 +1406,12 @@ CallbackService::TernMethods() const {
           "tern.codegen.test.absl.Collisions/CallbackService"),
       ::tern::server_internal::CallbackMethod<&CallbackService::kServiceName_>(
           "tern.codegen.test.absl.Collisions/kServiceName"),
-      ::tern::server_internal::CallbackMethod<&CallbackService::kMethods_>(
+      ::tern::server_internal::CallbackMethod<&CallbackService::kMethods>(
           "tern.codegen.test.absl.Collisions/kMethods"),
-      ::tern::server_internal::CallbackMethod<&CallbackService::kCoMethods_>(
+      ::tern::server_internal::CallbackMethod<&CallbackService::kCoMethods>(
           "tern.codegen.test.absl.Collisions/kCoMethods"),
       ::tern::server_internal::CallbackMethod<
-          &CallbackService::kCallbackMethods_>(
+          &CallbackService::kCallbackMethods>(
           "tern.codegen.test.absl.Collisions/kCallbackMethods"),
       ::tern::server_internal::CallbackMethod<&CallbackService::kStubMethod_>(
           "tern.codegen.test.absl.Collisions/kStubMethod"),
@@ -1489,7 +1489,7 @@ class CallbackService : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
-// ---- What follows is no part of the interface.
+// ---- The rest of this namespace is no part of the interface.
 
 inline ::absl::Status Service::Call(
     ::tern::ServerContext& /*context*/,

@@ -95,7 +95,7 @@ class CallbackService : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
-// ---- What follows is no part of the interface.
+// ---- The rest of this namespace is no part of the interface.
 
 inline ::absl::Status Service::Unary(
     ::tern::ServerContext& /*context*/,
@@ -288,7 +288,7 @@ class CallbackService : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
-// ---- What follows is no part of the interface.
+// ---- The rest of this namespace is no part of the interface.
 
 inline ::absl::Status Service::Watch(
     ::tern::ServerContext& /*context*/,
@@ -363,7 +363,7 @@ class Service : public ::tern::Service {
   ::std::span<const ::tern::MethodHandler> TernMethods() const final;
 };
 
-// ---- What follows is no part of the interface.
+// ---- The rest of this namespace is no part of the interface.
 
 inline ::std::string_view Service::TernServiceName() const {
   return "streaming.v1.NoMethods";
