@@ -60,14 +60,14 @@ TEST(CondVar, WaitUntilThePastReturnsFalse) {
 
 TEST(TryMutex, IsHeldByOneAtATime) {
   TryMutex mutex;
-  ASSERT_TRUE(mutex.TryLock());
+  if (!mutex.TryLock()) FAIL() << "nobody holds it";
   std::thread([&] {
     const bool locked = mutex.TryLock();
     EXPECT_FALSE(locked);
     if (locked) mutex.Unlock();
   }).join();
   mutex.Unlock();
-  ASSERT_TRUE(mutex.TryLock());
+  if (!mutex.TryLock()) FAIL() << "nobody holds it";
   mutex.Unlock();
 }
 
