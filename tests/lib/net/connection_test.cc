@@ -329,11 +329,11 @@ TEST_F(ConnectionTest, WritesLessOftenTheMoreIsOpen) {
   const auto connection = Make();
   Start(connection);
   std::vector<wire::Stream*> streams;
-  connection->on_turn = [&](TestConnection& self) {
-    if (streams.empty()) {
-      for (int i = 0; i < kStreams; ++i) streams.push_back(self.BeginStream());
+  connection->AtNextTurn([&] {
+    for (int i = 0; i < kStreams; ++i) {
+      streams.push_back(connection->BeginStream());
     }
-  };
+  });
   connection->Announce();
   int most = kStreams / 4;
   // So often work has to be announced in a turn until it is written there.
@@ -350,11 +350,9 @@ TEST_F(ConnectionTest, WritesLessOftenTheMoreIsOpen) {
     return count;
   };
   EXPECT_EQ(announced_for_a_write(), most);
-  connection->on_turn = [&](TestConnection& self) {
-    for (wire::Stream* stream : std::exchange(streams, {})) {
-      self.CancelStream(stream);
-    }
-  };
+  connection->AtNextTurn([&] {
+    for (wire::Stream* stream : streams) connection->CancelStream(stream);
+  });
   connection->Announce();
   for (int turns = 0; most > 16 && turns < 1000; ++turns) {
     const int now = announced_for_a_write();
@@ -362,7 +360,6 @@ TEST_F(ConnectionTest, WritesLessOftenTheMoreIsOpen) {
     most = now;
   }
   EXPECT_EQ(most, 16);
-  connection->on_turn = nullptr;
   peer_.Close();
   events_.disconnected.Take();
 }
