@@ -71,9 +71,10 @@ struct CallOptions {
   // Bytes to travel beside the request, as they are; together the two are
   // within the server's limit for messages (ServerOptions::max_message_bytes),
   // else the call ends RESOURCE_EXHAUSTED, NOT_STARTED. (INVALID_ARGUMENT where
-  // the client streams its requests.) Copied once, before the call that is
-  // given it returns. For bytes that lie somewhere already,
-  // absl::MakeCordFromExternal saves a copy into the Cord.
+  // the client streams its requests.) One of 64 KiB or more is sent from where
+  // it lies, without a copy, and a share of the Cord kept until it has been: a
+  // releaser given to absl::MakeCordFromExternal may be called on an I/O
+  // thread, and must not block.
   absl::Cord attachment = {};
 
   // Without a connection: false fails the call with the reason as soon as

@@ -78,12 +78,31 @@ void RequestBytes::TakeRaw(const RawMessage& raw, const absl::Cord& attachment,
   }
   if (attachment_bytes_ == 0 && size_ > kInlineBytes &&
       raw.shared() != nullptr) {
-    heap_ = raw.shared();
-    return;
+    return TakeHeap(raw.shared());
+  }
+  if (attachment_bytes_ >= MessagePieces::kMinBytes) {
+    struct Pieces {
+      Pieces(const RawMessage& raw, const absl::Cord& attachment)
+          : message(raw), pieces(message.view(), attachment) {}
+      const RawMessage message;
+      const MessagePieces pieces;
+    };
+    const auto owner = std::make_shared<const Pieces>(raw, attachment);
+    return TakePieces(owner->pieces, KeeperOf(owner), Place::kPieces);
   }
   char* const out = MakeRoom();
   if (raw.size() != 0) std::memcpy(out, raw.view().data(), raw.size());
   if (attachment_bytes_ != 0) CopyAttachment(attachment, out + raw.size());
+}
+
+void RequestBytes::WriteInPieces(const google::protobuf::MessageLite& message,
+                                 size_t size, MessagePieces::Fields fields,
+                                 const absl::Cord& attachment) {
+  const auto owner =
+      std::make_shared<const MessagePieces>(message, size, fields, attachment);
+  TakePieces(*owner, KeeperOf(owner),
+             fields == MessagePieces::Fields::kStay ? Place::kCallersPieces
+                                                    : Place::kPieces);
 }
 
 bool RequestBytes::Unpack(const Compressor& compressor) {
@@ -152,7 +171,9 @@ ClientCall::ClientCall(
       request_(
           messages.request, messages.raw_request, messages.request_size,
           options.attachment,
-          CompressorFor(core_->options(), compression_, messages.request_size)),
+          CompressorFor(core_->options(), compression_, messages.request_size),
+          messages.request_stays ? MessagePieces::Fields::kStay
+                                 : MessagePieces::Fields::kCopied),
       reply_(messages.reply),
       sequence_(NextCallSequence()),
       completion_(std::move(completion)) {

@@ -42,6 +42,8 @@ struct OneMessages {
   const google::protobuf::MessageLite* request = nullptr;
   const RawMessage* raw_request = nullptr;
   size_t request_size = 0;  // As RequestBytes wants it.
+  // The request is there, unchanged, until the call has ended.
+  bool request_stays = false;
   // Outlives the call's end.
   google::protobuf::MessageLite* reply = nullptr;
   RawMessage* raw_reply = nullptr;

@@ -202,15 +202,14 @@ bool ClientConnection::StartStream(std::shared_ptr<ClientCall>& call,
       header.metadata.push_back({.key = key, .value = value});
     }
   }
-  const std::string_view request = call->request().view();
-  const auto write = [request](char* buffer) {
-    std::memcpy(buffer, request.data(), request.size());
-  };
+  const RequestBytes& request = call->request();
+  const auto write = [&request](char* buffer) { request.CopyTo(buffer); };
   const wire::OutgoingMessage message = {
       .size = request.size(),
-      .attachment_bytes = call->request().attachment_bytes(),
-      .inflated_bytes = call->request().inflated_bytes(),
-      .shared = call->request().shared(),
+      .attachment_bytes = request.attachment_bytes(),
+      .inflated_bytes = request.inflated_bytes(),
+      .shared = request.shared(),
+      .pieces = request.pieces(),
       .write = write};
   const MethodInfo& method = call->method_info();
   absl::Status status = session().Start(

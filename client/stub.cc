@@ -27,6 +27,7 @@ absl::Status CallUnary(Channel& channel, const MethodInfo& method,
   return CallAndWait(channel, method,
                      {.request = &request,
                       .request_size = request.ByteSizeLong(),
+                      .request_stays = true,
                       .reply = reply},
                      options);
 }

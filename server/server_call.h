@@ -121,6 +121,10 @@ class ServerCall final : public ServerContext,
     return *messages_.reply;
   }
   size_t reply_bytes() const { return reply_bytes_; }
+  // One that is not to be used again.
+  std::unique_ptr<google::protobuf::MessageLite> TakeReply() {
+    return std::move(messages_.reply);
+  }
   const Metadata& sent_trailing_metadata() const { return trailing_metadata_; }
   // nullptr when nothing was ever put there.
   CallExtras* extras() const { return extras_.get(); }

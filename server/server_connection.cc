@@ -9,6 +9,7 @@
 #include "tern/lib/base/recycling_allocator.h"
 #include "tern/lib/base/string_view.h"
 #include "tern/lib/call/attachment.h"
+#include "tern/lib/call/message_pieces.h"
 #include "tern/server/connection_age.h"
 #include "tern/server/server_load.h"
 #include "tern/server/server_options.h"
@@ -386,26 +387,17 @@ void ServerConnection::AddLoad(wire::StatusHeader* status) const {
 void ServerConnection::Answer(ServerCall& call) {
   // What the handler has written goes before its status.
   if (call.streaming() != nullptr && !MovePipe(call)) return;
-  const auto write = [&call](char* buffer) {
-    call.reply().SerializeWithCachedSizesToArray(
-        reinterpret_cast<uint8_t*>(buffer));
-  };
-  const wire::OutgoingMessage message = {.size = call.reply_bytes(),
-                                         .write = write};
-  const wire::OutgoingMessage* const reply =
-      call.streams_replies() ? nullptr : &message;
   if (call.status().ok() && call.sent_trailing_metadata().empty() &&
       (call.extras() == nullptr || !call.extras()->any_to_send())) {
     wire::StatusHeader header;
     if (call.queue_us() != 0) header.queue_us = call.queue_us();
     if (call.handler_us() != 0) header.handler_us = call.handler_us();
-    return Finish(call, header, reply);
+    return FinishWithReply(call, header);
   }
-  AnswerInFull(call, reply);
+  AnswerInFull(call);
 }
 
-void ServerConnection::AnswerInFull(ServerCall& call,
-                                    const wire::OutgoingMessage* message) {
+void ServerConnection::AnswerInFull(ServerCall& call) {
   const bool ok = call.status().ok();
   const CallExtras* const extras = call.extras();
   WireStatus status(call.status(), call.sent_trailing_metadata());
@@ -426,7 +418,7 @@ void ServerConnection::AnswerInFull(ServerCall& call,
   if (ok) {
     fault = CheckHandlersMetadata("trailing", call.sent_trailing_metadata());
   }
-  if (message == nullptr && extras != nullptr &&
+  if (call.streams_replies() && extras != nullptr &&
       !extras->reply_attachment.empty()) {
     fault.Update(absl::InternalError(
         "the handler's attachment goes with one reply, and it streams them"));
@@ -447,13 +439,34 @@ void ServerConnection::AnswerInFull(ServerCall& call,
   // An error stays what it is, and loses such metadata.
   if (!fault.ok()) status.header.truncated = true;
   if (!ok) return Finish(call, status.header, nullptr);
+  FinishWithReply(call, status.header);
+}
+
+void ServerConnection::FinishWithReply(ServerCall& call,
+                                       const wire::StatusHeader& status) {
+  if (call.streams_replies()) return Finish(call, status, nullptr);
+  const CallExtras* const extras = call.extras();
   if (extras != nullptr && extras->packed.bytes != nullptr) {
-    return FinishPacked(call, status.header, extras->packed);
+    return FinishPacked(call, status, extras->packed);
   }
-  if (extras == nullptr || extras->reply_attachment.empty()) {
-    return Finish(call, status.header, message);
+  const size_t message_bytes = call.reply_bytes();
+  const size_t attachment_bytes =
+      extras == nullptr ? 0 : extras->reply_attachment.size();
+  const size_t size = message_bytes + attachment_bytes;
+  if (size >= MessagePieces::kMinBytes && size <= wire::Hello::kMaxWindowBytes) {
+    return FinishInPieces(call, status);
   }
-  FinishWithAttachment(call, status.header, *message, extras->reply_attachment);
+  const auto write = [&](char* buffer) {
+    call.reply().SerializeWithCachedSizesToArray(
+        reinterpret_cast<uint8_t*>(buffer));
+    if (attachment_bytes == 0) return;
+    CopyAttachment(extras->reply_attachment, buffer + message_bytes);
+  };
+  const wire::OutgoingMessage message = {
+      .size = size,
+      .attachment_bytes = static_cast<uint32_t>(attachment_bytes),
+      .write = write};
+  Finish(call, status, &message);
 }
 
 void ServerConnection::FinishPacked(ServerCall& call,
@@ -471,18 +484,39 @@ void ServerConnection::FinishPacked(ServerCall& call,
   Finish(call, status, &message);
 }
 
-void ServerConnection::FinishWithAttachment(
-    ServerCall& call, const wire::StatusHeader& status,
-    const wire::OutgoingMessage& message, const absl::Cord& attachment) {
-  const auto write = [&](char* buffer) {
-    message.write(buffer);
-    CopyAttachment(attachment, buffer + message.size);
+void ServerConnection::FinishInPieces(ServerCall& call,
+                                      const wire::StatusHeader& status) {
+  using Message = google::protobuf::MessageLite;
+  struct Reply {
+    Reply(std::unique_ptr<Message> taken, const Message& message, size_t size,
+          const absl::Cord& attachment)
+        : taken(std::move(taken)),
+          pieces(message, size,
+                 this->taken != nullptr ? MessagePieces::Fields::kStay
+                                        : MessagePieces::Fields::kCopied,
+                 attachment) {}
+    const std::unique_ptr<Message> taken;
+    const MessagePieces pieces;
   };
-  const wire::OutgoingMessage both = {
-      .size = message.size + attachment.size(),
-      .attachment_bytes = static_cast<uint32_t>(attachment.size()),
+  const absl::Cord& attachment = call.extras() == nullptr
+                                     ? NoAttachment()
+                                     : call.extras()->reply_attachment;
+  const size_t attachment_bytes = attachment.size();
+  const Message& sent = call.reply();
+  // A short one is used again.
+  std::unique_ptr<Message> taken;
+  if (call.reply_bytes() >= MessagePieces::kMinBytes) taken = call.TakeReply();
+  const auto reply = std::make_shared<const Reply>(
+      std::move(taken), sent, call.reply_bytes(), attachment);
+  const std::shared_ptr<const char[]> keeper = KeeperOf(reply);
+  const auto write = [&reply](char* buffer) { reply->pieces.CopyTo(buffer); };
+  const wire::OutgoingMessage message = {
+      .size = call.reply_bytes() + attachment_bytes,
+      .attachment_bytes = static_cast<uint32_t>(attachment_bytes),
+      .shared = &keeper,
+      .pieces = reply->pieces.pieces(),
       .write = write};
-  Finish(call, status, &both);
+  Finish(call, status, &message);
 }
 
 absl::Status ServerConnection::SendResponseHeader(ServerCall& call) {

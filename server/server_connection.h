@@ -112,18 +112,20 @@ class ServerConnection final : public net::Connection {
   void AddLoad(wire::StatusHeader* status) const;
   void Answer(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // The same for one that failed, or that has more than a message and an OK.
-  void AnswerInFull(ServerCall& call, const wire::OutgoingMessage* message)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void AnswerInFull(ServerCall& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // How replies are compressed, if at all.
   ABSL_ATTRIBUTE_COLD void ChooseCompression(ServerCall& call, uint32_t asked)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  // With the reply, if there is one; and its attachment.
+  void FinishWithReply(ServerCall& call, const wire::StatusHeader& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   ABSL_ATTRIBUTE_COLD void FinishPacked(ServerCall& call,
                                         const wire::StatusHeader& status,
                                         const PackedMessage& packed)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
-  void FinishWithAttachment(ServerCall& call, const wire::StatusHeader& status,
-                            const wire::OutgoingMessage& message,
-                            const absl::Cord& attachment)
+  // A long one: it is sent from where it lies.
+  ABSL_ATTRIBUTE_COLD void FinishInPieces(ServerCall& call,
+                                          const wire::StatusHeader& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   // Once, before the first message. Not OK: nothing was sent of it.
   absl::Status SendResponseHeader(ServerCall& call)

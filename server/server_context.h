@@ -63,8 +63,8 @@ class ServerContext {
   virtual const absl::Cord& attachment() const = 0;
   // Sends bytes beside the one reply (INTERNAL where the server streams them),
   // if the call ends OK; together they are within the client's limit for
-  // messages, else it ends RESOURCE_EXHAUSTED. They are copied once, into what
-  // is sent.
+  // messages, else it ends RESOURCE_EXHAUSTED. Of 64 KiB or more they are sent
+  // from where they lie: see CallOptions::attachment.
   virtual void set_reply_attachment(absl::Cord attachment) = 0;
 
   // Sent before the (first) message: of a method that streams its replies, what

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "tern/lib/base/large_blocks.h"
+
 namespace tern::wire {
 
 void SendBuffer::Append(std::string_view bytes) {
@@ -11,13 +13,26 @@ void SendBuffer::Append(std::string_view bytes) {
   std::memcpy(Append(bytes.size()), bytes.data(), bytes.size());
 }
 
-void SendBuffer::AppendShared(std::string_view bytes,
-                              std::shared_ptr<const char[]> owner) {
+void SendBuffer::AppendElsewhere(std::string_view bytes,
+                                 std::shared_ptr<const char[]> owner,
+                                 uint32_t lender) {
   if (bytes.empty()) return;
   shared_.push_back({.position = total_appended(),
                      .bytes = bytes,
-                     .owner = std::move(owner)});
+                     .owner = std::move(owner),
+                     .lender = lender});
   shared_bytes_ += bytes.size();
+}
+
+void SendBuffer::CopyLent(uint32_t lender) {
+  for (Shared& shared : shared_) {
+    if (shared.lender != lender) continue;
+    const std::shared_ptr<char[]> copy = MakeSharedBytes(shared.bytes.size());
+    std::memcpy(copy.get(), shared.bytes.data(), shared.bytes.size());
+    shared.bytes = {copy.get(), shared.bytes.size()};
+    shared.owner = copy;
+    shared.lender = kNobody;
+  }
 }
 
 OutputPieces SendBuffer::pieces() const {

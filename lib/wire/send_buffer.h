@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tern/lib/wire/output_blocks.h"
@@ -22,6 +23,8 @@ namespace tern::wire {
 // otherwise each have their own, and leave a hole in the heap.
 class SendBuffer {
  public:
+  static constexpr uint32_t kNobody = 0;
+
   SendBuffer() = default;
   ~SendBuffer() { FreeCopied(); }
   SendBuffer(const SendBuffer&) = delete;
@@ -38,7 +41,15 @@ class SendBuffer {
   void Append(std::string_view bytes);
   // `owner` keeps the bytes until they have been taken.
   void AppendShared(std::string_view bytes,
-                    std::shared_ptr<const char[]> owner);
+                    std::shared_ptr<const char[]> owner) {
+    AppendElsewhere(bytes, std::move(owner), kNobody);
+  }
+  // `lender`, not kNobody, keeps them until CopyLent() at the latest.
+  void AppendLent(std::string_view bytes, uint32_t lender) {
+    AppendElsewhere(bytes, nullptr, lender);
+  }
+  // `lender` is about to stop keeping what he has lent.
+  void CopyLent(uint32_t lender);
 
   // The first of the bytes not yet taken; not empty when there are any.
   OutputPieces pieces() const;
@@ -67,8 +78,11 @@ class SendBuffer {
     uint64_t position;  // In all that has been appended.
     std::string_view bytes;
     std::shared_ptr<const char[]> owner;
+    uint32_t lender;
   };
 
+  void AppendElsewhere(std::string_view bytes,
+                       std::shared_ptr<const char[]> owner, uint32_t lender);
   void MakeRoom(size_t size);
   void Grow(size_t size);
   // Of copied bytes there are none.

@@ -59,6 +59,7 @@ Stream* Session::Open(StreamId id, MonotonicTime deadline) {
 void Session::Remove(Stream& stream) {
   DropSendQueue(stream);
   DropAssembly(stream);
+  if (std::exchange(stream.lends_, false)) out_.CopyLent(stream.id_);
   stream.wire_ended_ = true;
   if (std::exchange(stream.ready_, false)) LoseTurn(stream);
   streams_.Remove(&stream);

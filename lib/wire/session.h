@@ -81,6 +81,11 @@ struct OutgoingMessage {
   // Where the message lies already, if so: a long one is then sent from there,
   // without a copy, and the session keeps a share until it has been.
   const std::shared_ptr<const char[]>* shared = nullptr;
+  // If it lies in pieces: those, none of them empty, in order; `shared` keeps
+  // them all. A client may leave that out: they then stay what they are until
+  // OnEnd() has been called for the stream, and the session copies what it has
+  // not sent before.
+  std::span<const std::string_view> pieces;
   absl::FunctionRef<void(char* buffer)> write;
 };
 

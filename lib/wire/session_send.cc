@@ -226,7 +226,8 @@ char* Session::AppendMessageFrame(FrameType type, Stream& stream,
                                   size_t block_bytes,
                                   const OutgoingMessage& message,
                                   uint8_t flags) {
-  if (message.shared != nullptr && Shares(message.size)) {
+  if (message.shared != nullptr && message.pieces.empty() &&
+      Shares(message.size)) {
     return AppendSharedMessageFrame(type, stream, block_bytes, message, flags);
   }
   const size_t prefix = message.attachment_bytes != 0 ? 4 : 0;
@@ -266,19 +267,25 @@ Stream::SendQueue& Session::QueueOf(Stream& stream) {
 
 void Session::QueueMessage(Stream& stream, const OutgoingMessage& message,
                            bool end_stream) {
-  std::shared_ptr<const char[]> bytes;
-  if (message.shared != nullptr) {
-    bytes = *message.shared;
-  } else {
-    std::shared_ptr<char[]> written = MakeSharedBytes(message.size);
-    message.write(written.get());
-    bytes = std::move(written);
-  }
-  Stream::QueuedMessage queued = {.bytes = std::move(bytes),
-                                  .size = message.size,
+  Stream::QueuedMessage queued = {.size = message.size,
                                   .attachment_bytes = message.attachment_bytes,
                                   .compressed = message.inflated_bytes != 0,
                                   .end_stream = end_stream};
+  if (message.shared != nullptr) {
+    queued.owner = *message.shared;
+  } else if (!message.pieces.empty()) {
+    TERN_DCHECK(is_client());
+    stream.lends_ = true;
+  } else {
+    const std::shared_ptr<char[]> written = MakeSharedBytes(message.size);
+    message.write(written.get());
+    queued.owner = written;
+  }
+  if (message.pieces.empty()) {
+    queued.piece = {queued.owner.get(), message.size};
+  } else {
+    queued.more.assign(message.pieces.begin(), message.pieces.end());
+  }
   queued_bytes_ += message.size;
   Stream::SendQueue& queue = QueueOf(stream);
   queue.bytes += message.size;
@@ -346,11 +353,18 @@ bool Session::SendChunk(Stream& stream) {
     StoreBigEndian32(message.attachment_bytes, payload);
     payload += 4;
   }
-  const char* const chunk = message.bytes.get() + message.sent;
-  if (shared) {
-    out_.AppendShared({chunk, bytes}, message.bytes);
-  } else {
-    std::memcpy(payload, chunk, bytes);
+  for (size_t missing = bytes; missing != 0;) {
+    const std::string_view piece = message.Take(missing);
+    missing -= piece.size();
+    if (!shared) {
+      payload = std::copy(piece.begin(), piece.end(), payload);
+    } else if (piece.size() < kMinDirectBytes) {
+      out_.Append(piece);
+    } else if (message.owner != nullptr) {
+      out_.AppendShared(piece, message.owner);
+    } else {
+      out_.AppendLent(piece, stream.id_);
+    }
   }
   CountPayload(stream, static_cast<size_t>(prefix) + bytes);
   queued_bytes_ -= bytes;

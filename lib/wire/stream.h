@@ -5,6 +5,8 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/wire/byte_buffer.h"
@@ -50,7 +52,20 @@ class Stream {
 
   // A message that is on its way out, serialised.
   struct QueuedMessage {
-    std::shared_ptr<const char[]> bytes;
+    // The next bytes of it, `most` or fewer but at least one. REQUIRES: there
+    // are any.
+    std::string_view Take(size_t most) {
+      if (piece.empty()) piece = more[next++];
+      const std::string_view taken = piece.substr(0, most);
+      piece.remove_prefix(taken.size());
+      return taken;
+    }
+
+    std::string_view piece;  // Of which the first bytes have been sent ...
+    std::vector<std::string_view> more;  // ... and those behind it.
+    size_t next = 0;                     // Of `more`.
+    // Of all pieces; nullptr: the host keeps them as long as the stream.
+    std::shared_ptr<const char[]> owner;
     size_t size = 0;
     size_t sent = 0;
     uint32_t attachment_bytes = 0;
@@ -92,6 +107,7 @@ class Stream {
   bool empty_chunk_ = false;       // The last chunk was empty and no end.
   bool headers_received_ = false;  // Client: a ResponseHeader has come.
   bool status_received_ = false;   // Client: the frame at hand is its STATUS.
+  bool lends_ = false;             // Client: see OutgoingMessage::pieces.
   // How the peer's COMPRESSED messages are: named in its header, and announced
   // by us. 0: there may be none.
   uint8_t receive_compression_ = 0;

@@ -2,11 +2,13 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/base/config.h"
 #include "absl/strings/cord.h"
 #include "gtest/gtest.h"
+#include "tern/lib/call/message_pieces.h"
 #include "tern/lib/call/raw_message.h"
 #include "tests/testing/tester.pb.h"
 
@@ -115,6 +117,86 @@ TEST(RequestBytes, OfARawMessageAreItsOwn) {
     const RequestBytes both(nullptr, &raw, size, attachment);
     EXPECT_EQ(both.view(), std::string(raw.view()) + "beside");
     EXPECT_EQ(both.attachment_bytes(), 6u);
+  }
+}
+
+std::string Joined(const RequestBytes& bytes) {
+  std::string joined;
+  for (const std::string_view piece : bytes.pieces()) joined += piece;
+  EXPECT_EQ(joined.size(), bytes.size());
+  std::string copied(bytes.size(), '\0');
+  bytes.CopyTo(copied.data());
+  EXPECT_TRUE(copied == joined);
+  return joined;
+}
+
+bool HasPieceIn(std::string_view place, const RequestBytes& bytes) {
+  for (const std::string_view piece : bytes.pieces()) {
+    if (piece.data() >= place.data() &&
+        piece.data() < place.data() + place.size()) {
+      return true;
+    }
+  }
+  return false;
+}
+
+TEST(RequestBytes, OfALongMessageThatStaysAreInIt) {
+  for (const size_t size :
+       {MessagePieces::kMinBytes - 1, MessagePieces::kMinBytes}) {
+    const testing::Message message = MessageOfSize(size);
+    const RequestBytes bytes(&message, nullptr, size, {}, nullptr,
+                             MessagePieces::Fields::kStay);
+    if (size < MessagePieces::kMinBytes) {
+      EXPECT_TRUE(bytes.pieces().empty());
+      EXPECT_TRUE(bytes.view() == message.SerializeAsString());
+      continue;
+    }
+    EXPECT_TRUE(Joined(bytes) == message.SerializeAsString());
+    EXPECT_TRUE(HasPieceIn(message.text(), bytes));
+    EXPECT_EQ(bytes.shared(), nullptr) << "not theirs to share";
+  }
+}
+
+TEST(RequestBytes, OfALongMessageThatMayGoAreTheirOwn) {
+  const testing::Message message = MessageOfSize(MessagePieces::kMinBytes);
+  const RequestBytes bytes(&message, nullptr, message.ByteSizeLong(), {});
+  EXPECT_TRUE(bytes.pieces().empty());
+  EXPECT_NE(bytes.shared(), nullptr);
+}
+
+TEST(RequestBytes, ALongAttachmentStaysWhereItIs) {
+  constexpr size_t kLong = MessagePieces::kMinBytes;
+  const testing::Message message = MessageOfSize(2 * kLong);
+  const std::string expected = message.SerializeAsString();
+  for (const size_t size : {kLong - 1, kLong}) {
+    const std::string attached(size, 'a');
+    const absl::Cord attachment =
+        absl::MakeCordFromExternal(attached, [](absl::string_view) {});
+    for (const bool stays : {false, true}) {
+      const RequestBytes bytes(&message, nullptr, message.ByteSizeLong(),
+                               attachment, nullptr,
+                               stays ? MessagePieces::Fields::kStay
+                                     : MessagePieces::Fields::kCopied);
+      EXPECT_EQ(bytes.attachment_bytes(), size);
+      if (!stays && size < kLong) {
+        EXPECT_TRUE(bytes.view() == expected + attached);
+        continue;
+      }
+      EXPECT_TRUE(Joined(bytes) == expected + attached);
+      EXPECT_TRUE(HasPieceIn(attached, bytes));
+      EXPECT_EQ(HasPieceIn(message.text(), bytes), stays);
+      EXPECT_EQ(bytes.shared() == nullptr, stays);
+    }
+    const RawMessage raw(message.SerializeAsString());
+    const RequestBytes bytes(nullptr, &raw, raw.size(), attachment);
+    if (size < kLong) {
+      EXPECT_TRUE(bytes.view() == expected + attached);
+      continue;
+    }
+    EXPECT_TRUE(Joined(bytes) == expected + attached);
+    EXPECT_TRUE(HasPieceIn(attached, bytes));
+    EXPECT_TRUE(HasPieceIn(raw.view(), bytes));
+    EXPECT_NE(bytes.shared(), nullptr);
   }
 }
 

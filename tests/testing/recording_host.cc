@@ -65,10 +65,22 @@ std::string_view NameOf(wire::EndCause cause) {
   return "?";
 }
 
-// Calls `use` with `message` as a session takes it, half of them shared, and
-// checks that `write` is called at most once.
+// All of `bytes`, cut into short and long pieces.
+std::vector<std::string_view> InPieces(std::string_view bytes) {
+  std::vector<std::string_view> pieces;
+  for (size_t size = 1; !bytes.empty(); size = size * 19 % 20'011) {
+    pieces.push_back(bytes.substr(0, size));
+    bytes.remove_prefix(pieces.back().size());
+  }
+  return pieces;
+}
+
+// Calls `use` with `message` as a session takes it, and checks that `write` is
+// called at most once. Its size says how it lies: nowhere yet, in one place, in
+// pieces, or in pieces that are not shared, but `lent` if that is not null.
 template <typename Use>
-auto WithOutgoing(const TestMessage& message, const Use& use) {
+auto WithOutgoing(const TestMessage& message,
+                  std::vector<RecordingHost::Lent>* lent, const Use& use) {
   int writes = 0;
   const auto write = [&](char* buffer) {
     ++writes;
@@ -80,12 +92,16 @@ auto WithOutgoing(const TestMessage& message, const Use& use) {
   const auto copy = std::make_shared<char[]>(size);
   message.bytes.copy(copy.get(), size);
   const std::shared_ptr<const char[]> shared = copy;
-  const OutgoingMessage outgoing = {
+  const bool lends = size % 4 == 3 && lent != nullptr;
+  const std::vector<std::string_view> pieces = InPieces({copy.get(), size});
+  OutgoingMessage outgoing = {
       .size = size,
       .attachment_bytes = static_cast<uint32_t>(message.attachment_bytes),
       .inflated_bytes = message.inflated_bytes,
-      .shared = size % 2 == 0 ? &shared : nullptr,
+      .shared = size % 4 == 1 || lends ? nullptr : &shared,
       .write = write};
+  if (size % 4 >= 2) outgoing.pieces = pieces;
+  if (lends) lent->push_back({copy, size});
   auto result = use(outgoing);
   EXPECT_LE(writes, 1);
   return result;
@@ -184,15 +200,17 @@ StreamId RecordingHost::Start(std::string_view method,
                            /*user=*/nullptr, outgoing, arguments.half_close,
                            now, &stream);
   };
-  start_status_ = message == nullptr
-                      ? start(nullptr)
-                      : WithOutgoing(*message, [&](const OutgoingMessage& m) {
-                          return start(&m);
-                        });
+  std::vector<Lent> lent;
+  start_status_ =
+      message == nullptr
+          ? start(nullptr)
+          : WithOutgoing(*message, &lent,
+                         [&](const OutgoingMessage& m) { return start(&m); });
   if (!start_status_.ok()) {
     EXPECT_EQ(stream, nullptr);
     return 0;
   }
+  lent_[stream->id()] = std::move(lent);
   streams_[stream->id()] = stream;
   methods_[stream->id()] = std::string(method);
   return stream->id();
@@ -218,15 +236,17 @@ void RecordingHost::HalfClose(StreamId id) { session_->HalfClose(stream(id)); }
 
 absl::Status RecordingHost::Send(StreamId id, const TestMessage& message,
                                  bool half_close) {
-  return WithOutgoing(message, [&](const OutgoingMessage& outgoing) {
+  std::vector<Lent>* const lent = is_client_ ? &lent_[id] : nullptr;
+  return WithOutgoing(message, lent, [&](const OutgoingMessage& outgoing) {
     return session_->SendMessage(stream(id), outgoing, half_close);
   });
 }
 
 absl::Status RecordingHost::Reply(StreamId id, const TestMessage& message) {
-  return WithOutgoing(message, [&](const OutgoingMessage& outgoing) {
-    return End(id, StatusHeader(), &outgoing);
-  });
+  return WithOutgoing(message, /*lent=*/nullptr,
+                      [&](const OutgoingMessage& outgoing) {
+                        return End(id, StatusHeader(), &outgoing);
+                      });
 }
 
 absl::Status RecordingHost::Finish(StreamId id, const StatusHeader& status) {
@@ -298,6 +318,10 @@ void RecordingHost::OnEnd(Stream& stream, const StatusHeader& status,
   event += Metadata(status.trailing_metadata);
   if (status.truncated) event += " truncated";
   EXPECT_EQ(streams_.erase(id), 1u);
+  for (const auto& [bytes, size] : lent_[id]) {
+    std::fill_n(bytes.get(), size, '!');
+  }
+  lent_.erase(id);
   Log(std::move(event), nullptr);
 }
 

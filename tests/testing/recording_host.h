@@ -130,6 +130,12 @@ class RecordingHost : public wire::SessionVisitor {
   absl::Status Finish(wire::StreamId id,
                       absl::StatusCode code = absl::StatusCode::kOk);
 
+  // What a client's session may read until its stream has ended.
+  struct Lent {
+    std::shared_ptr<char[]> bytes;
+    size_t size;
+  };
+
   // --- SessionVisitor --------------------------------------------------------
 
   void OnCall(wire::Stream& stream, const wire::CallHeader& header,
@@ -167,6 +173,7 @@ class RecordingHost : public wire::SessionVisitor {
   std::map<wire::StreamId, std::string> methods_;
   std::map<wire::StreamId, std::vector<std::string>> messages_;
   std::map<wire::StreamId, TestMessage> last_messages_;
+  std::map<wire::StreamId, std::vector<Lent>> lent_;
   const char* last_place_ = nullptr;
   std::map<wire::StreamId, int> ends_;  // OnEnd, OnCancel: at most one each.
   bool closed_told_ = false;

@@ -1,6 +1,9 @@
 #include "tern/lib/wire/send_buffer.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <list>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -137,6 +140,35 @@ TEST(SendBuffer, ClearingLetsGoOfSharedBytes) {
   EXPECT_TRUE(buffer.empty());
 }
 
+TEST(SendBuffer, LentBytesStayWhereTheyAreUntilTheyAreWanted) {
+  SendBuffer buffer;
+  std::string first = "first";
+  std::string second = "second";
+  std::string third = "third";
+  buffer.Append("1");
+  buffer.AppendLent(first, /*lender=*/1);
+  buffer.AppendLent(second, /*lender=*/2);
+  buffer.AppendLent(third, /*lender=*/1);
+  buffer.Append("2");
+  ASSERT_EQ(buffer.pieces().size(), 5u);
+  EXPECT_EQ(buffer.pieces()[1].data(), first.data());
+  EXPECT_EQ(buffer.pieces()[2].data(), second.data());
+  EXPECT_EQ(buffer.pieces()[3].data(), third.data());
+
+  buffer.Take(3);
+  buffer.CopyLent(1);
+  first = "-----";
+  third = "-----";
+  EXPECT_EQ(Waiting(buffer), "rstsecondthird2");
+  EXPECT_EQ(buffer.pieces()[1].data(), second.data()) << "not asked for";
+  buffer.CopyLent(1);
+  buffer.CopyLent(3);
+  EXPECT_EQ(buffer.size(), 15u);
+  EXPECT_EQ(buffer.total_appended(), 18u);
+  buffer.Take(8);
+  EXPECT_EQ(Waiting(buffer), "dthird2");
+}
+
 TEST(SendBuffer, GivesNoMoreThanSixteenPiecesAtOnce) {
   const std::shared_ptr<const char[]> message = Message(1, 'm');
   for (int pairs = 6; pairs < 20; ++pairs) {
@@ -189,10 +221,11 @@ TEST(SendBuffer, BehavesAsAStringDoes) {
     SendBuffer buffer;
     std::string model;
     uint64_t taken = 0;
+    std::map<uint32_t, std::list<std::string>> lent;
     for (int step = 0; step < 400; ++step) {
       const std::string bytes(random() % (step % 10 == 0 ? 9000 : 300),
                               static_cast<char>(random()));
-      switch (random() % 4) {
+      switch (random() % 6) {
         case 0:
           buffer.Append(bytes);
           model += bytes;
@@ -201,6 +234,18 @@ TEST(SendBuffer, BehavesAsAStringDoes) {
           const auto message = Message(bytes.size(), static_cast<char>(step));
           buffer.AppendShared({message.get(), bytes.size()}, message);
           model.append(message.get(), bytes.size());
+          break;
+        }
+        case 2: {
+          const auto lender = static_cast<uint32_t>(1 + random() % 3);
+          std::string& message =
+              lent[lender].emplace_back(bytes.size(), static_cast<char>(step));
+          buffer.AppendLent(message, lender);
+          model += message;
+          if (random() % 3 != 0) break;
+          buffer.CopyLent(lender);
+          for (std::string& gone : lent[lender]) gone.assign(gone.size(), '!');
+          lent[lender].clear();
           break;
         }
         default: {

@@ -366,5 +366,78 @@ TEST(SessionDirectSend, ALongMessageIsSentFromWhereItLies) {
   EXPECT_EQ(bytes.use_count(), 2);
 }
 
+// A client whose calls have what they send from the test.
+class SessionLent : public ::testing::Test {
+ protected:
+  SessionLent() : client_(&options_, &visitor_, RawPeer::kStart) {
+    TakeOutput(client_);  // The greeting.
+  }
+
+  // Starts a call with `message_` as its request, which the caller keeps.
+  wire::Stream* Start(std::vector<std::string_view> pieces) {
+    const auto write = [](char*) { ADD_FAILURE() << "a copy"; };
+    const wire::OutgoingMessage message = {
+        .size = message_.size(), .pieces = pieces, .write = write};
+    wire::CallHeader header = {.method = kUnary};
+    wire::Stream* stream = nullptr;
+    EXPECT_TRUE(client_
+                    .Start(header, {}, MonotonicTime::InfiniteFuture(),
+                           /*user=*/nullptr, &message, /*half_close=*/true,
+                           RawPeer::kStart, &stream)
+                    .ok());
+    return stream;
+  }
+  bool IsInMessage(std::string_view piece) const {
+    return piece.data() >= message_.data() &&
+           piece.data() < message_.data() + message_.size();
+  }
+
+  NobodyWaits visitor_;
+  const wire::SessionOptions options_ = {.role = Role::kClient};
+  wire::Session client_;
+  std::string message_ = Pattern(50'000);
+};
+
+TEST_F(SessionLent, LongPiecesAreSentFromWhereTheyLieAndShortOnesCopied) {
+  const std::string_view all = message_;
+  Start({all.substr(0, 3), all.substr(3, 40'000), all.substr(40'003, 4095),
+         all.substr(44'098)});
+  // In chunks of 16 KiB and a last one, which is short.
+  constexpr size_t kInLongChunks = 3 * kFrameBytes - 4;
+  std::string payloads;
+  size_t in_place = 0;
+  const std::string bytes = OutputOf(client_);
+  for (const std::string_view piece : client_.Output()) {
+    if (IsInMessage(piece)) in_place += piece.size();
+  }
+  EXPECT_EQ(in_place, 40'000 + (kInLongChunks - 44'098));
+  for (const RawFrame& frame : SplitFrames(bytes)) payloads += frame.payload;
+  EXPECT_TRUE(payloads == BigEndian32(50'000) + message_);
+}
+
+TEST_F(SessionLent, WhatIsNotSentIsCopiedWhenTheCallEnds) {
+  wire::Stream* const stream = Start({message_});
+  const std::string copy = message_;
+  const std::string before = OutputOf(client_);
+  const wire::OutputPieces pieces = client_.Output();
+  ASSERT_TRUE(IsInMessage(pieces[1]));
+  client_.Sent(pieces[0].size() + 1);
+  client_.Cancel(stream, absl::StatusCode::kCancelled, "enough");
+  message_.assign(message_.size(), '!');
+  for (const std::string_view piece : client_.Output()) {
+    EXPECT_FALSE(IsInMessage(piece));
+  }
+  const std::string after = OutputOf(client_);
+  EXPECT_TRUE(after.substr(0, before.size() - pieces[0].size() - 1) ==
+              before.substr(pieces[0].size() + 1));
+}
+
+TEST_F(SessionLent, NothingIsKeptOfACallThatTheTransportEnds) {
+  Start({message_});
+  ASSERT_FALSE(client_.Output().empty());
+  client_.OnTransportClosed("the test is over", RawPeer::kStart);
+  EXPECT_TRUE(client_.Output().empty());
+}
+
 }  // namespace
 }  // namespace tern::testing
