@@ -50,6 +50,14 @@ constexpr absl::Duration kReadWaitTime = absl::Milliseconds(5);
 constexpr size_t kFirstReadBytes =
     wire::Session::kMaxChunkFrameBytes + (size_t{1} << 10);
 
+// The rest of a long message that comes alone is read in parts of so many
+// bytes, if it has as many: each part costs a wake-up at both ends, which takes
+// as long as to copy 100 KiB.
+constexpr size_t kLowWaterUnit = size_t{64} << 10;
+constexpr size_t kMaxLowWater = 4;  // Units.
+// But no longer than this: there may be less, and something else behind it.
+constexpr absl::Duration kLowWaterTime = absl::Milliseconds(1);
+
 // How many of a turn's calls or answers are written before it ends: a quarter
 // of those that are under way, so that both sides have something to do all the
 // time, but no fewer than are worth a system call. A server does not know of
@@ -261,6 +269,10 @@ bool Connection::IsInput(uint32_t events) const {
 // When handlers are about to run here, what they answer is written with the
 // rest.
 void Connection::EndInput() {
+  if (reader_ == Reader::kLoop) {
+    UpdateLowWater();
+    if (low_water_ != 0) look_at_ = loop()->now() + kLowWaterTime;
+  }
   if (loop()->has_errands() && deferred_ == nullptr && !broken_) {
     UpdateBurst();
     Drive();
@@ -298,9 +310,13 @@ void Connection::OnDue() {
     reader_check_at_ = look_again ? now + options_->caller_rest
                                   : MonotonicTime::InfiniteFuture();
   }
-  if (now >= idle_check_at_) {
+  if (now >= look_at_ && low_water_ != 0 && reader_ != Reader::kCaller) {
+    slow_input_ = true;
+    LowerWater();
+  }
+  if (now >= look_at_) {
     const bool idle = session_.open_streams() == 0;
-    idle_check_at_ = idle ? MonotonicTime::InfiniteFuture() : now + kIdleTime;
+    look_at_ = idle ? MonotonicTime::InfiniteFuture() : now + kIdleTime;
     if (idle) {
       session_.ReleaseMemory();
       OnIdle();
@@ -391,7 +407,7 @@ void Connection::ReadInput(std::span<char> buffer, MonotonicTime now) {
 
 bool Connection::TakeInput(const IoResult& result, std::span<char> buffer,
                            MonotonicTime now) {
-  if (idle_check_at_.is_infinite()) idle_check_at_ = now + kIdleTime;
+  if (look_at_.is_infinite()) look_at_ = now + kIdleTime;
   switch (result.kind) {
     case IoResult::kOk:
       // After its end the session takes no more: what still comes is read only
@@ -454,13 +470,17 @@ bool Connection::ReadAsCaller(absl::FunctionRef<bool()> over,
   };
   bool rests = false;
   bool reading = true;
-  bool in_message = false;  // What comes has a place in the session.
+  bool in_message = false;  // What comes has a place in the session ...
+  bool for_much = false;    // ... and there is to be much at a time.
   for (bool first = true; reading; first = false) {
     reader_waits_.store(true, std::memory_order_seq_cst);
     IoResult result = {.kind = IoResult::kWouldBlock};
+    bool slow = false;
     if (!done()) {
       if (in_message) {
-        PollInput(now, deadline);
+        const MonotonicTime until =
+            for_much ? std::min(deadline, now + kLowWaterTime) : deadline;
+        slow = !PollInput(now, until) && for_much;
       } else {
         result =
             AwaitInput(buffer.first(kFirstReadBytes), now, deadline, first);
@@ -469,6 +489,7 @@ bool Connection::ReadAsCaller(absl::FunctionRef<bool()> over,
     reader_waits_.store(false, std::memory_order_relaxed);
     now = MonotonicTime::Now();
     role_.Acquire();
+    if (slow) slow_input_ = true;
     if (in_message) {
       ReadInput(buffer, now);
     } else if (TakeInput(result, buffer.first(kFirstReadBytes), now)) {
@@ -481,6 +502,12 @@ bool Connection::ReadAsCaller(absl::FunctionRef<bool()> over,
         !broken_ && !done() && now < deadline &&
         (!reads_stream || (session_.open_streams() == 1 && !reading_paused_));
     in_message = reading && !session_.ReceiveInto().empty();
+    if (in_message) {
+      UpdateLowWater();
+    } else {
+      LowerWater();
+    }
+    for_much = low_water_ != 0;
     if (!reading) rests = StopReadingHere(may_rest);
     DriveAndRelease();
   }
@@ -538,18 +565,38 @@ IoResult Connection::AwaitInput(std::span<char> buffer, MonotonicTime now,
   return ReadSome(reading_fd_, buffer.data(), buffer.size());
 }
 
-void Connection::PollInput(MonotonicTime now, MonotonicTime deadline) {
+bool Connection::PollInput(MonotonicTime now, MonotonicTime deadline) {
   pollfd fds[] = {{.fd = reading_fd_, .events = POLLIN, .revents = 0},
                   {.fd = reader_wake_.get(), .events = POLLIN, .revents = 0}};
   const int64_t left = MonotonicTime::WaitNanoseconds(
       std::max<int64_t>(0, deadline.nanoseconds() - now.nanoseconds()));
   const timespec timeout = {.tv_sec = left / 1'000'000'000,
                             .tv_nsec = left % 1'000'000'000};
-  ppoll(fds, 2, deadline.is_infinite() ? nullptr : &timeout, nullptr);
+  const int ready =
+      ppoll(fds, 2, deadline.is_infinite() ? nullptr : &timeout, nullptr);
   if ((fds[1].revents & POLLIN) != 0) {
     uint64_t count;
     (void)!read(reader_wake_.get(), &count, sizeof(count));
   }
+  return ready != 0;
+}
+
+// Before somebody waits for input.
+void Connection::UpdateLowWater() {
+  const size_t awaited = session_.AwaitedBytes();
+  if (awaited == 0) slow_input_ = false;
+  if (awaited < kLowWaterUnit || slow_input_ || broken_) return LowerWater();
+  const auto wanted =
+      static_cast<uint8_t>(std::min(awaited / kLowWaterUnit, kMaxLowWater));
+  if (std::exchange(low_water_, wanted) != wanted) {
+    SetLowWater(socket_.get(), wanted * kLowWaterUnit);
+  }
+}
+
+void Connection::LowerWater() {
+  if (std::exchange(low_water_, uint8_t{0}) == 0) return;
+  SetLowWater(socket_.get(), 1);
+  look_at_ = MonotonicTime::Now() + kIdleTime;
 }
 
 bool Connection::StopReadingHere(absl::FunctionRef<bool()> may_rest) {
@@ -663,8 +710,8 @@ void Connection::UpdateInterest() {
 }
 
 MonotonicTime Connection::NextTimeout() const {
-  MonotonicTime next = std::min({session_.NextTimeout(), NextHostTimeout(),
-                                 idle_check_at_, reader_check_at_});
+  MonotonicTime next = std::min(
+      {session_.NextTimeout(), NextHostTimeout(), look_at_, reader_check_at_});
   if (write_blocked_) {
     next = std::min(next, stuck_since_ + options_->write_timeout);
   }

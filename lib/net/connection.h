@@ -208,7 +208,10 @@ class Connection : public std::enable_shared_from_this<Connection>,
                     MonotonicTime deadline, bool reads_stream);
   IoResult AwaitInput(std::span<char> buffer, MonotonicTime now,
                       MonotonicTime deadline, bool first);
-  void PollInput(MonotonicTime now, MonotonicTime deadline);
+  // False when the time was over before there was any, and nobody woke it.
+  bool PollInput(MonotonicTime now, MonotonicTime deadline);
+  void UpdateLowWater() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void LowerWater() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   bool StopReadingHere(absl::FunctionRef<bool()> may_rest)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void WriteOutput() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
@@ -271,6 +274,10 @@ class Connection : public std::enable_shared_from_this<Connection>,
   bool reads_stream_ ABSL_GUARDED_BY(role_) = false;  // kCaller does.
   bool called_since_check_ ABSL_GUARDED_BY(role_) = false;
   bool can_read_here_ ABSL_GUARDED_BY(role_) = true;
+  // The long message that comes in keeps nobody waiting for much at a time.
+  bool slow_input_ ABSL_GUARDED_BY(role_) = false;
+  // What the socket is to have before it tells of input; 0: any.
+  uint8_t low_water_ ABSL_GUARDED_BY(role_) = 0;
   FileDescriptor reader_wake_;  // An eventfd; set before the first kCaller.
   // When the loop looks whether nobody has called for long, and reads again.
   MonotonicTime reader_check_at_ ABSL_GUARDED_BY(role_) =
@@ -284,8 +291,9 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // What the timer is set to; it may be too early, never too late.
   MonotonicTime timer_set_to_ ABSL_GUARDED_BY(role_) =
       MonotonicTime::InfiniteFuture();
-  // When to look whether it is idle; none until the next byte is read.
-  MonotonicTime idle_check_at_ ABSL_GUARDED_BY(role_) =
+  // When to look whether it is idle, none until the next byte is read; while
+  // the loop reads and there is a low_water_, when it has waited long enough.
+  MonotonicTime look_at_ ABSL_GUARDED_BY(role_) =
       MonotonicTime::InfiniteFuture();
 };
 

@@ -250,6 +250,11 @@ absl::Status PrepareToWait(int fd, absl::Duration timeout) {
   return absl::OkStatus();
 }
 
+void SetLowWater(int fd, size_t bytes) {
+  const int value = static_cast<int>(bytes);
+  (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value));
+}
+
 IoResult WaitAndReadSome(int fd, char* buffer, size_t size) {
   return Receive(fd, buffer, size, 0);
 }

@@ -53,6 +53,10 @@ absl::Status PrepareToWait(int fd, absl::Duration timeout);
 // ReadSome, but waits for something to read; kWouldBlock after the timeout.
 IoResult WaitAndReadSome(int fd, char* buffer, size_t size);
 
+// poll and epoll tell of input from so many bytes on, or when no more can come;
+// 1 unless this was called. Without effect where the socket has no such thing.
+void SetLowWater(int fd, size_t bytes);
+
 // Adds to an eventfd's counter; a full one (never, in practice) is as good as
 // with `value` more. Async-signal-safe, but for errno.
 void AddToEventFd(int fd, uint64_t value);

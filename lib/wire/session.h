@@ -209,6 +209,13 @@ class Session {
   // they may be read there, piece after piece, and ReceivedInto called, which
   // saves a copy of them. Else empty. Valid until the next call of any method.
   InputPieces ReceiveInto();
+  // How many bytes, at least, are still to come of the message that has begun
+  // to come in, and come without anything that this side must say before: 0
+  // when there is none, and beside other streams, whose bytes may be among
+  // them.
+  size_t AwaitedBytes() const {
+    return direct_ == nullptr && ahead_ == 0 ? 0 : AwaitedOfMessage();
+  }
   // The first `size` bytes of ReceiveInto() are the next ones from the peer:
   // the same as Receive.
   void ReceivedInto(size_t size, MonotonicTime now);
@@ -409,6 +416,7 @@ class Session {
   void ReceiveDirectFrame();
   void LeaveDirect();
   InputPieces DirectPieces(Stream::Assembly& assembly);
+  size_t AwaitedOfMessage() const;
   void ReceivedDirect(size_t size);
   static ByteBuffer Regather(const Stream::Assembly& assembly, size_t i,
                              size_t offset, size_t frame_bytes, size_t size);

@@ -335,6 +335,22 @@ InputPieces Session::ReceiveInto() {
   return pieces;
 }
 
+size_t Session::AwaitedOfMessage() const {
+  const Stream* const stream =
+      direct_ != nullptr ? direct_ : streams_.Find(ahead_);
+  if (stream == nullptr || stream->assembly_ == nullptr ||
+      streams_.size() != 1) {
+    return 0;
+  }
+  const Stream::Assembly& assembly = *stream->assembly_;
+  const int64_t missing =
+      int64_t{assembly.length} - static_cast<int64_t>(assembly.bytes.size());
+  // A frame is taken from the windows when it is complete.
+  return static_cast<size_t>(std::max<int64_t>(
+      0, std::min({missing, stream->receive_window_, receive_window_}) -
+             assembly.more_bytes));
+}
+
 // The rest of the frame, if it has begun; and, in the hope that its message
 // goes on with frames of the same size and without others between, what comes
 // after it, the headers apart from the payload. Where that is wrong, Regather

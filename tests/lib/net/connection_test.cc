@@ -1,6 +1,10 @@
 #include "tern/lib/net/connection.h"
 
+#include <arpa/inet.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -20,6 +24,7 @@
 #include "tests/lib/net/loop_fakes.h"
 #include "tests/lib/net/slot.h"
 #include "tests/testing/frame_text.h"
+#include "tests/testing/pattern.h"
 
 namespace tern::net {
 namespace {
@@ -748,6 +753,201 @@ TEST_F(StreamReaderTest, LostConnectionIsNoticedWhileItRests) {
   Rest();
   shutdown(peer_.get(), SHUT_RDWR);
   events_.disconnected.Put(events_.disconnected.Take());
+}
+
+// ---- A long message
+
+// Over TCP, as it is the kernel's TCP that is asked to wait for much.
+class LongInputTest : public ConnectionTest {
+ protected:
+  LongInputTest() {
+    MakeTcpPair();
+    socket_ = ours_.get();
+    options_.session.role = wire::Role::kClient;
+    options_.session.hello.stream_window_bytes = 1 << 30;
+    options_.session.hello.connection_window_bytes = 1 << 30;
+    options_.session.hello.min_ping_interval_ms = 0;
+    connection_ = Make();
+    Start(connection_);
+    SendAll(testing::GreetingBytes());
+    BeginStream();
+  }
+  ~LongInputTest() override {
+    peer_.Close();
+    events_.disconnected.Take();
+    loop_->PostAndWait([] {});  // The loop has let go of it.
+  }
+
+  void MakeTcpPair() {
+    const FileDescriptor listener(socket(AF_INET, SOCK_STREAM, 0));
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto* const any = reinterpret_cast<sockaddr*>(&address);
+    socklen_t size = sizeof(address);
+    ASSERT_EQ(bind(listener.get(), any, size), 0);
+    ASSERT_EQ(listen(listener.get(), 1), 0);
+    ASSERT_EQ(getsockname(listener.get(), any, &size), 0);
+    peer_ = FileDescriptor(socket(AF_INET, SOCK_STREAM, 0));
+    ASSERT_EQ(connect(peer_.get(), any, size), 0);
+    const int on = 1;
+    setsockopt(peer_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    ours_ = FileDescriptor(accept4(listener.get(), nullptr, nullptr,
+                                   SOCK_NONBLOCK | SOCK_CLOEXEC));
+    ASSERT_TRUE(ours_.valid());
+  }
+  void BeginStream() {
+    Slot<bool> done;
+    connection_->AtNextTurn([&] {
+      connection_->BeginStream();
+      done.Put(true);
+    });
+    connection_->Announce();
+    done.Take();
+  }
+  void SendAll(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t sent = write(peer_.get(), bytes.data(), bytes.size());
+      ASSERT_GT(sent, 0);
+      bytes.remove_prefix(static_cast<size_t>(sent));
+    }
+  }
+  // A part of the stream's message, one chunk after the other.
+  void SendPart(size_t begin, size_t end) {
+    std::string bytes;
+    for (; begin < end; begin += kChunkBytes) {
+      const bool last = begin + kChunkBytes == kMessageBytes;
+      bytes += testing::RawFrame{
+          .type = 3,
+          .flags = static_cast<uint8_t>(begin == 0 ? 4 : last ? 2 : 0),
+          .stream = 1,
+          .payload =
+              (begin == 0 ? testing::BigEndian32(kMessageBytes) : "") +
+              message_.substr(begin, kChunkBytes)}.Bytes();
+    }
+    SendAll(bytes);
+  }
+  // The message has come, to the reader if there is one.
+  void ExpectWhole() {
+    const TestConnection::Received received = connection_->received.Take();
+    EXPECT_TRUE(received.bytes == message_);
+    EXPECT_EQ(received.thread == reader_.get_id(), reader_.joinable());
+  }
+  // A thread that reads from now on.
+  void StartReader() {
+    reader_ = std::thread([this] {
+      while (!over_) {
+        connection_->ReadStreamHere([this] { return over_.load(); },
+                                    /*may_rest=*/false);
+      }
+    });
+    do {
+      SendAll(testing::MessageFrame(1, "who reads?"));
+    } while (connection_->received.Take().thread != reader_.get_id());
+  }
+  void StopReader() {
+    over_ = true;
+    connection_->EndReading();
+    reader_.join();
+  }
+  int LowWater() const {
+    int bytes = 0;
+    socklen_t size = sizeof(bytes);
+    EXPECT_EQ(getsockopt(socket_, SOL_SOCKET, SO_RCVLOWAT, &bytes, &size), 0);
+    return bytes;
+  }
+  // Sends the first part of a message, and whole ones before it as often as it
+  // takes to see that much is waited for: that is for a moment only.
+  void BeginUntilMuchIsWaitedFor() {
+    for (int i = 0; i < 1000; ++i) {
+      SendPart(0, kPartBytes);
+      const MonotonicTime end = MonotonicTime::Now() + absl::Milliseconds(20);
+      while (MonotonicTime::Now() < end) {
+        if (LowWater() > 1) return;
+      }
+      SendPart(kPartBytes, kMessageBytes);
+      ExpectWhole();
+    }
+    FAIL() << "each byte wakes the reader";
+  }
+  // All that has come is read, though it is not much.
+  void ExpectPong(std::string_view opaque8) {
+    SendAll(testing::PingFrame(opaque8));
+    const std::string pong = testing::PingFrame(opaque8, /*ack=*/true);
+    std::string got;
+    while (got.find(pong) == std::string::npos) {
+      pollfd input = {.fd = peer_.get(), .events = POLLIN, .revents = 0};
+      // (After 5 s a connection looks whether it is idle.)
+      ASSERT_EQ(poll(&input, 1, 4'000), 1) << opaque8 << " is never read; " << LowWater() << " are waited for";
+      char buffer[4096];
+      const ssize_t size = read(peer_.get(), buffer, sizeof(buffer));
+      ASSERT_GT(size, 0);
+      got.append(buffer, static_cast<size_t>(size));
+    }
+  }
+
+  static constexpr size_t kChunkBytes = 16'000;
+  static constexpr size_t kMessageBytes = 30 * kChunkBytes;
+  static constexpr size_t kPartBytes = 10 * kChunkBytes;
+  const std::string message_ = testing::Pattern(kMessageBytes);
+  std::shared_ptr<TestConnection> connection_;
+  int socket_ = -1;
+  std::atomic<bool> over_{false};
+  std::thread reader_;
+};
+
+TEST_F(LongInputTest, IsReadByTheLoopWhenMuchHasComeOrSoon) {
+  BeginUntilMuchIsWaitedFor();
+  ExpectPong("soon....");
+  SendPart(kPartBytes, 2 * kPartBytes);
+  ExpectPong("again...");
+  SendPart(2 * kPartBytes, kMessageBytes);
+  ExpectWhole();
+  ExpectPong("whole...");
+  EXPECT_EQ(LowWater(), 1);
+}
+
+TEST_F(LongInputTest, IsReadByAThreadWhenMuchHasComeOrSoon) {
+  StartReader();
+  BeginUntilMuchIsWaitedFor();
+  ExpectPong("soon....");
+  SendPart(kPartBytes, 2 * kPartBytes);
+  ExpectPong("again...");
+  SendPart(2 * kPartBytes, kMessageBytes);
+  ExpectWhole();
+  ExpectPong("whole...");
+  EXPECT_EQ(LowWater(), 1);
+  StopReader();
+}
+
+// A reader that leaves in the middle of a message leaves nothing behind.
+TEST_F(LongInputTest, IsReadByTheLoopWhenItsReaderHasLeft) {
+  StartReader();
+  BeginUntilMuchIsWaitedFor();
+  StopReader();
+  ExpectPong("by loop.");
+  SendPart(kPartBytes, kMessageBytes);
+  ExpectWhole();
+}
+
+// What comes for another stream is not to wait.
+TEST_F(LongInputTest, IsReadAsItComesBesideAnotherStream) {
+  BeginStream();
+  for (int i = 0; i < 20; ++i) {
+    SendPart(0, kPartBytes);
+    ExpectPong("at once.");
+    EXPECT_EQ(LowWater(), 1);
+    SendPart(kPartBytes, kMessageBytes);
+    ExpectWhole();
+  }
+}
+
+TEST_F(LongInputTest, EndsWithItsConnection) {
+  BeginUntilMuchIsWaitedFor();
+  shutdown(peer_.get(), SHUT_WR);
+  const std::string reason = events_.disconnected.Take();
+  EXPECT_EQ(reason, "the peer closed the connection");
+  events_.disconnected.Put(reason);  // For the destructor.
 }
 
 }  // namespace

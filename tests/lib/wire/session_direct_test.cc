@@ -324,6 +324,58 @@ TEST(SessionDirectChecksum, ChunksWithChecksumsAreCheckedAsEver) {
   EXPECT_EQ(pair.server.events().back(), "closed DATA_CORRUPT");
 }
 
+// --- What is still to come ---------------------------------------------------
+
+TEST_F(SessionDirect, TheRestOfAMessageIsAwaited) {
+  EXPECT_EQ(session().AwaitedBytes(), 0u);
+  const std::vector<std::string> frames = Chunks(1, kMessageBytes);
+  Feed(frames[0].substr(0, 20));
+  EXPECT_EQ(session().AwaitedBytes(), 0u);
+  Feed(frames[0].substr(20));
+  const size_t after_first = kMessageBytes - (kFrameBytes - 4);
+  EXPECT_EQ(session().AwaitedBytes(), after_first);
+  Feed(frames[1].substr(0, 12 + 5000));
+  EXPECT_EQ(session().AwaitedBytes(), after_first - 5000);
+  Feed(frames[1].substr(12 + 5000));
+  EXPECT_EQ(session().AwaitedBytes(), after_first - kFrameBytes);
+  for (size_t i = 2; i + 1 < frames.size(); ++i) Feed(frames[i]);
+  EXPECT_EQ(session().AwaitedBytes(), after_first % kFrameBytes);
+  Feed(frames.back());
+  EXPECT_EQ(session().AwaitedBytes(), 0u);
+}
+
+TEST_F(SessionDirect, NothingIsAwaitedBesideAnotherStream) {
+  Feed(UnaryFrame(1, "x"));
+  BeginMessage(3);
+  EXPECT_EQ(session().AwaitedBytes(), 0u);
+  ASSERT_TRUE(peer_.host.Reply(1, "y").ok());
+  EXPECT_GT(session().AwaitedBytes(), 0u);
+}
+
+TEST_F(SessionDirect, NothingIsAwaitedOfACallThatHasEnded) {
+  BeginMessage(1);
+  EXPECT_GT(session().AwaitedBytes(), 0u);
+  Feed(Chunks(1, kMessageBytes)[1].substr(1000));
+  Feed(Cancel(1));
+  EXPECT_EQ(session().AwaitedBytes(), 0u);
+}
+
+// Of a message that is longer than the windows no more is awaited than may come
+// without more credit.
+TEST(SessionDirectWindow, NoMoreIsAwaitedThanMayCome) {
+  constexpr uint32_t kWindow = 1 << 20;
+  RawPeer peer(Role::kServer, {.max_frame_bytes = 64 << 10,
+                               .stream_window_bytes = 1 << 20,
+                               .connection_window_bytes = kWindow});
+  peer.Greet();
+  const std::vector<std::string> frames = Chunks(1, 2 << 20);
+  Receive(peer.host.session(), frames[0], peer.now, Way::kDirect);
+  EXPECT_EQ(peer.host.session().AwaitedBytes(), kWindow - kFrameBytes);
+  Receive(peer.host.session(), frames[1].substr(0, 12 + 5000), peer.now,
+          Way::kDirect);
+  EXPECT_EQ(peer.host.session().AwaitedBytes(), kWindow - kFrameBytes - 5000);
+}
+
 // --- Sending -----------------------------------------------------------------
 
 struct NobodyWaits final : wire::SessionVisitor {
