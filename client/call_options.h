@@ -72,9 +72,12 @@ struct CallOptions {
   // within the server's limit for messages (ServerOptions::max_message_bytes),
   // else the call ends RESOURCE_EXHAUSTED, NOT_STARTED. (INVALID_ARGUMENT where
   // the client streams its requests.) One of 64 KiB or more is sent from where
-  // it lies, without a copy, and a share of the Cord kept until it has been: a
-  // releaser given to absl::MakeCordFromExternal may be called on an I/O
-  // thread, and must not block.
+  // it lies; its parts of less than 4 KiB (those of a Cord made of a
+  // string_view) are copied, and so is a shorter one, one beside a request that
+  // is compressed, and with checksums all. The call has a share of the Cord
+  // until it has ended and what it sends has been sent: a releaser given to
+  // absl::MakeCordFromExternal may be called on an I/O thread, while its
+  // connection waits for it, and must not block.
   absl::Cord attachment = {};
 
   // Without a connection: false fails the call with the reason as soon as

@@ -45,7 +45,8 @@ CallHandle StartUnary(Channel& channel, const MethodInfo& method,
 }  // namespace client_internal
 
 // What generated stubs call. Blocks until the call has ended, at the latest at
-// its deadline.
+// its deadline; the request does not change meanwhile, as a long one is sent
+// from where it lies.
 template <typename Reply>
 absl::StatusOr<Reply> BlockingUnaryCall(
     Channel& channel, const MethodInfo& method,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,7 @@
 #include "tern/lib/base/string_view.h"
 #include "tern/lib/call/attachment.h"
 #include "tern/lib/call/message_pieces.h"
+#include "tern/server/call_messages.h"
 #include "tern/server/connection_age.h"
 #include "tern/server/server_load.h"
 #include "tern/server/server_options.h"
@@ -29,6 +31,18 @@ uint32_t ToWireMs(absl::Duration duration) {
 ServerCall& CallOf(wire::Stream& stream) {
   return *static_cast<ServerCall*>(stream.user);
 }
+
+// A long reply that is still sent when its call is over.
+struct SentReply {
+  SentReply(const google::protobuf::MessageLite& message, size_t size,
+            MessagePieces::Fields fields, const absl::Cord& attachment)
+      : pieces(message, size, fields, attachment) {}
+
+  std::unique_ptr<google::protobuf::MessageLite> message;
+  const MessagePieces pieces;  // Some in `message`, if that is set.
+};
+// A call whose reply was taken does not give its messages back.
+static_assert(MessagePieces::kMinBytes > CallMessagesCache::kMaxBytes);
 
 MonotonicTime AgeLimit(ServerEnvironment* environment) {
   const absl::Duration age = environment->options.max_connection_age;
@@ -453,7 +467,9 @@ void ServerConnection::FinishWithReply(ServerCall& call,
   const size_t attachment_bytes =
       extras == nullptr ? 0 : extras->reply_attachment.size();
   const size_t size = message_bytes + attachment_bytes;
-  if (size >= MessagePieces::kMinBytes && size <= wire::Hello::kMaxWindowBytes) {
+  // (What the client does not allow is not serialised in vain.)
+  if (size >= MessagePieces::kMinBytes &&
+      size <= session().peer_limits().max_message_bytes) {
     return FinishInPieces(call, status);
   }
   const auto write = [&](char* buffer) {
@@ -486,29 +502,17 @@ void ServerConnection::FinishPacked(ServerCall& call,
 
 void ServerConnection::FinishInPieces(ServerCall& call,
                                       const wire::StatusHeader& status) {
-  using Message = google::protobuf::MessageLite;
-  struct Reply {
-    Reply(std::unique_ptr<Message> taken, const Message& message, size_t size,
-          const absl::Cord& attachment)
-        : taken(std::move(taken)),
-          pieces(message, size,
-                 this->taken != nullptr ? MessagePieces::Fields::kStay
-                                        : MessagePieces::Fields::kCopied,
-                 attachment) {}
-    const std::unique_ptr<Message> taken;
-    const MessagePieces pieces;
-  };
   const absl::Cord& attachment = call.extras() == nullptr
                                      ? NoAttachment()
                                      : call.extras()->reply_attachment;
   const size_t attachment_bytes = attachment.size();
-  const Message& sent = call.reply();
-  // A short one is used again.
-  std::unique_ptr<Message> taken;
-  if (call.reply_bytes() >= MessagePieces::kMinBytes) taken = call.TakeReply();
-  const auto reply = std::make_shared<const Reply>(
-      std::move(taken), sent, call.reply_bytes(), attachment);
-  const std::shared_ptr<const char[]> keeper = KeeperOf(reply);
+  const bool stays = call.reply_bytes() >= MessagePieces::kMinBytes;
+  const auto reply = std::make_shared<SentReply>(
+      call.reply(), call.reply_bytes(),
+      stays ? MessagePieces::Fields::kStay : MessagePieces::Fields::kCopied,
+      attachment);
+  if (reply->pieces.need_message()) reply->message = call.TakeReply();
+  const std::shared_ptr<const char[]> keeper = KeeperOf<SentReply>(reply);
   const auto write = [&reply](char* buffer) { reply->pieces.CopyTo(buffer); };
   const wire::OutgoingMessage message = {
       .size = call.reply_bytes() + attachment_bytes,

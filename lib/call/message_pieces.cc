@@ -41,7 +41,9 @@ class MessagePieces::Writer final
   int64_t ByteCount() const override { return static_cast<int64_t>(written_); }
 
   bool WriteAliasedRaw(const void* data, int size) override {
-    Add({static_cast<const char*>(data), static_cast<size_t>(size)});
+    const auto bytes = static_cast<size_t>(size);
+    Add({static_cast<const char*>(data), bytes});
+    if (bytes >= kMinPieceBytes) target_.need_message_ = true;
     return true;
   }
   bool AllowsAliasing() const override { return true; }
@@ -70,10 +72,9 @@ class MessagePieces::Writer final
   // Not much longer than what is missing: protobuf asks for a little more than
   // it writes.
   void AddBlock() {
-    constexpr size_t kMost = size_t{16} << 10;
     constexpr size_t kMore = 16;
     const size_t missing = size_ - std::min(size_, written_);
-    const size_t bytes = std::min(missing + kMore, kMost);
+    const size_t bytes = std::min(missing + kMore, kMaxBlockBytes);
     target_.written_.push_back(std::make_unique_for_overwrite<char[]>(bytes));
     room_ = {target_.written_.back().get(), bytes};
     last_grows_ = false;

@@ -21,8 +21,10 @@ class MessagePieces {
  public:
   // For less than this a copy costs no more.
   static constexpr size_t kMinBytes = size_t{64} << 10;
-  // Shorter parts are copied.
+  // Shorter parts are copied (of a Cord made of a string_view: all), and fields
+  // that the block has room for to which is written: protobuf does not ask.
   static constexpr size_t kMinPieceBytes = 4096;
+  static constexpr size_t kMaxBlockBytes = size_t{16} << 10;
 
   enum class Fields { kStay, kCopied };
 
@@ -38,6 +40,8 @@ class MessagePieces {
   // None of them is empty.
   std::span<const std::string_view> pieces() const { return pieces_; }
   void CopyTo(char* out) const;
+  // Whether some lie in the message: else it need not stay.
+  bool need_message() const { return need_message_; }
 
  private:
   class Writer;
@@ -45,6 +49,7 @@ class MessagePieces {
   const absl::Cord attachment_;
   std::vector<std::unique_ptr<char[]>> written_;
   std::vector<std::string_view> pieces_;
+  bool need_message_ = false;
 };
 
 // A share of what has them and all that they lie in, as the wire wants it.

@@ -225,7 +225,10 @@ void Connection::PrepareFlush() {
 
 void Connection::OnReady(uint32_t events) {
   role_.Acquire();
-  if (IsInput(events)) ReadInput(loop()->read_buffer(), loop()->now());
+  if (IsInput(events)) {
+    ReadInput(loop()->read_buffer(), loop()->now());
+    AwaitMore();
+  }
   EndInput();
 }
 
@@ -248,7 +251,15 @@ void Connection::OnGathered(std::span<char> place, const IoResult& result) {
   if (!broken_ && TakeInput(result, place, loop()->now())) {
     ReadInput(loop()->read_buffer(), loop()->now());
   }
+  AwaitMore();
   EndInput();
+}
+
+// The loop has read what there was.
+void Connection::AwaitMore() {
+  if (reader_ != Reader::kLoop) return;
+  UpdateLowWater(/*may_wait=*/true);
+  if (low_water_ != 0) look_at_ = loop()->now() + kLowWaterTime;
 }
 
 // Whether the loop is to read.
@@ -269,10 +280,6 @@ bool Connection::IsInput(uint32_t events) const {
 // When handlers are about to run here, what they answer is written with the
 // rest.
 void Connection::EndInput() {
-  if (reader_ == Reader::kLoop) {
-    UpdateLowWater();
-    if (low_water_ != 0) look_at_ = loop()->now() + kLowWaterTime;
-  }
   if (loop()->has_errands() && deferred_ == nullptr && !broken_) {
     UpdateBurst();
     Drive();
@@ -502,11 +509,7 @@ bool Connection::ReadAsCaller(absl::FunctionRef<bool()> over,
         !broken_ && !done() && now < deadline &&
         (!reads_stream || (session_.open_streams() == 1 && !reading_paused_));
     in_message = reading && !session_.ReceiveInto().empty();
-    if (in_message) {
-      UpdateLowWater();
-    } else {
-      LowerWater();
-    }
+    UpdateLowWater(/*may_wait=*/in_message);
     for_much = low_water_ != 0;
     if (!reading) rests = StopReadingHere(may_rest);
     DriveAndRelease();
@@ -539,6 +542,7 @@ bool Connection::MayReadHere(size_t open_streams) {
     reader_check_at_ = MonotonicTime::Now() + options_->caller_rest;
   }
   called_since_check_ = true;
+  LowerWater();  // The loop's.
   reader_ = Reader::kCaller;
   reads_stream_ = open_streams == 1;
   return true;
@@ -582,10 +586,12 @@ bool Connection::PollInput(MonotonicTime now, MonotonicTime deadline) {
 }
 
 // Before somebody waits for input.
-void Connection::UpdateLowWater() {
+void Connection::UpdateLowWater(bool may_wait) {
   const size_t awaited = session_.AwaitedBytes();
   if (awaited == 0) slow_input_ = false;
-  if (awaited < kLowWaterUnit || slow_input_ || broken_) return LowerWater();
+  if (!may_wait || awaited < kLowWaterUnit || slow_input_ || broken_) {
+    return LowerWater();
+  }
   const auto wanted =
       static_cast<uint8_t>(std::min(awaited / kLowWaterUnit, kMaxLowWater));
   if (std::exchange(low_water_, wanted) != wanted) {

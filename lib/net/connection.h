@@ -210,7 +210,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
                       MonotonicTime deadline, bool first);
   // False when the time was over before there was any, and nobody woke it.
   bool PollInput(MonotonicTime now, MonotonicTime deadline);
-  void UpdateLowWater() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void AwaitMore() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
+  void UpdateLowWater(bool may_wait) ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   void LowerWater() ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
   bool StopReadingHere(absl::FunctionRef<bool()> may_rest)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(role_);
@@ -274,7 +275,8 @@ class Connection : public std::enable_shared_from_this<Connection>,
   bool reads_stream_ ABSL_GUARDED_BY(role_) = false;  // kCaller does.
   bool called_since_check_ ABSL_GUARDED_BY(role_) = false;
   bool can_read_here_ ABSL_GUARDED_BY(role_) = true;
-  // The long message that comes in keeps nobody waiting for much at a time.
+  // The long message that comes in was late once: the rest of it is read as it
+  // comes.
   bool slow_input_ ABSL_GUARDED_BY(role_) = false;
   // What the socket is to have before it tells of input; 0: any.
   uint8_t low_water_ ABSL_GUARDED_BY(role_) = 0;

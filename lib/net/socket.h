@@ -54,7 +54,8 @@ absl::Status PrepareToWait(int fd, absl::Duration timeout);
 IoResult WaitAndReadSome(int fd, char* buffer, size_t size);
 
 // poll and epoll tell of input from so many bytes on, or when no more can come;
-// 1 unless this was called. Without effect where the socket has no such thing.
+// 1 unless this was called. (TCP makes its buffer large enough for that, and
+// keeps it. Without effect on a Unix socket.)
 void SetLowWater(int fd, size_t bytes);
 
 // Adds to an eventfd's counter; a full one (never, in practice) is as good as

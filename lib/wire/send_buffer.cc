@@ -17,21 +17,21 @@ void SendBuffer::AppendElsewhere(std::string_view bytes,
                                  std::shared_ptr<const char[]> owner,
                                  uint32_t lender) {
   if (bytes.empty()) return;
-  shared_.push_back({.position = total_appended(),
-                     .bytes = bytes,
-                     .owner = std::move(owner),
-                     .lender = lender});
-  shared_bytes_ += bytes.size();
+  elsewhere_.push_back({.position = total_appended(),
+                        .bytes = bytes,
+                        .owner = std::move(owner),
+                        .lender = lender});
+  elsewhere_bytes_ += bytes.size();
 }
 
 void SendBuffer::CopyLent(uint32_t lender) {
-  for (Shared& shared : shared_) {
-    if (shared.lender != lender) continue;
-    const std::shared_ptr<char[]> copy = MakeSharedBytes(shared.bytes.size());
-    std::memcpy(copy.get(), shared.bytes.data(), shared.bytes.size());
-    shared.bytes = {copy.get(), shared.bytes.size()};
-    shared.owner = copy;
-    shared.lender = kNobody;
+  for (Elsewhere& lent : elsewhere_) {
+    if (lent.lender != lender) continue;
+    const std::shared_ptr<char[]> copy = MakeSharedBytes(lent.bytes.size());
+    std::memcpy(copy.get(), lent.bytes.data(), lent.bytes.size());
+    lent.bytes = {copy.get(), lent.bytes.size()};
+    lent.owner = copy;
+    lent.lender = kNobody;
   }
 }
 
@@ -39,49 +39,50 @@ OutputPieces SendBuffer::pieces() const {
   OutputPieces pieces;
   size_t begin = begin_;
   uint64_t position = total_taken_;
-  for (const Shared& shared : shared_) {
+  for (const Elsewhere& next : elsewhere_) {
     if (pieces.size() + 2 > OutputPieces::kMax) return pieces;
-    const auto copied = static_cast<size_t>(shared.position - position);
+    const auto copied = static_cast<size_t>(next.position - position);
     if (copied != 0) pieces.Add({data_ + begin, copied});
-    pieces.Add(shared.bytes);
+    pieces.Add(next.bytes);
     begin += copied;
-    position = shared.position + shared.bytes.size();
+    position = next.position + next.bytes.size();
   }
   if (begin == end_ || pieces.size() == OutputPieces::kMax) return pieces;
   pieces.Add({data_ + begin, end_ - begin});
   return pieces;
 }
 
-size_t SendBuffer::TakeShared(size_t size) {
-  size_t gone = 0;  // Of shared_.
-  while (size != 0 && gone != shared_.size()) {
-    Shared& next = shared_[gone];
+size_t SendBuffer::TakeWithElsewhere(size_t size) {
+  size_t gone = 0;  // Of elsewhere_.
+  while (size != 0 && gone != elsewhere_.size()) {
+    Elsewhere& next = elsewhere_[gone];
     const size_t copied =
         std::min(size, static_cast<size_t>(next.position - total_taken_));
-    const size_t shared = std::min(size - copied, next.bytes.size());
+    const size_t other = std::min(size - copied, next.bytes.size());
     begin_ += copied;
-    next.position += shared;
-    next.bytes.remove_prefix(shared);
-    shared_bytes_ -= shared;
-    total_taken_ += copied + shared;
-    size -= copied + shared;
+    next.position += other;
+    next.bytes.remove_prefix(other);
+    elsewhere_bytes_ -= other;
+    total_taken_ += copied + other;
+    size -= copied + other;
     if (next.bytes.empty()) ++gone;
   }
-  if (gone != 0) shared_.erase(shared_.begin(), shared_.begin() + gone);
+  if (gone != 0)
+    elsewhere_.erase(elsewhere_.begin(), elsewhere_.begin() + gone);
   return size;
 }
 
 void SendBuffer::Clear() {
   end_ = begin_;
-  shared_.clear();
-  shared_bytes_ = 0;
+  elsewhere_.clear();
+  elsewhere_bytes_ = 0;
   ReleaseIfEmpty();
 }
 
 void SendBuffer::ReleaseIfEmpty() {
   if (!empty()) return;
   FreeCopied();
-  std::vector<Shared>().swap(shared_);
+  std::vector<Elsewhere>().swap(elsewhere_);
 }
 
 void SendBuffer::FreeCopied() {

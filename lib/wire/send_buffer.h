@@ -55,10 +55,10 @@ class SendBuffer {
   OutputPieces pieces() const;
   // The last `size` bytes, all of which Append has made.
   char* Tail(size_t size) { return data_ + end_ - size; }
-  size_t size() const { return end_ - begin_ + shared_bytes_; }
+  size_t size() const { return end_ - begin_ + elsewhere_bytes_; }
   bool empty() const { return size() == 0; }
   void Take(size_t size) {
-    if (!shared_.empty()) size = TakeShared(size);
+    if (!elsewhere_.empty()) size = TakeWithElsewhere(size);
     begin_ += size;
     total_taken_ += size;
     if (begin_ == end_) Rewind();
@@ -74,7 +74,7 @@ class SendBuffer {
   void ReleaseIfEmpty();
 
  private:
-  struct Shared {
+  struct Elsewhere {
     uint64_t position;  // In all that has been appended.
     std::string_view bytes;
     std::shared_ptr<const char[]> owner;
@@ -94,9 +94,9 @@ class SendBuffer {
     capacity_ = 0;
   }
   void FreeCopied();
-  // Takes up to `size` bytes, as long as there are shared ones; returns what is
+  // Takes up to `size` bytes, as long as some are elsewhere; returns what is
   // left of `size`.
-  size_t TakeShared(size_t size);
+  size_t TakeWithElsewhere(size_t size);
 
   // The copied bytes.
   char* data_ = nullptr;
@@ -104,8 +104,8 @@ class SendBuffer {
   size_t begin_ = 0;
   size_t end_ = 0;
   // What stays where it is, between some of the copied bytes, in order.
-  std::vector<Shared> shared_;
-  size_t shared_bytes_ = 0;
+  std::vector<Elsewhere> elsewhere_;
+  size_t elsewhere_bytes_ = 0;
   uint64_t total_taken_ = 0;
 };
 

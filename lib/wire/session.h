@@ -209,10 +209,10 @@ class Session {
   // they may be read there, piece after piece, and ReceivedInto called, which
   // saves a copy of them. Else empty. Valid until the next call of any method.
   InputPieces ReceiveInto();
-  // How many bytes, at least, are still to come of the message that has begun
-  // to come in, and come without anything that this side must say before: 0
-  // when there is none, and beside other streams, whose bytes may be among
-  // them.
+  // How many bytes are still to come of the long message that comes in, and may
+  // come without anything that this side must say before. 0 when there is none,
+  // in the middle of a short frame or one with a checksum, and beside other
+  // streams, whose bytes may be among them.
   size_t AwaitedBytes() const {
     return direct_ == nullptr && ahead_ == 0 ? 0 : AwaitedOfMessage();
   }

@@ -339,7 +339,7 @@ size_t Session::AwaitedOfMessage() const {
   const Stream* const stream =
       direct_ != nullptr ? direct_ : streams_.Find(ahead_);
   if (stream == nullptr || stream->assembly_ == nullptr ||
-      streams_.size() != 1) {
+      streams_.size() != 1 || !partial_.empty()) {
     return 0;
   }
   const Stream::Assembly& assembly = *stream->assembly_;

@@ -161,6 +161,35 @@ TEST_F(AttachmentTest, TravelWithMetadata) {
   }
 }
 
+// It lies where it was given, and whoever gave it is told once when it may go:
+// not before it has been sent, whatever becomes of its call.
+TEST_F(AttachmentTest, IsLetGoOnce) {
+  StartServerAndConnect();
+  const std::string bytes = Pattern(1 << 20);
+  for (const bool cancels : {false, true}) {
+    for (const bool blocks : {true, false}) {
+      Event released;
+      CallOptions options = {
+          .attachment = absl::MakeCordFromExternal(
+              bytes, [&released](absl::string_view) { released.Notify(); }),
+          .info = &info_};
+      if (blocks) {
+        ASSERT_TRUE(CallStatus(*channel_, "x", options).ok());
+        EXPECT_TRUE(info_.attachment == bytes);
+      } else {
+        const auto call = StartCall(*channel_, "x", options);
+        if (cancels) call->Cancel();
+        (void)call->Wait();
+      }
+      EXPECT_EQ(released.count(), 0) << "the test's own share is there";
+      options = {};
+      EXPECT_TRUE(released.Wait());
+      EXPECT_TRUE(CallStatus(*channel_, "x").ok());
+      EXPECT_EQ(released.count(), 1);
+    }
+  }
+}
+
 // What a handler keeps is there when the call, its connection and the server
 // are not any more.
 TEST_F(AttachmentTest, MayBeKeptByTheHandler) {

@@ -5,10 +5,12 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "tern/lib/wire/frame.h"
 #include "tests/testing/end_to_end.h"
 #include "tests/testing/frame_text.h"
+#include "tests/testing/pattern.h"
 #include "tests/testing/raw_socket.h"
 
 namespace tern::testing {
@@ -65,6 +67,30 @@ TEST_F(ChecksumTest, AreSentWhenBothEndsSaySo) {
   CallOnce();
   for (const uint8_t flags : FlagsOfCall()) {
     EXPECT_TRUE(flags & wire::kFlagChecksum);
+  }
+}
+
+// Which are sent from where they lie, without checksums.
+TEST_F(ChecksumTest, HoldForLongMessagesAndAttachments) {
+  service_.OnCall(
+      [](ServerContext& context, const Message& request, Message* reply) {
+        *reply = request;
+        context.set_reply_attachment(context.attachment());
+        return absl::OkStatus();
+      });
+  StartServer();
+  const auto channel = Connect({.checksums = true});
+  CallInfo info;
+  for (const size_t size :
+       {size_t{64} << 10, size_t{100'000}, size_t{1} << 20}) {
+    Message request;
+    request.set_payload(Pattern(size, 1));
+    const std::string bytes = Pattern(size, 2);
+    const absl::StatusOr<Message> reply = Tester::Stub(*channel).Call(
+        request, {.attachment = absl::Cord(bytes), .info = &info});
+    ASSERT_TRUE(reply.ok()) << reply.status();
+    EXPECT_TRUE(reply->payload() == request.payload());
+    EXPECT_TRUE(info.attachment == bytes);
   }
 }
 

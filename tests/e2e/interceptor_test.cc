@@ -1147,6 +1147,36 @@ TEST_P(Attachments, StayBesideTheReplacedMessagesOfBothStreams) {
   EXPECT_TRUE(stream.Finish().ok());
 }
 
+// --- Long messages -----------------------------------------------------------
+
+// What it makes of a request is sent from where that lies, and the caller's own
+// stays what it is; at the server the same of a reply.
+TEST_F(InterceptorTest, MakesLongMessagesOfShortOnes) {
+  const std::string more = Pattern(300'000);
+  std::string printable(more.size(), '\0');
+  for (size_t i = 0; i < more.size(); ++i) {
+    printable[i] = static_cast<char>('a' + (more[i] & 15));
+  }
+  Hooks requests;
+  requests.request = [&](MessageInPassing& message) {
+    Append(message, printable);
+  };
+  Hooks replies;
+  replies.reply = [&](MessageInPassing& message) {
+    Append(message, printable);
+  };
+  AtClient("a", requests);
+  AtServer("b", replies);
+  const auto channel = Start();
+  const Message request = MessageWith("1");
+  for (int i = 0; i < 3; ++i) {
+    const absl::StatusOr<Message> reply = Tester::Stub(*channel).Call(request);
+    ASSERT_TRUE(reply.ok()) << reply.status();
+    EXPECT_TRUE(reply->text() == "re 1" + printable + printable);
+    EXPECT_EQ(request.text(), "1");
+  }
+}
+
 // --- Options -----------------------------------------------------------------
 
 TEST_F(InterceptorTest, NoneIsNull) {

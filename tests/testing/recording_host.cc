@@ -76,8 +76,8 @@ std::vector<std::string_view> InPieces(std::string_view bytes) {
 }
 
 // Calls `use` with `message` as a session takes it, and checks that `write` is
-// called at most once. Its size says how it lies: nowhere yet, in one place, in
-// pieces, or in pieces that are not shared, but `lent` if that is not null.
+// called at most once. Its size modulo 4 says how it lies: 0 in one place, 1
+// nowhere yet, 2 in pieces, 3 in pieces that are `lent`, if that is not null.
 template <typename Use>
 auto WithOutgoing(const TestMessage& message,
                   std::vector<RecordingHost::Lent>* lent, const Use& use) {

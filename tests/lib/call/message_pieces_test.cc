@@ -116,7 +116,7 @@ TEST(MessagePieces, OfManyShortFieldsAreFew) {
   const MessagePieces pieces = PiecesOf(list);
   EXPECT_TRUE(Joined(pieces) == list.SerializeAsString());
   EXPECT_LE(pieces.pieces().size(),
-            list.ByteSizeLong() / (size_t{16} << 10) + 1);
+            list.ByteSizeLong() / MessagePieces::kMaxBlockBytes + 1);
 }
 
 TEST(MessagePieces, AnAttachmentStaysWhereItIs) {
@@ -164,7 +164,36 @@ TEST(MessagePieces, ShortPartsOfAnAttachmentArePutTogether) {
   }
   const MessagePieces pieces("m", attachment);
   EXPECT_TRUE(Joined(pieces) == "m" + attached);
-  EXPECT_LE(pieces.pieces().size(), attached.size() / (size_t{16} << 10) + 1);
+  EXPECT_LE(pieces.pieces().size(),
+            attached.size() / MessagePieces::kMaxBlockBytes + 1);
+}
+
+TEST(MessagePieces, PartsFromALimitOnStayWhereTheyAre) {
+  for (const size_t size : {kMin - 1, kMin}) {
+    const std::string message = Pattern(size);
+    const std::string attached = Pattern(size, 6);
+    const MessagePieces pieces(
+        message, absl::MakeCordFromExternal(
+                     absl::string_view(attached.data(), attached.size()),
+                     [](absl::string_view) {}));
+    EXPECT_TRUE(Joined(pieces) == message + attached);
+    const size_t stays = size == kMin ? size : 0;
+    EXPECT_EQ(BytesIn(message, pieces), stays);
+    EXPECT_EQ(BytesIn(attached, pieces), stays);
+  }
+}
+
+TEST(MessagePieces, KnowWhetherTheyNeedTheMessage) {
+  testing::Message message;
+  message.set_payload(Pattern(100'000));
+  EXPECT_TRUE(PiecesOf(message).need_message());
+  EXPECT_FALSE(PiecesOf(message, Fields::kCopied).need_message());
+  google::protobuf::ListValue list;
+  for (int i = 0; i < 10'000; ++i) {
+    list.add_values()->set_string_value("0123456789");
+  }
+  EXPECT_FALSE(PiecesOf(list, Fields::kStay, absl::Cord(Pattern(100'000)))
+                   .need_message());
 }
 
 TEST(MessagePieces, OfASerialisedMessageAreItAndItsAttachment) {
@@ -189,8 +218,6 @@ TEST(MessagePieces, AKeeperKeepsThem) {
   keeper.reset();
   EXPECT_TRUE(watch.expired());
 }
-
-using MessagePiecesDeathTest = ::testing::Test;
 
 TEST(MessagePiecesDeathTest, OfAMessageThatHasGrownMeanwhileAreNone) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");

@@ -344,6 +344,18 @@ TEST_F(SessionDirect, TheRestOfAMessageIsAwaited) {
   EXPECT_EQ(session().AwaitedBytes(), 0u);
 }
 
+TEST_F(SessionDirect, NothingIsAwaitedInTheMiddleOfAShortFrame) {
+  const std::vector<std::string> frames = Chunks(1, kMessageBytes);
+  Feed(frames[0]);
+  const std::string next =
+      RawFrame{.type = 3, .stream = 1, .payload = std::string(2000, 'x')}
+          .Bytes();
+  Feed(next.substr(0, 1000));
+  EXPECT_EQ(session().AwaitedBytes(), 0u);
+  Feed(next.substr(1000));
+  EXPECT_EQ(session().AwaitedBytes(), kMessageBytes - (kFrameBytes - 4) - 2000);
+}
+
 TEST_F(SessionDirect, NothingIsAwaitedBesideAnotherStream) {
   Feed(UnaryFrame(1, "x"));
   BeginMessage(3);
@@ -365,7 +377,7 @@ TEST_F(SessionDirect, NothingIsAwaitedOfACallThatHasEnded) {
 TEST(SessionDirectWindow, NoMoreIsAwaitedThanMayCome) {
   constexpr uint32_t kWindow = 1 << 20;
   RawPeer peer(Role::kServer, {.max_frame_bytes = 64 << 10,
-                               .stream_window_bytes = 1 << 20,
+                               .stream_window_bytes = 4 << 20,
                                .connection_window_bytes = kWindow});
   peer.Greet();
   const std::vector<std::string> frames = Chunks(1, 2 << 20);
