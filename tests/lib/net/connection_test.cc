@@ -904,6 +904,18 @@ class LongInputTest : public ConnectionTest {
     }
   }
 
+  // For the rest of a message, though its reader would rather have much.
+  void ExpectThatNothingWaitsLong() {
+    ASSERT_TRUE(BeginUntilMuchIsWaitedFor());
+    ExpectPong("soon....");
+    SendPart(kPartBytes, 2 * kPartBytes);
+    ExpectPong("again...");
+    SendPart(2 * kPartBytes, kMessageBytes);
+    ExpectWhole();
+    ExpectPong("whole...");
+    EXPECT_EQ(LowWater(), 1);
+  }
+
   static constexpr int kMostBytes = 256 << 10;
   static constexpr size_t kChunkBytes = 16'000;
   static constexpr size_t kMessageBytes = 30 * kChunkBytes;
@@ -916,26 +928,12 @@ class LongInputTest : public ConnectionTest {
 };
 
 TEST_F(LongInputTest, IsReadByTheLoopWhenMuchHasComeOrSoon) {
-  ASSERT_TRUE(BeginUntilMuchIsWaitedFor());
-  ExpectPong("soon....");
-  SendPart(kPartBytes, 2 * kPartBytes);
-  ExpectPong("again...");
-  SendPart(2 * kPartBytes, kMessageBytes);
-  ExpectWhole();
-  ExpectPong("whole...");
-  EXPECT_EQ(LowWater(), 1);
+  ExpectThatNothingWaitsLong();
 }
 
 TEST_F(LongInputTest, IsReadByAThreadWhenMuchHasComeOrSoon) {
   StartReader();
-  ASSERT_TRUE(BeginUntilMuchIsWaitedFor());
-  ExpectPong("soon....");
-  SendPart(kPartBytes, 2 * kPartBytes);
-  ExpectPong("again...");
-  SendPart(2 * kPartBytes, kMessageBytes);
-  ExpectWhole();
-  ExpectPong("whole...");
-  EXPECT_EQ(LowWater(), 1);
+  ExpectThatNothingWaitsLong();
   StopReader();
 }
 
