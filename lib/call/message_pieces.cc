@@ -75,8 +75,8 @@ class MessagePieces::Writer final
     constexpr size_t kMore = 16;
     const size_t missing = size_ - std::min(size_, written_);
     const size_t bytes = std::min(missing + kMore, kMaxBlockBytes);
-    target_.written_.push_back(std::make_unique_for_overwrite<char[]>(bytes));
-    room_ = {target_.written_.back().get(), bytes};
+    target_.blocks_.push_back(std::make_unique_for_overwrite<char[]>(bytes));
+    room_ = {target_.blocks_.back().get(), bytes};
     last_grows_ = false;
   }
 

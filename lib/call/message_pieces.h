@@ -47,7 +47,7 @@ class MessagePieces {
   class Writer;
 
   const absl::Cord attachment_;
-  std::vector<std::unique_ptr<char[]>> written_;
+  std::vector<std::unique_ptr<char[]>> blocks_;
   std::vector<std::string_view> pieces_;
   bool need_message_ = false;
 };

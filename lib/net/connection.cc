@@ -50,12 +50,13 @@ constexpr absl::Duration kReadWaitTime = absl::Milliseconds(5);
 constexpr size_t kFirstReadBytes =
     wire::Session::kMaxChunkFrameBytes + (size_t{1} << 10);
 
-// The rest of a long message that comes alone is read in parts of so many
-// bytes, if it has as many: each part costs a wake-up at both ends, which takes
-// as long as to copy 100 KiB.
+// The rest of a long message that comes alone is read in large parts, of so
+// many units at the most: each costs a wake-up at both ends, which takes as
+// long as to copy 100 KiB.
 constexpr size_t kLowWaterUnit = size_t{64} << 10;
-constexpr size_t kMaxLowWater = 4;  // Units.
-// But no longer than this: there may be less, and something else behind it.
+constexpr size_t kMaxLowWater = 4;
+// They are waited for no longer than this: fewer may come, and something else
+// behind them.
 constexpr absl::Duration kLowWaterTime = absl::Milliseconds(1);
 
 // How many of a turn's calls or answers are written before it ends: a quarter

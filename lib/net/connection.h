@@ -278,7 +278,7 @@ class Connection : public std::enable_shared_from_this<Connection>,
   // The long message that comes in was late once: the rest of it is read as it
   // comes.
   bool slow_input_ ABSL_GUARDED_BY(role_) = false;
-  // What the socket is to have before it tells of input; 0: any.
+  // What the socket is to have before it tells of input, in units; 0: anything.
   uint8_t low_water_ ABSL_GUARDED_BY(role_) = 0;
   FileDescriptor reader_wake_;  // An eventfd; set before the first kCaller.
   // When the loop looks whether nobody has called for long, and reads again.
