@@ -920,8 +920,9 @@ TEST_F(UntimelyEnd, ByCancellation) {
 }
 
 TEST_F(UntimelyEnd, ByDeadline) {
-  // Long enough for both to be begun.
-  Begin({}, {.timeout = absl::Seconds(2)});
+  // Long enough for both to be begun. The same for both: else Finish() might
+  // end the stream between the two.
+  Begin({}, {.deadline = Deadline::After(absl::Seconds(2))});
   ExpectEnds(StatusCode::kDeadlineExceeded);
 }
 
