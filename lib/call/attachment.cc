@@ -1,11 +1,29 @@
 #include "tern/lib/call/attachment.h"
 
+#include <atomic>
 #include <cstring>
 #include <utility>
 
+#include "absl/base/config.h"
 #include "tern/lib/base/string_view.h"
 
 namespace tern {
+namespace {
+
+#ifdef ABSL_HAVE_THREAD_SANITIZER
+std::atomic<int> reads_noted{0};
+#endif
+
+// The other side of NoteAttachmentRead(): the last share is let go.
+void SeeAttachmentReads() { NoteAttachmentRead(); }
+
+}  // namespace
+
+void NoteAttachmentRead() {
+#ifdef ABSL_HAVE_THREAD_SANITIZER
+  reads_noted.fetch_add(1, std::memory_order_acq_rel);
+#endif
+}
 
 std::shared_ptr<const char[]> ShareBytes(wire::ByteBuffer buffer) {
   auto owner = std::make_shared<wire::ByteBuffer>(std::move(buffer));
@@ -16,12 +34,14 @@ std::shared_ptr<const char[]> ShareBytes(wire::ByteBuffer buffer) {
 absl::Cord CordOf(wire::ByteBuffer buffer, size_t offset) {
   const absl::string_view bytes = ToAbsl(buffer.view().substr(offset));
   return absl::MakeCordFromExternal(
-      bytes, [held = std::move(buffer)](absl::string_view) {});
+      bytes,
+      [held = std::move(buffer)](absl::string_view) { SeeAttachmentReads(); });
 }
 
 absl::Cord CordOf(std::shared_ptr<const char[]> owner, std::string_view bytes) {
   return absl::MakeCordFromExternal(
-      ToAbsl(bytes), [held = std::move(owner)](absl::string_view) {});
+      ToAbsl(bytes),
+      [held = std::move(owner)](absl::string_view) { SeeAttachmentReads(); });
 }
 
 const absl::Cord& NoAttachment() {

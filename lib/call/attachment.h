@@ -23,6 +23,12 @@ absl::Cord CordOf(std::shared_ptr<const char[]> owner, std::string_view bytes);
 // An empty one.
 const absl::Cord& NoAttachment();
 
+// Before a thread lets go of a share of an attachment whose bytes it has read:
+// TSan does not see the packaged Abseil's count of shares, and would call it a
+// race when another thread lets go of the last one and the memory is used
+// again. Does nothing in any other build.
+void NoteAttachmentRead();
+
 // Writes all of `attachment` to `out`, which has room for it.
 void CopyAttachment(const absl::Cord& attachment, char* out);
 

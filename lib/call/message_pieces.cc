@@ -9,6 +9,7 @@
 #include "google/protobuf/io/zero_copy_stream.h"
 #include "tern/lib/base/log.h"
 #include "tern/lib/base/string_view.h"
+#include "tern/lib/call/attachment.h"
 
 namespace tern {
 
@@ -120,6 +121,8 @@ MessagePieces::MessagePieces(std::string_view message, absl::Cord attachment)
   writer.Add(message);
   writer.Add(attachment_);
 }
+
+MessagePieces::~MessagePieces() { NoteAttachmentRead(); }
 
 void MessagePieces::CopyTo(char* out) const {
   for (const std::string_view piece : pieces_) {

@@ -34,6 +34,7 @@ class MessagePieces {
                 Fields fields, absl::Cord attachment);
   // The same of one that is serialised, and stays.
   MessagePieces(std::string_view message, absl::Cord attachment);
+  ~MessagePieces();
   MessagePieces(const MessagePieces&) = delete;
   MessagePieces& operator=(const MessagePieces&) = delete;
 
