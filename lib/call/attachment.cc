@@ -11,11 +11,9 @@ namespace tern {
 namespace {
 
 #ifdef ABSL_HAVE_THREAD_SANITIZER
+// Also added to where the last share is let go, behind all reads.
 std::atomic<int> reads_noted{0};
 #endif
-
-// The other side of NoteAttachmentRead(): the last share is let go.
-void SeeAttachmentReads() { NoteAttachmentRead(); }
 
 }  // namespace
 
@@ -35,13 +33,13 @@ absl::Cord CordOf(wire::ByteBuffer buffer, size_t offset) {
   const absl::string_view bytes = ToAbsl(buffer.view().substr(offset));
   return absl::MakeCordFromExternal(
       bytes,
-      [held = std::move(buffer)](absl::string_view) { SeeAttachmentReads(); });
+      [held = std::move(buffer)](absl::string_view) { NoteAttachmentRead(); });
 }
 
 absl::Cord CordOf(std::shared_ptr<const char[]> owner, std::string_view bytes) {
   return absl::MakeCordFromExternal(
       ToAbsl(bytes),
-      [held = std::move(owner)](absl::string_view) { SeeAttachmentReads(); });
+      [held = std::move(owner)](absl::string_view) { NoteAttachmentRead(); });
 }
 
 const absl::Cord& NoAttachment() {

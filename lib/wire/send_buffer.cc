@@ -67,8 +67,7 @@ size_t SendBuffer::TakeWithElsewhere(size_t size) {
     size -= copied + other;
     if (next.bytes.empty()) ++gone;
   }
-  if (gone != 0)
-    elsewhere_.erase(elsewhere_.begin(), elsewhere_.begin() + gone);
+  elsewhere_.erase(elsewhere_.begin(), elsewhere_.begin() + gone);
   return size;
 }
 

@@ -1,9 +1,6 @@
 #include "tern/lib/net/connection.h"
 
-#include <arpa/inet.h>
 #include <linux/sockios.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -23,6 +20,7 @@
 #include "tern/lib/base/mutex.h"
 #include "tests/lib/net/loop_fakes.h"
 #include "tests/lib/net/slot.h"
+#include "tests/lib/net/tcp_pair.h"
 #include "tests/testing/frame_text.h"
 #include "tests/testing/pattern.h"
 
@@ -51,6 +49,16 @@ class TestConnection final : public Connection {
   void AtNextTurn(std::function<void()> what) {
     MutexLock lock(mutex_);
     at_next_turn_ = std::move(what);
+  }
+  // The same, and waits until it is done.
+  void InATurn(const std::function<void()>& what) {
+    Slot<bool> done;
+    AtNextTurn([&] {
+      what();
+      done.Put(true);
+    });
+    Announce();
+    done.Take();
   }
   // What each does. Set before it is started, or in a turn of its loop.
   std::function<void(TestConnection&)> on_turn;
@@ -478,7 +486,7 @@ class StreamReaderTest : public ConnectionTest {
     connection_ = Make();
     Start(connection_);
     Send(testing::GreetingBytes());
-    InATurn([this] { stream_ = connection_->BeginStream(); });
+    connection_->InATurn([this] { stream_ = connection_->BeginStream(); });
   }
   ~StreamReaderTest() override {
     peer_.Close();
@@ -486,15 +494,6 @@ class StreamReaderTest : public ConnectionTest {
     loop_->PostAndWait([] {});  // The loop has let go of it.
   }
 
-  void InATurn(const std::function<void()>& what) {
-    Slot<bool> done;
-    connection_->AtNextTurn([&] {
-      what();
-      done.Put(true);
-    });
-    connection_->Announce();
-    done.Take();
-  }
   void SendMessage(const std::string& text, uint32_t stream = 1) {
     Send(testing::MessageFrame(stream, text));
   }
@@ -601,13 +600,13 @@ TEST_F(StreamReaderTest, DoesNotRestWhereSomebodyWaitsAlready) {
 
 TEST_F(StreamReaderTest, RestEndsWhenAnotherStreamBegins) {
   Rest();
-  InATurn([this] { connection_->BeginStream(); });
+  connection_->InATurn([this] { connection_->BeginStream(); });
   ExpectThatTheLoopReads();
 }
 
 TEST_F(StreamReaderTest, RestEndsWithItsStreamThoughOneIsOpen) {
   Rest();
-  InATurn([this] {
+  connection_->InATurn([this] {
     connection_->CancelStream(stream_);
     connection_->BeginStream();
   });
@@ -616,7 +615,7 @@ TEST_F(StreamReaderTest, RestEndsWithItsStreamThoughOneIsOpen) {
 }
 
 TEST_F(StreamReaderTest, LeavesTwoStreamsToTheLoop) {
-  InATurn([this] { connection_->BeginStream(); });
+  connection_->InATurn([this] { connection_->BeginStream(); });
   for (int i = 0; i < 10; ++i) EXPECT_FALSE(ReadHere());
   ExpectThatTheLoopReads();
 }
@@ -627,7 +626,7 @@ TEST_F(StreamReaderTest, LeavesToTheLoopWhenAnotherStreamBeginsMeanwhile) {
   std::thread reader(
       [&] { rests.Put(connection_->ReadStreamHere([] { return false; })); });
   // Whether it has begun to read by now or not.
-  InATurn([this] { connection_->BeginStream(); });
+  connection_->InATurn([this] { connection_->BeginStream(); });
   SendMessage("one");
   EXPECT_EQ(connection_->received.Take().bytes, "one");
   EXPECT_FALSE(rests.Take());
@@ -638,7 +637,7 @@ TEST_F(StreamReaderTest, LeavesToTheLoopWhenAnotherStreamBeginsMeanwhile) {
 // Nothing comes that would show it the other stream.
 TEST_F(StreamReaderTest, LeavesToTheLoopWhenThatIsBetter) {
   ExpectThatAReaderLeaves(
-      [this] { InATurn([this] { connection_->LeaveToLoop(); }); });
+      [this] { connection_->InATurn([this] { connection_->LeaveToLoop(); }); });
   // It takes longer to come back, that it does not go to and fro.
   for (int i = 0; i < 63; ++i) EXPECT_FALSE(ReadHere());
   EXPECT_TRUE(ReadHere("here"));
@@ -761,7 +760,9 @@ TEST_F(StreamReaderTest, LostConnectionIsNoticedWhileItRests) {
 class LongInputTest : public ConnectionTest {
  protected:
   LongInputTest() {
-    MakeTcpPair();
+    TcpPair pair;
+    ours_ = std::move(pair.server);
+    peer_ = std::move(pair.client);
     socket_ = ours_.get();
     options_.session.role = wire::Role::kClient;
     options_.session.hello.stream_window_bytes = 1 << 30;
@@ -770,7 +771,7 @@ class LongInputTest : public ConnectionTest {
     connection_ = Make();
     Start(connection_);
     SendAll(testing::GreetingBytes());
-    BeginStream();
+    connection_->InATurn([this] { connection_->BeginStream(); });
   }
   ~LongInputTest() override {
     if (reader_.joinable()) StopReader();
@@ -779,33 +780,6 @@ class LongInputTest : public ConnectionTest {
     loop_->PostAndWait([] {});  // The loop has let go of it.
   }
 
-  void MakeTcpPair() {
-    const FileDescriptor listener(socket(AF_INET, SOCK_STREAM, 0));
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    auto* const any = reinterpret_cast<sockaddr*>(&address);
-    socklen_t size = sizeof(address);
-    ASSERT_EQ(bind(listener.get(), any, size), 0);
-    ASSERT_EQ(listen(listener.get(), 1), 0);
-    ASSERT_EQ(getsockname(listener.get(), any, &size), 0);
-    peer_ = FileDescriptor(socket(AF_INET, SOCK_STREAM, 0));
-    ASSERT_EQ(connect(peer_.get(), any, size), 0);
-    const int on = 1;
-    setsockopt(peer_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    ours_ = FileDescriptor(accept4(listener.get(), nullptr, nullptr,
-                                   SOCK_NONBLOCK | SOCK_CLOEXEC));
-    ASSERT_TRUE(ours_.valid());
-  }
-  void BeginStream() {
-    Slot<bool> done;
-    connection_->AtNextTurn([&] {
-      connection_->BeginStream();
-      done.Put(true);
-    });
-    connection_->Announce();
-    done.Take();
-  }
   void SendAll(std::string_view bytes) {
     while (!bytes.empty()) {
       const ssize_t sent = write(peer_.get(), bytes.data(), bytes.size());
@@ -949,7 +923,7 @@ TEST_F(LongInputTest, IsReadByTheLoopWhenItsReaderHasLeft) {
 
 // What comes for another stream is not to wait.
 TEST_F(LongInputTest, IsReadAsItComesBesideAnotherStream) {
-  BeginStream();
+  connection_->InATurn([this] { connection_->BeginStream(); });
   for (int i = 0; i < 20; ++i) {
     SendPart(0, kPartBytes);
     EXPECT_EQ(WaitsFor(), 1);
