@@ -32,6 +32,9 @@ class RunTimes {
   static constexpr int64_t kLongNs = 500'000;
   // From here on a handler has held up its loop: StandbyDrivers.
   static constexpr int64_t kStallNs = 1'000'000;
+  // Runs here are noted by so many of all that a thread has: a prime, so that
+  // it is not always the same method's turn where several are called in turns.
+  static constexpr int64_t kRunsNoted = 61;
 
   // `worker_idle`: one would begin at once. When all are at work, perhaps
   // blocked, a handler that is short by all that is known waits for none of
@@ -64,17 +67,30 @@ class RunTimes {
   // A handler has run where its request was read. One that stalls sends the
   // method to the workers for a while, which grows with each such stall: a
   // handler that is mostly short and sometimes blocks is worth little here.
+  // Not so where the stall cost less than a hand-off of every run since the
+  // last one would have: then it is rare, and often only means that somebody
+  // else had the processor.
   void OnRunHere(int64_t run_ns, MonotonicTime now) {
+    CountRunHere();
     const int64_t estimate = estimate_ns_.load(std::memory_order_relaxed);
     if (run_ns <= kShortNs && run_ns <= 2 * estimate + kTinyNs / 2 &&
         estimate <= 2 * run_ns + kTinyNs / 2) {
       return;
     }
-    if (run_ns >= kStallNs) return OnStall(now);
-    Learn(run_ns);
+    if (run_ns < kStallNs) return Learn(run_ns);
+    if (runs_here_.exchange(0, std::memory_order_relaxed) * kTinyNs < run_ns) {
+      OnStall(now);
+    }
   }
 
  private:
+  void CountRunHere() {
+    thread_local constinit int64_t unnoted = 0;
+    if (++unnoted < kRunsNoted) return;
+    unnoted = 0;
+    runs_here_.fetch_add(kRunsNoted, std::memory_order_relaxed);
+  }
+
   // The first penalty is as short as a thread's time slice: on a busy machine
   // the stall may only have been that somebody else had the processor.
   static constexpr int64_t kFirstPenaltyNs = 10'000'000;
@@ -104,6 +120,7 @@ class RunTimes {
   std::atomic<int64_t> estimate_ns_{1'000'000};
   std::atomic<int64_t> not_here_before_{0};
   std::atomic<int64_t> penalty_ns_{0};
+  std::atomic<int64_t> runs_here_{0};  // Since the last stall, about.
 };
 
 }  // namespace tern

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <thread>
 
 #include "gtest/gtest.h"
 
@@ -154,6 +155,37 @@ TEST_F(RunTimesTest, PenaltiesAreForgivenAfterAsLongAgain) {
   now += 2 * 4 * kFirstPenalty;
   RunHere(RunTimes::kStallNs, now);
   EXPECT_EQ(PenaltyEndsAfter(now), now + kFirstPenalty);
+}
+
+// For so many runs a hand-off each would have cost more than the stall did. (On
+// a thread of its own, that has noted all its runs.)
+TEST_F(RunTimesTest, ARareStallHereIsForgiven) {
+  std::thread([this] {
+    constexpr int64_t kRuns = 10 * RunTimes::kRunsNoted;
+    constexpr int64_t kForgiven = kRuns * RunTimes::kTinyNs;
+    static_assert(kForgiven > RunTimes::kStallNs);
+    const auto run = [this] {
+      for (int64_t i = 0; i < kRuns - 1; ++i) RunHere(1'000);
+    };
+    Estimate(1'000);
+    run();
+    RunHere(kForgiven);
+    EXPECT_EQ(Choose(), Place::kHere);
+    // Those runs are used up by it.
+    run();
+    RunHere(kForgiven + 1);
+    EXPECT_EQ(Choose(), Place::kWorker);
+    EXPECT_EQ(PenaltyEndsAfter(kStart), kStart + kFirstPenalty);
+  }).join();
+}
+
+TEST_F(RunTimesTest, RunsBeforeAnotherStallForgiveNoSecondOne) {
+  Estimate(1'000);
+  for (int64_t i = 0; i < 1'000; ++i) RunHere(1'000);
+  RunHere(RunTimes::kStallNs);
+  EXPECT_EQ(Choose(), Place::kHere);
+  RunHere(RunTimes::kStallNs);
+  EXPECT_EQ(Choose(), Place::kWorker);
 }
 
 TEST_F(RunTimesTest, LeavesShortHandlersHereWhileNoWorkerIsIdle) {
