@@ -255,7 +255,7 @@ void ChannelCore::EndCalls(const Calls& calls, const absl::Status& status,
                            .peer = {},
                            .local = {},
                            .retry_after = std::nullopt})) {
-      call->Deliver();
+      ClientCall::Deliver(call);
     }
   }
 }

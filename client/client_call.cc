@@ -8,6 +8,7 @@
 #include "tern/client/channel_core.h"
 #include "tern/client/client_connection.h"
 #include "tern/client/client_process.h"
+#include "tern/lib/base/recycling_allocator.h"
 #include "tern/lib/base/string_view.h"
 #include "tern/lib/call/ambient_call.h"
 #include "tern/lib/call/attachment.h"
@@ -149,6 +150,18 @@ bool ClientCall::Unpack(MessageBatch::Message* message) const {
   return true;
 }
 
+std::shared_ptr<ClientCall> ClientCall::Create(
+    std::shared_ptr<ChannelCore> core, const MethodInfo& method,
+    const CallOptions& options, MonotonicTime now, Deadline deadline,
+    uint8_t priority, const client_internal::OneMessages& messages,
+    std::unique_ptr<client_internal::UnaryCompletion> completion) {
+  auto call = std::allocate_shared<ClientCall>(
+      RecyclingAllocator<ClientCall>(), std::move(core), method, options, now,
+      deadline, priority, messages, std::move(completion));
+  if (call->streaming_ != nullptr) call->streaming_->owner = call;
+  return call;
+}
+
 ClientCall::ClientCall(
     std::shared_ptr<ChannelCore> core, const MethodInfo& method,
     const CallOptions& options, MonotonicTime now, Deadline deadline,
@@ -240,10 +253,10 @@ void ClientCall::Streaming::StopFetching() {
   if (connection != nullptr) connection->ReadByLoop();
 }
 
-void ClientCall::Streaming::RunDeferred() {
+void ClientCall::Streaming::RunDeferred(std::shared_ptr<Deferred> self) {
   net::EventLoop* const loop = call->core_->loop();
   if (loop->IsDrivenHere()) return pipe.RunWakes();
-  loop->Post([self = Share()] { self->pipe.RunWakes(); });
+  loop->Post([this, self = std::move(self)] { pipe.RunWakes(); });
 }
 
 // --- A call's end ------------------------------------------------------------
@@ -253,6 +266,7 @@ void ClientCall::TakeReply(wire::IncomingMessage& message) {
   if (reply_ == nullptr) return TakeRawReply(message);
   const std::string_view bytes = message.bytes;
   reply_malformed_ = !ParseMessage(bytes, reply_);
+  if (completion_ != nullptr) completion_->reply_bytes = bytes.size();
   if (message.attachment.empty() || info_ == nullptr || ended()) return;
   info_->attachment = message.storage == nullptr
                           ? absl::Cord(ToAbsl(message.attachment))
@@ -401,30 +415,33 @@ void ClientCall::FillInfo(const wire::StatusHeader& header) {
   }
 }
 
-void ClientCall::RunDeferred() {
+void ClientCall::RunDeferred(std::shared_ptr<Deferred> self) {
+  const auto call = std::static_pointer_cast<ClientCall>(std::move(self));
   if (std::exchange(restart, false)) {
-    core_->Start(shared_from_this());
+    core_->Start(call);
   } else if (ended()) {
-    Deliver(core_->loop()->IsDrivenHere());
+    Deliver(call, core_->loop()->IsDrivenHere());
   }
 }
 
-void ClientCall::Deliver(bool on_loop) {
-  inherited_registration_.Reset();
-  inherited_.reset();
-  if (completion_ != nullptr) {
-    if (on_loop) return Complete(std::move(status_));
-    core_->loop()->Post(
-        [self = shared_from_this(), status = std::move(status_)]() mutable {
-          self->Complete(std::move(status));
+void ClientCall::Deliver(const std::shared_ptr<ClientCall>& call,
+                         bool on_loop) {
+  call->inherited_registration_.Reset();
+  call->inherited_.reset();
+  if (call->completion_ != nullptr) {
+    if (on_loop) return call->Complete(std::move(call->status_));
+    call->core_->loop()->Post(
+        [call, status = std::move(call->status_)]() mutable {
+          call->Complete(std::move(status));
         });
     return;
   }
   // Once the lock is let go, the waiter may be gone.
-  MutexLock lock(waiter_->mutex);
-  waiter_->delivered = true;
-  waiter_->delivered_changed.NotifyAll();
-  if (waiter_->wakes != nullptr) waiter_->wakes->WakeReader();
+  Waiter& waiter = *call->waiter_;
+  MutexLock lock(waiter.mutex);
+  waiter.delivered = true;
+  waiter.delivered_changed.NotifyAll();
+  if (waiter.wakes != nullptr) waiter.wakes->WakeReader();
 }
 
 void ClientCall::Complete(absl::Status status) {
@@ -438,43 +455,45 @@ void ClientCall::WakesOnEnd(ClientConnection* connection) {
   waiter_->wakes = connection;
 }
 
-void ClientCall::RequestCancel() {
-  if (cancel_requested || ended()) return;
+void ClientCall::RequestCancel(const std::shared_ptr<ClientCall>& call) {
+  if (call->cancel_requested || call->ended()) return;
   // Before it can be seen that there is a request.
-  if (MonotonicTime::Now() < deadline()) cancelled_early_ = true;
-  if (cancel_requested.exchange(true)) return;
-  core_->Reconsider(shared_from_this());
+  if (MonotonicTime::Now() < call->deadline()) call->cancelled_early_ = true;
+  if (call->cancel_requested.exchange(true)) return;
+  call->core_->Reconsider(call);
 }
 
-void ClientCall::CancelWith(const std::shared_ptr<Cancellation>& cancellation) {
+void ClientCall::CancelWith(const std::shared_ptr<ClientCall>& call,
+                            const std::shared_ptr<Cancellation>& cancellation) {
   if (cancellation == nullptr) return;
-  inherited_ = cancellation;
-  inherited_registration_ = inherited_->OnCancel([weak = weak_from_this()] {
-    if (auto call = weak.lock()) call->RequestCancel();
-  });
+  call->inherited_ = cancellation;
+  call->inherited_registration_ =
+      cancellation->OnCancel([weak = std::weak_ptr<ClientCall>(call)] {
+        if (auto call = weak.lock()) RequestCancel(call);
+      });
 }
 
-absl::Status ClientCall::StartAndWait() {
+absl::Status ClientCall::StartAndWait(const std::shared_ptr<ClientCall>& call) {
   Waiter waiter;
-  waiter_ = &waiter;
-  core_->Start(shared_from_this(), /*waits=*/true);
+  call->waiter_ = &waiter;
+  call->core_->Start(call, /*waits=*/true);
   {
     MutexLock lock(waiter.mutex);
     while (!waiter.delivered &&
-           waiter.delivered_changed.WaitUntil(waiter.mutex, deadline_.time())) {
+           waiter.delivered_changed.WaitUntil(waiter.mutex, call->deadline())) {
     }
-    if (waiter.delivered) return Unpacked(std::move(status_));
+    if (waiter.delivered) return call->Unpacked(std::move(call->status_));
   }
   // The loop's thread should have ended the call by now. If it is held up, this
   // thread does it.
-  core_->Reconsider(shared_from_this());
+  call->core_->Reconsider(call);
   MutexLock lock(waiter.mutex);
   while (!waiter.delivered) waiter.delivered_changed.Wait(waiter.mutex);
-  return Unpacked(std::move(status_));
+  return call->Unpacked(std::move(call->status_));
 }
 
 void CallHandle::Cancel() {
-  if (call_ != nullptr) call_->RequestCancel();
+  if (call_ != nullptr) ClientCall::RequestCancel(call_);
 }
 
 }  // namespace tern

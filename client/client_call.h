@@ -61,12 +61,19 @@ struct OneMessages {
 // cancellation, a lost connection.
 //
 // Held by shared_ptr: by its place (channel or stream), by queues on the way,
-// and by whoever waits for it or may cancel it.
-class ClientCall final : public net::Connection::Deferred,
-                         public std::enable_shared_from_this<ClientCall> {
+// and by whoever waits for it or may cancel it. (What needs a share is given
+// one: a share that could be had from the call itself would cost every call
+// four more atomic changes.)
+class ClientCall final : public net::Connection::Deferred {
  public:
   // `completion` is null for a call that somebody waits for. `method` outlives
   // the call, unless it is generic.
+  static std::shared_ptr<ClientCall> Create(
+      std::shared_ptr<ChannelCore> core, const MethodInfo& method,
+      const CallOptions& options, MonotonicTime now, Deadline deadline,
+      uint8_t priority, const client_internal::OneMessages& messages,
+      std::unique_ptr<client_internal::UnaryCompletion> completion);
+  // As Create() does.
   ClientCall(std::shared_ptr<ChannelCore> core, const MethodInfo& method,
              const CallOptions& options, MonotonicTime now, Deadline deadline,
              uint8_t priority, const client_internal::OneMessages& messages,
@@ -138,14 +145,16 @@ class ClientCall final : public net::Connection::Deferred,
   // Tells whoever started the call. Without locks; and without the role, unless
   // is_waited_for(): then no code of the user's runs in here.
   // `on_loop`: this is the channel's I/O thread, outside the user's code.
-  void Deliver(bool on_loop = false);
+  static void Deliver(const std::shared_ptr<ClientCall>& call,
+                      bool on_loop = false);
 
-  void RequestCancel();
+  static void RequestCancel(const std::shared_ptr<ClientCall>& call);
   // Ends with the call `cancellation`'s owner, see AmbientCall.
-  void CancelWith(const std::shared_ptr<Cancellation>& cancellation);
+  static void CancelWith(const std::shared_ptr<ClientCall>& call,
+                         const std::shared_ptr<Cancellation>& cancellation);
 
   // Instead of ChannelCore::Start(), once: blocks until the call has ended.
-  absl::Status StartAndWait();
+  static absl::Status StartAndWait(const std::shared_ptr<ClientCall>& call);
   // While it is set, a thread that waits for this call may read there: the end
   // of the call wakes it. The caller keeps the connection alive.
   void WakesOnEnd(ClientConnection* connection);
@@ -153,7 +162,7 @@ class ClientCall final : public net::Connection::Deferred,
   void OnResponseMetadata(const wire::ResponseHeader& header);
 
   // Deferred: what the visitor's callbacks decided.
-  void RunDeferred() override;
+  void RunDeferred(std::shared_ptr<Deferred> self) override;
 
  private:
   // A compressed reply, as it came, for him who is told of the call's end.
@@ -225,19 +234,20 @@ class ClientCall::Streaming final : public StreamPipe::Host,
 
   void OnPipeWork() override;
   void OnRead(bool rests) override;
-  void OnPipeFailed() override { call->RequestCancel(); }
+  void OnPipeFailed() override { RequestCancel(owner.lock()); }
   bool MayBlock() const override;
   void FetchRead(MonotonicTime until) override;
   void WakeFetcher() override;
   void StopFetching() override;
-  void RunDeferred() override;
+  void RunDeferred(std::shared_ptr<Deferred> self) override;
 
-  // A share of the call.
+  // A share of the call, for who knows that there is another.
   std::shared_ptr<Streaming> Share() {
-    return std::shared_ptr<Streaming>(call->shared_from_this(), this);
+    return std::shared_ptr<Streaming>(owner.lock(), this);
   }
 
   ClientCall* const call;
+  std::weak_ptr<ClientCall> owner;  // The same: set once, in Create().
   StreamPipe pipe;
   MessageStream messages;
   // In a connection's list of pipes that have work: in one, and once.

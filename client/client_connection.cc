@@ -24,7 +24,9 @@ class Forward final : public net::Connection::Deferred {
  public:
   explicit Forward(std::shared_ptr<ClientCall::Streaming> streaming)
       : streaming_(std::move(streaming)) {}
-  void RunDeferred() override { streaming_->OnPipeWork(); }
+  void RunDeferred(std::shared_ptr<Deferred> /*self*/) override {
+    streaming_->OnPipeWork();
+  }
 
  private:
   const std::shared_ptr<ClientCall::Streaming> streaming_;
@@ -146,7 +148,8 @@ void ClientConnection::TakeSubmissions() {
 
 void ClientConnection::TakeCall(std::shared_ptr<ClientCall> call,
                                 MonotonicTime now) {
-  call->place.store(this);
+  // (Who looks for it here has the role, too.)
+  call->place.store(this, std::memory_order_release);
   if (call->cancel_requested) {
     return EndUnstarted(call, absl::CancelledError("cancelled by the caller"));
   }
@@ -387,7 +390,7 @@ void ClientConnection::EndUnstarted(const std::shared_ptr<ClientCall>& call,
 // while this thread still has the role, and leave with one system call.
 void ClientConnection::Deliver(std::shared_ptr<ClientCall> call) {
   if (call->is_waited_for()) {
-    call->Deliver();
+    ClientCall::Deliver(call);
   } else {
     Defer(std::move(call));
   }

@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "tern/client/intercepted_call.h"
 #include "tern/lib/base/log.h"
-#include "tern/lib/base/recycling_allocator.h"
 #include "tern/lib/base/string_view.h"
 #include "tern/lib/call/ambient_call.h"
 #include "tern/lib/call/call_error.h"
@@ -110,13 +109,13 @@ std::shared_ptr<ClientCall> MakeCall(
   const AmbientCall* ambient =
       options.detached ? nullptr : CurrentAmbientCall();
   const MonotonicTime now = MonotonicTime::Now();
-  auto call = std::allocate_shared<ClientCall>(
-      RecyclingAllocator<ClientCall>(), core, method, options, now,
+  auto call = ClientCall::Create(
+      core, method, options, now,
       DeadlineOf(*core, method, options, ambient, now),
       PriorityOf(method, options, ambient), messages, std::move(completion));
   if (intercepted != nullptr) call->set_trace(intercepted->trace());
   if (ambient != nullptr && ambient->cancellation != nullptr) {
-    call->CancelWith(ambient->cancellation->ShareCancellation());
+    ClientCall::CancelWith(call, ambient->cancellation->ShareCancellation());
   }
   return call;
 }

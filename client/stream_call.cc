@@ -151,7 +151,7 @@ StreamCall& StreamCall::operator=(StreamCall&& other) noexcept {
 void StreamCall::Drop() {
   if (call_ == nullptr) return;
   call_->streaming()->pipe.DiscardReads();
-  if (ending_->IsForsaken()) call_->RequestCancel();
+  if (ending_->IsForsaken()) ClientCall::RequestCancel(call_);
 }
 
 MessageStream* StreamCall::messages() const {
@@ -162,7 +162,7 @@ google::protobuf::MessageLite* StreamCall::reply() const {
   return ending_->reply();
 }
 
-void StreamCall::Cancel() { call_->RequestCancel(); }
+void StreamCall::Cancel() { ClientCall::RequestCancel(call_); }
 
 absl::Status StreamCall::Finish() {
   StreamPipe& pipe = call_->streaming()->pipe;

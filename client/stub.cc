@@ -55,8 +55,8 @@ absl::Status MakeAndWait(const std::shared_ptr<ChannelCore>& core,
       !status.ok()) {
     return WithError(std::move(status), *core, method);
   }
-  return MakeCall(core, method, messages, options, nullptr, intercepted)
-      ->StartAndWait();
+  return ClientCall::StartAndWait(
+      MakeCall(core, method, messages, options, nullptr, intercepted));
 }
 
 // `core`: the channel may be gone when the call has ended.

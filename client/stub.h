@@ -1,7 +1,9 @@
 #ifndef TERN_CLIENT_STUB_H_
 #define TERN_CLIENT_STUB_H_
 
+#include <cstddef>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
@@ -11,6 +13,7 @@
 #include "tern/client/call_handle.h"
 #include "tern/client/call_options.h"
 #include "tern/client/channel.h"
+#include "tern/client/spare_reply.h"
 #include "tern/lib/base/recycling_allocator.h"
 #include "tern/lib/call/method_info.h"
 
@@ -18,9 +21,11 @@ namespace tern {
 
 // Called exactly once, on the channel's I/O thread, after the call that was
 // given it has returned. It must not block: a blocking call made there fails
-// FAILED_PRECONDITION.
+// FAILED_PRECONDITION. The reply is its own, to take or to leave: into the
+// memory of a short one that it has left, as a callback does that takes a const
+// reference, the next such reply is parsed.
 template <typename Reply>
-using ReplyCallback = absl::AnyInvocable<void(absl::StatusOr<Reply>) &&>;
+using ReplyCallback = absl::AnyInvocable<void(absl::StatusOr<Reply>&&) &&>;
 
 namespace client_internal {
 
@@ -36,7 +41,11 @@ class UnaryCompletion {
   virtual ~UnaryCompletion() = default;
   virtual google::protobuf::MessageLite* reply() = 0;
   virtual void Done(absl::Status status) = 0;
+
+  // Set before Done(): the reply's, on the wire, if it was parsed from that.
+  std::optional<size_t> reply_bytes;
 };
+
 CallHandle StartUnary(Channel& channel, const MethodInfo& method,
                       const google::protobuf::MessageLite& request,
                       const CallOptions& options,
@@ -64,10 +73,13 @@ template <typename Reply>
 CallHandle AsyncUnaryCall(Channel& channel, const MethodInfo& method,
                           const google::protobuf::MessageLite& request,
                           const CallOptions& options,
-                          ReplyCallback<Reply> done) {
+                          ReplyCallback<Reply>&& done) {
   class Completion final : public client_internal::UnaryCompletion {
    public:
-    explicit Completion(ReplyCallback<Reply> done) : done_(std::move(done)) {}
+    explicit Completion(ReplyCallback<Reply>&& done)
+        : reply_(absl::in_place),
+          uses_(Spare::Take(&*reply_)),
+          done_(std::move(done)) {}
     static void* operator new(size_t) {
       return RecyclingAllocator<Completion>().allocate(1);
     }
@@ -75,17 +87,20 @@ CallHandle AsyncUnaryCall(Channel& channel, const MethodInfo& method,
       RecyclingAllocator<Completion>().deallocate(
           static_cast<Completion*>(block), 1);
     }
-    google::protobuf::MessageLite* reply() override { return &reply_; }
+    google::protobuf::MessageLite* reply() override { return &*reply_; }
     void Done(absl::Status status) override {
-      if (status.ok()) {
-        std::move(done_)(std::move(reply_));
-      } else {
-        std::move(done_)(std::move(status));
+      if (!status.ok()) reply_ = std::move(status);
+      std::move(done_)(std::move(reply_));
+      if (reply_.ok() && reply_bytes.has_value()) {
+        Spare::Leave(*std::move(reply_), *reply_bytes, uses_);
       }
     }
 
    private:
-    Reply reply_;
+    using Spare = client_internal::SpareReply<Reply>;
+
+    absl::StatusOr<Reply> reply_;
+    const uint32_t uses_;
     ReplyCallback<Reply> done_;
   };
   return client_internal::StartUnary(

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tern/lib/base/log.h"
+#include "tern/lib/base/recycling_allocator.h"
 #include "tern/lib/base/string_view.h"
 #include "tern/lib/call/attachment.h"
 #include "tern/lib/call/parse_message.h"
@@ -25,7 +26,7 @@ class CancelLater final : public net::Connection::Deferred {
  public:
   explicit CancelLater(std::shared_ptr<ServerCall> call)
       : call_(std::move(call)) {}
-  void RunDeferred() override {
+  void RunDeferred(std::shared_ptr<Deferred> /*self*/) override {
     std::shared_ptr<Cancellation> cancellation;
     {
       MutexLock lock(call_->mutex_);
@@ -69,10 +70,10 @@ bool ServerCall::Streaming::MayBlock() const {
   return !net::EventLoop::OnAnyLoopThread();
 }
 
-void ServerCall::Streaming::RunDeferred() {
+void ServerCall::Streaming::RunDeferred(std::shared_ptr<Deferred> self) {
   net::EventLoop* const loop = call->connection_->loop();
   if (loop->IsDrivenHere()) return RunWakes();
-  loop->Post([self = Share()] { self->RunWakes(); });
+  loop->Post([this, self = std::move(self)] { RunWakes(); });
 }
 
 void ServerCall::Streaming::RunWakes() {
@@ -81,6 +82,16 @@ void ServerCall::Streaming::RunWakes() {
 }
 
 // --- A call ------------------------------------------------------------------
+
+std::shared_ptr<ServerCall> ServerCall::Create(
+    std::shared_ptr<ServerConnection> connection, MethodRegistry::Entry* entry,
+    const wire::CallHeader& header, MonotonicTime deadline) {
+  auto call = std::allocate_shared<ServerCall>(RecyclingAllocator<ServerCall>(),
+                                               std::move(connection), entry,
+                                               header, deadline);
+  if (call->streaming_ != nullptr) call->streaming_->owner = call;
+  return call;
+}
 
 ServerCall::ServerCall(std::shared_ptr<ServerConnection> connection,
                        MethodRegistry::Entry* entry,
@@ -261,13 +272,13 @@ bool ServerCall::TryWithdraw() {
 
 std::shared_ptr<net::Connection::Deferred> ServerCall::Cancel() {
   cancel_requested_.store(true);
-  return std::make_shared<CancelLater>(shared_from_this());
+  return std::make_shared<CancelLater>(self);
 }
 
-void ServerCall::RunDeferred() {
+void ServerCall::RunDeferred(std::shared_ptr<Deferred> self) {
   State expected = State::kReady;
   if (!state_.compare_exchange_strong(expected, State::kQueued)) return;
-  runners_share_ = shared_from_this();
+  runners_share_ = std::static_pointer_cast<ServerCall>(std::move(self));
   ServerEnvironment& environment = connection_->environment();
   if (!holds_thread()) {
     environment.pool->Submit(this, ambient_.deadline.time(), ambient_.priority);
@@ -277,13 +288,13 @@ void ServerCall::RunDeferred() {
 }
 
 void ServerCall::Run() {
-  std::shared_ptr<ServerCall> share = std::move(runners_share_);
   const MonotonicTime started_at = MonotonicTime::Now();
   if (Execute(started_at)) {
     const int64_t run_ns = NanosecondsBetween(started_at, MonotonicTime::Now());
     entry_->run_times.OnWorkerRun(run_ns);
     if (over_) handler_us_ = run_ns / 1000;
   }
+  std::shared_ptr<ServerCall> share = std::move(runners_share_);
   if (over_) connection_->Complete(std::move(share));
 }
 
@@ -297,8 +308,7 @@ bool ServerCall::StaysHere(bool last, bool may_stall) {
                     !connection_->environment().pool->has_free_worker())) {
     return true;
   }
-  const std::shared_ptr<ServerCall> share = std::move(runners_share_);
-  RunDeferred();
+  RunDeferred(std::move(runners_share_));
   return false;
 }
 

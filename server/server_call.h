@@ -47,15 +47,20 @@ class ServerConnection;
 //   completed   back with the connection, to be answered.
 //
 // Held by shared_ptr: by its stream until it is answered, and by whoever has
-// it.
+// it. (Each hands its share on: one that could be had from the call itself
+// would cost every call four more atomic changes.)
 class ServerCall final : public ServerContext,
                          public ThreadPool::Task,
                          public net::EventLoop::Errand,
                          public net::Connection::Deferred,
                          public server_internal::AnsweredCall,
-                         private CancellationSource,
-                         public std::enable_shared_from_this<ServerCall> {
+                         private CancellationSource {
  public:
+  static std::shared_ptr<ServerCall> Create(
+      std::shared_ptr<ServerConnection> connection,
+      MethodRegistry::Entry* entry, const wire::CallHeader& header,
+      MonotonicTime deadline);
+  // As Create() does.
   ServerCall(std::shared_ptr<ServerConnection> connection,
              MethodRegistry::Entry* entry, const wire::CallHeader& header,
              MonotonicTime deadline);
@@ -131,7 +136,7 @@ class ServerCall final : public ServerContext,
   const MethodInfo& info() const { return entry_->handler->info; }
 
   // --- Deferred: ready -> queued ---------------------------------------------
-  void RunDeferred() override;
+  void RunDeferred(std::shared_ptr<Deferred> self) override;
 
   // --- Task: queued -> running -> completed ----------------------------------
   void Run() override;
@@ -261,16 +266,17 @@ class ServerCall::Streaming final : public StreamPipe::Host,
   bool MayBlock() const override;
   bool TakeMemory(size_t bytes) override;
   void ReturnMemory(size_t bytes) override;
-  void RunDeferred() override;
+  void RunDeferred(std::shared_ptr<Deferred> self) override;
 
   // On the loop's thread, as a part of the call.
   void RunWakes();
-  // A share of the call.
+  // A share of the call, for who knows that there is another.
   std::shared_ptr<Streaming> Share() {
-    return std::shared_ptr<Streaming>(call->shared_from_this(), this);
+    return std::shared_ptr<Streaming>(owner.lock(), this);
   }
 
   ServerCall* const call;
+  std::weak_ptr<ServerCall> owner;  // The same: set once, in Create().
   StreamPipe pipe;
   MessageStream messages;
   server_internal::HandlerStream handlers;  // What the handler has of them.

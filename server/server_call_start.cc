@@ -16,7 +16,7 @@ void ServerCall::StartHandler(MonotonicTime started_at) {
   try {
     const MethodHandler& handler = *entry_->handler;
     google::protobuf::MessageLite* const reply = messages_.reply.get();
-    Responder responder(shared_from_this());
+    Responder responder(runners_share_);
     if (streaming_ == nullptr) {
       handler.start(*entry_->service, *this, *messages_.request, reply,
                     std::move(responder));

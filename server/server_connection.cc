@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "tern/lib/base/log.h"
-#include "tern/lib/base/recycling_allocator.h"
 #include "tern/lib/base/string_view.h"
 #include "tern/lib/call/attachment.h"
 #include "tern/lib/call/message_pieces.h"
@@ -58,7 +57,7 @@ class ServerConnection::TellDrain final : public net::Connection::Deferred {
  public:
   explicit TellDrain(std::shared_ptr<ServerConnection> connection)
       : connection_(std::move(connection)) {}
-  void RunDeferred() override {
+  void RunDeferred(std::shared_ptr<Deferred> /*self*/) override {
     // Without one, who asks later sees that the drain has begun.
     Cancellation* const notice = connection_->drain_notice_.load();
     if (notice != nullptr) notice->Cancel();
@@ -122,8 +121,7 @@ void ServerConnection::OnCall(wire::Stream& stream,
                            nullptr);
     return;
   }
-  auto call = std::allocate_shared<ServerCall>(
-      RecyclingAllocator<ServerCall>(),
+  auto call = ServerCall::Create(
       std::static_pointer_cast<ServerConnection>(shared_from_this()), entry,
       header, stream.deadline());
   call->stream = &stream;

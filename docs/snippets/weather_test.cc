@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <future>
 #include <iostream>
 #include <semaphore>
 #include <string>
@@ -95,6 +96,19 @@ TEST_F(Docs, Unary) {
   }
   ASSERT_TRUE(report.ok());
   EXPECT_EQ(report->celsius(), 21.5);
+}
+
+TEST_F(Docs, UnaryWithACallback) {
+  Weather::Stub& weather = weather_;
+  Place place;
+  place.set_name("Oslo");
+  std::promise<double> celsius;
+  weather.Now(place, {.timeout = absl::Seconds(30)},
+              [&](const absl::StatusOr<Report>& report) {
+                // On the channel's I/O thread: it must not block.
+                celsius.set_value(report.ok() ? report->celsius() : -300);
+              });
+  EXPECT_EQ(celsius.get_future().get(), 21.5);
 }
 
 TEST_F(Docs, ServerStreaming) {

@@ -380,8 +380,8 @@ std::unique_ptr<Connection::DeferredList> Connection::NewDeferredList() {
 // What is deferred may drive another connection, and defer something there.
 void Connection::RunDeferred(std::unique_ptr<DeferredList> list) {
   for (std::shared_ptr<Deferred>& item : *list) {
-    item->RunDeferred();
-    item.reset();
+    Deferred* const deferred = item.get();
+    deferred->RunDeferred(std::move(item));
   }
   list->clear();
   SpareDeferredList() = std::move(list);

@@ -1,6 +1,7 @@
-// What calls and connections cost the server in memory from the heap: how many
-// times its threads call operator new for a unary call, once they have served
-// some; and what a connection that has made a call holds.
+// What calls and connections cost in memory from the heap: how many times a
+// server's threads call operator new for a unary call, once they have served
+// some, and both ends' where callbacks make the calls; and what a connection
+// that has made a call holds.
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -322,6 +323,60 @@ TEST_P(CallAllocationTest, ManyAtATime) {
   const double per_call = AllocationsPerCall(64);
   RecordProperty("allocations_per_call", std::to_string(per_call));
   EXPECT_LE(per_call, MaxPerCall());
+}
+
+// Each callback makes the next call, as of somebody who has so much to ask.
+class ChainOfCalls {
+ public:
+  explicit ChainOfCalls(Channel* channel) : stub_(*channel) {
+    request_.set_text(std::string(64, 'x'));
+  }
+
+  // Makes so many, `at_a_time`, and counts the allocations of the last kCalls
+  // of them: for each.
+  double AllocationsPerCall(int at_a_time) {
+    to_make_ = kWarmUp + kCalls;
+    const int ended = ended_.count();
+    for (int i = 0; i < at_a_time; ++i) Next();
+    EXPECT_TRUE(ended_.Wait(ended + at_a_time));
+    counting = false;
+    return static_cast<double>(allocations) / kCalls;
+  }
+  int failures() const { return failures_; }
+
+ private:
+  void Next() {
+    const int left = to_make_.fetch_sub(1);
+    if (left <= 0) return ended_.Notify();
+    if (left == kCalls) {
+      allocations = 0;
+      counting = true;
+    }
+    stub_.Call(request_, {}, [this](const absl::StatusOr<Message>& reply) {
+      if (!reply.ok() || reply->text() != request_.text()) ++failures_;
+      Next();
+    });
+  }
+
+  Tester::Stub stub_;
+  Message request_;
+  std::atomic<int> to_make_{0};
+  std::atomic<int> failures_{0};
+  Event ended_;
+};
+
+// The client's I/O thread has its part in it: what it parses a reply into is
+// used again where the callback has left it.
+TEST_F(AllocationTest, CallsThatCallbacksMakeTakeNothingAtEitherEnd) {
+  StartServer({.loop_threads = 1, .handler_threads = HandlerThreads::kLoops});
+  const auto channel = Channel::Create(target());
+  ChainOfCalls chain(channel.get());
+  for (const int at_a_time : {1, 64}) {
+    const double per_call = chain.AllocationsPerCall(at_a_time);
+    RecordProperty("allocations_per_call", std::to_string(per_call));
+    EXPECT_LE(per_call, kMaxPerCallOnLoops) << at_a_time << " at a time";
+  }
+  EXPECT_EQ(chain.failures(), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(

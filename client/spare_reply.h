@@ -1,0 +1,63 @@
+#ifndef TERN_CLIENT_SPARE_REPLY_H_
+#define TERN_CLIENT_SPARE_REPLY_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace tern::client_internal {
+
+// A reply that a callback has left on this thread, with the memory of its
+// strings and submessages: where a callback makes the next call, as in a chain
+// of calls, that one's reply is parsed into it, and takes nothing from the
+// heap.
+//
+// Bounded: one of each type and thread, of kMaxBytes on the wire at the most,
+// and for kMaxUses, as what differs from call to call adds up in a message.
+//
+// Each thread has its own: thread-safe.
+template <typename Reply>
+class SpareReply {
+ public:
+  static constexpr size_t kMaxBytes = 1024;
+  static constexpr uint32_t kMaxUses = 1000;
+
+  // Moves it to `*reply`, a new one, if there is one: what it holds is not of
+  // this call. Returns how often it has been used before.
+  static uint32_t Take(Reply* reply) {
+    if (!kept_) return 0;
+    kept_ = false;
+    *reply = std::move(Place().reply);
+    return Place().uses;
+  }
+
+  // `bytes`: of `reply`, on the wire. `uses`: what Take() has returned for it.
+  static void Leave(Reply&& reply, size_t bytes, uint32_t uses) {
+    if (bytes > kMaxBytes || uses + 1 >= kMaxUses || over_) return;
+    Place().reply = std::move(reply);
+    Place().uses = uses + 1;
+    kept_ = true;
+  }
+
+ private:
+  struct Kept {
+    ~Kept() {
+      kept_ = false;
+      over_ = true;
+    }
+    Reply reply;
+    uint32_t uses = 0;
+  };
+  static Kept& Place() {
+    thread_local Kept kept;
+    return kept;
+  }
+
+  static inline thread_local constinit bool kept_ = false;
+  // The thread ends: other objects of it may make calls yet.
+  static inline thread_local constinit bool over_ = false;
+};
+
+}  // namespace tern::client_internal
+
+#endif  // TERN_CLIENT_SPARE_REPLY_H_
