@@ -253,10 +253,10 @@ void ClientCall::Streaming::StopFetching() {
   if (connection != nullptr) connection->ReadByLoop();
 }
 
-void ClientCall::Streaming::RunDeferred(std::shared_ptr<Deferred> self) {
+void ClientCall::Streaming::RunDeferred(std::shared_ptr<Deferred> share) {
   net::EventLoop* const loop = call->core_->loop();
   if (loop->IsDrivenHere()) return pipe.RunWakes();
-  loop->Post([this, self = std::move(self)] { pipe.RunWakes(); });
+  loop->Post([this, share = std::move(share)] { pipe.RunWakes(); });
 }
 
 // --- A call's end ------------------------------------------------------------
@@ -415,8 +415,8 @@ void ClientCall::FillInfo(const wire::StatusHeader& header) {
   }
 }
 
-void ClientCall::RunDeferred(std::shared_ptr<Deferred> self) {
-  const auto call = std::static_pointer_cast<ClientCall>(std::move(self));
+void ClientCall::RunDeferred(std::shared_ptr<Deferred> share) {
+  const auto call = std::static_pointer_cast<ClientCall>(std::move(share));
   if (std::exchange(restart, false)) {
     core_->Start(call);
   } else if (ended()) {

@@ -13,6 +13,7 @@
 #include "tern/client/call_options.h"
 #include "tern/client/request_bytes.h"
 #include "tern/client/stub.h"
+#include "tern/lib/base/log.h"
 #include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/base/mutex.h"
 #include "tern/lib/base/submission_queue.h"
@@ -73,7 +74,7 @@ class ClientCall final : public net::Connection::Deferred {
       const CallOptions& options, MonotonicTime now, Deadline deadline,
       uint8_t priority, const client_internal::OneMessages& messages,
       std::unique_ptr<client_internal::UnaryCompletion> completion);
-  // As Create() does.
+  // For Create() alone, which does what needs a share of the call, too.
   ClientCall(std::shared_ptr<ChannelCore> core, const MethodInfo& method,
              const CallOptions& options, MonotonicTime now, Deadline deadline,
              uint8_t priority, const client_internal::OneMessages& messages,
@@ -162,7 +163,7 @@ class ClientCall final : public net::Connection::Deferred {
   void OnResponseMetadata(const wire::ResponseHeader& header);
 
   // Deferred: what the visitor's callbacks decided.
-  void RunDeferred(std::shared_ptr<Deferred> self) override;
+  void RunDeferred(std::shared_ptr<Deferred> share) override;
 
  private:
   // A compressed reply, as it came, for him who is told of the call's end.
@@ -239,11 +240,13 @@ class ClientCall::Streaming final : public StreamPipe::Host,
   void FetchRead(MonotonicTime until) override;
   void WakeFetcher() override;
   void StopFetching() override;
-  void RunDeferred(std::shared_ptr<Deferred> self) override;
+  void RunDeferred(std::shared_ptr<Deferred> share) override;
 
   // A share of the call, for who knows that there is another.
   std::shared_ptr<Streaming> Share() {
-    return std::shared_ptr<Streaming>(owner.lock(), this);
+    std::shared_ptr<ClientCall> share = owner.lock();
+    TERN_DCHECK(share != nullptr);
+    return std::shared_ptr<Streaming>(std::move(share), this);
   }
 
   ClientCall* const call;

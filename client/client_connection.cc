@@ -24,7 +24,7 @@ class Forward final : public net::Connection::Deferred {
  public:
   explicit Forward(std::shared_ptr<ClientCall::Streaming> streaming)
       : streaming_(std::move(streaming)) {}
-  void RunDeferred(std::shared_ptr<Deferred> /*self*/) override {
+  void RunDeferred(std::shared_ptr<Deferred> /*share*/) override {
     streaming_->OnPipeWork();
   }
 

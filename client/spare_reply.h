@@ -7,13 +7,14 @@
 
 namespace tern::client_internal {
 
-// A reply that a callback has left on this thread, with the memory of its
-// strings and submessages: where a callback makes the next call, as in a chain
-// of calls, that one's reply is parsed into it, and takes nothing from the
-// heap.
+// A reply that a callback has left on this thread, empty, but with the memory
+// of its strings and submessages: where a later callback makes a call, as in a
+// chain of calls, that one's reply is parsed into it, and takes nothing from
+// the heap.
 //
-// Bounded: one of each type and thread, of kMaxBytes on the wire at the most,
-// and for kMaxUses, as what differs from call to call adds up in a message.
+// Bounded: one of each type and thread, that came with kMaxBytes on the wire at
+// the most, and for kMaxUses, as what differs from call to call adds up in a
+// message.
 //
 // Each thread has its own: thread-safe.
 template <typename Reply>
@@ -22,8 +23,8 @@ class SpareReply {
   static constexpr size_t kMaxBytes = 1024;
   static constexpr uint32_t kMaxUses = 1000;
 
-  // Moves it to `*reply`, a new one, if there is one: what it holds is not of
-  // this call. Returns how often it has been used before.
+  // Moves it to `*reply`, a new one, if there is one. Returns how often it has
+  // been used before.
   static uint32_t Take(Reply* reply) {
     if (!kept_) return 0;
     kept_ = false;
@@ -31,9 +32,10 @@ class SpareReply {
     return Place().uses;
   }
 
-  // `bytes`: of `reply`, on the wire. `uses`: what Take() has returned for it.
+  // `bytes`: as it came, on the wire. `uses`: what Take() has returned for it.
   static void Leave(Reply&& reply, size_t bytes, uint32_t uses) {
     if (bytes > kMaxBytes || uses + 1 >= kMaxUses || over_) return;
+    reply.Clear();  // No call is to see another's, not one that fails.
     Place().reply = std::move(reply);
     Place().uses = uses + 1;
     kept_ = true;

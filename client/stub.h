@@ -21,9 +21,10 @@ namespace tern {
 
 // Called exactly once, on the channel's I/O thread, after the call that was
 // given it has returned. It must not block: a blocking call made there fails
-// FAILED_PRECONDITION. The reply is its own, to take or to leave: into the
-// memory of a short one that it has left, as a callback does that takes a const
-// reference, the next such reply is parsed.
+// FAILED_PRECONDITION. The reply is its own, to take or to leave: what a later
+// callback asks for is parsed into the memory of a short one that was left, as
+// by a callback that takes a const reference. (Who calls one himself, as a mock
+// does, gives it what it may keep: `std::move(done)(std::move(reply))`.)
 template <typename Reply>
 using ReplyCallback = absl::AnyInvocable<void(absl::StatusOr<Reply>&&) &&>;
 
@@ -42,7 +43,8 @@ class UnaryCompletion {
   virtual google::protobuf::MessageLite* reply() = 0;
   virtual void Done(absl::Status status) = 0;
 
-  // Set before Done(): the reply's, on the wire, if it was parsed from that.
+  // Set before Done(): the reply's, on the wire, where it was parsed as it
+  // came.
   std::optional<size_t> reply_bytes;
 };
 

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "absl/base/optimization.h"
 #include "tern/lib/base/monotonic_time.h"
 
 namespace tern {
@@ -14,8 +15,9 @@ namespace tern {
 // and their wake-ups (some 10 us together), or on a worker, which keeps that
 // thread free.
 //
-// Thread-safe. Written to only when there is news: in the steady state all
-// threads share one cache line that nobody changes.
+// Thread-safe. What is read for each call is written to only when there is
+// news: in the steady state all threads share one cache line that nobody
+// changes.
 class RunTimes {
  public:
   enum class Place : uint8_t {
@@ -32,6 +34,8 @@ class RunTimes {
   static constexpr int64_t kLongNs = 500'000;
   // From here on a handler has held up its loop: StandbyDrivers.
   static constexpr int64_t kStallNs = 1'000'000;
+  // No longer one is forgiven, however rare it is.
+  static constexpr int64_t kMaxForgivenNs = 20'000'000;
   // Runs here are noted by so many of all that a thread has: a prime, so that
   // it is not always the same method's turn where several are called in turns.
   static constexpr int64_t kRunsNoted = 61;
@@ -67,9 +71,9 @@ class RunTimes {
   // A handler has run where its request was read. One that stalls sends the
   // method to the workers for a while, which grows with each such stall: a
   // handler that is mostly short and sometimes blocks is worth little here.
-  // Not so where the stall cost less than a hand-off of every run since the
-  // last one would have: then it is rare, and often only means that somebody
-  // else had the processor.
+  // Not so where it cost less than a hand-off of every run since the last stall
+  // would have: then it is rare, and if it is no longer than some time slices,
+  // it mostly means that others had the processor.
   void OnRunHere(int64_t run_ns, MonotonicTime now) {
     CountRunHere();
     const int64_t estimate = estimate_ns_.load(std::memory_order_relaxed);
@@ -78,9 +82,8 @@ class RunTimes {
       return;
     }
     if (run_ns < kStallNs) return Learn(run_ns);
-    if (runs_here_.exchange(0, std::memory_order_relaxed) * kTinyNs < run_ns) {
-      OnStall(now);
-    }
+    const int64_t runs = runs_here_.exchange(0, std::memory_order_relaxed);
+    if (run_ns > kMaxForgivenNs || runs * kTinyNs < run_ns) OnStall(now);
   }
 
  private:
@@ -120,7 +123,8 @@ class RunTimes {
   std::atomic<int64_t> estimate_ns_{1'000'000};
   std::atomic<int64_t> not_here_before_{0};
   std::atomic<int64_t> penalty_ns_{0};
-  std::atomic<int64_t> runs_here_{0};  // Since the last stall, about.
+  // Since the last stall, about. Away from what is read for each call.
+  alignas(ABSL_CACHELINE_SIZE) std::atomic<int64_t> runs_here_{0};
 };
 
 }  // namespace tern

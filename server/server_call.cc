@@ -26,7 +26,7 @@ class CancelLater final : public net::Connection::Deferred {
  public:
   explicit CancelLater(std::shared_ptr<ServerCall> call)
       : call_(std::move(call)) {}
-  void RunDeferred(std::shared_ptr<Deferred> /*self*/) override {
+  void RunDeferred(std::shared_ptr<Deferred> /*share*/) override {
     std::shared_ptr<Cancellation> cancellation;
     {
       MutexLock lock(call_->mutex_);
@@ -70,10 +70,10 @@ bool ServerCall::Streaming::MayBlock() const {
   return !net::EventLoop::OnAnyLoopThread();
 }
 
-void ServerCall::Streaming::RunDeferred(std::shared_ptr<Deferred> self) {
+void ServerCall::Streaming::RunDeferred(std::shared_ptr<Deferred> share) {
   net::EventLoop* const loop = call->connection_->loop();
   if (loop->IsDrivenHere()) return RunWakes();
-  loop->Post([this, self = std::move(self)] { RunWakes(); });
+  loop->Post([this, share = std::move(share)] { RunWakes(); });
 }
 
 void ServerCall::Streaming::RunWakes() {
@@ -275,10 +275,10 @@ std::shared_ptr<net::Connection::Deferred> ServerCall::Cancel() {
   return std::make_shared<CancelLater>(self);
 }
 
-void ServerCall::RunDeferred(std::shared_ptr<Deferred> self) {
+void ServerCall::RunDeferred(std::shared_ptr<Deferred> share) {
   State expected = State::kReady;
   if (!state_.compare_exchange_strong(expected, State::kQueued)) return;
-  runners_share_ = std::static_pointer_cast<ServerCall>(std::move(self));
+  runners_share_ = std::static_pointer_cast<ServerCall>(std::move(share));
   ServerEnvironment& environment = connection_->environment();
   if (!holds_thread()) {
     environment.pool->Submit(this, ambient_.deadline.time(), ambient_.priority);

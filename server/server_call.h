@@ -11,6 +11,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "google/protobuf/message_lite.h"
+#include "tern/lib/base/log.h"
 #include "tern/lib/base/monotonic_time.h"
 #include "tern/lib/base/mutex.h"
 #include "tern/lib/base/submission_queue.h"
@@ -60,7 +61,7 @@ class ServerCall final : public ServerContext,
       std::shared_ptr<ServerConnection> connection,
       MethodRegistry::Entry* entry, const wire::CallHeader& header,
       MonotonicTime deadline);
-  // As Create() does.
+  // For Create() alone, which does what needs a share of the call, too.
   ServerCall(std::shared_ptr<ServerConnection> connection,
              MethodRegistry::Entry* entry, const wire::CallHeader& header,
              MonotonicTime deadline);
@@ -136,7 +137,7 @@ class ServerCall final : public ServerContext,
   const MethodInfo& info() const { return entry_->handler->info; }
 
   // --- Deferred: ready -> queued ---------------------------------------------
-  void RunDeferred(std::shared_ptr<Deferred> self) override;
+  void RunDeferred(std::shared_ptr<Deferred> share) override;
 
   // --- Task: queued -> running -> completed ----------------------------------
   void Run() override;
@@ -266,13 +267,15 @@ class ServerCall::Streaming final : public StreamPipe::Host,
   bool MayBlock() const override;
   bool TakeMemory(size_t bytes) override;
   void ReturnMemory(size_t bytes) override;
-  void RunDeferred(std::shared_ptr<Deferred> self) override;
+  void RunDeferred(std::shared_ptr<Deferred> share) override;
 
   // On the loop's thread, as a part of the call.
   void RunWakes();
   // A share of the call, for who knows that there is another.
   std::shared_ptr<Streaming> Share() {
-    return std::shared_ptr<Streaming>(owner.lock(), this);
+    std::shared_ptr<ServerCall> share = owner.lock();
+    TERN_DCHECK(share != nullptr);
+    return std::shared_ptr<Streaming>(std::move(share), this);
   }
 
   ServerCall* const call;

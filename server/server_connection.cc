@@ -57,7 +57,7 @@ class ServerConnection::TellDrain final : public net::Connection::Deferred {
  public:
   explicit TellDrain(std::shared_ptr<ServerConnection> connection)
       : connection_(std::move(connection)) {}
-  void RunDeferred(std::shared_ptr<Deferred> /*self*/) override {
+  void RunDeferred(std::shared_ptr<Deferred> /*share*/) override {
     // Without one, who asks later sees that the drain has begun.
     Cancellation* const notice = connection_->drain_notice_.load();
     if (notice != nullptr) notice->Cancel();

@@ -57,9 +57,9 @@ class Connection : public std::enable_shared_from_this<Connection>,
   class Deferred {
    public:
     virtual ~Deferred() = default;
-    // On the thread that had the role. `self`: the share that the connection
-    // had of this.
-    virtual void RunDeferred(std::shared_ptr<Deferred> self) = 0;
+    // On the thread that had the role. `share`: what the connection had of
+    // this.
+    virtual void RunDeferred(std::shared_ptr<Deferred> share) = 0;
   };
 
   // `loop` outlives the connection's registration with it.

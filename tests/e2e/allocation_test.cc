@@ -33,9 +33,10 @@ namespace {
 
 std::atomic<int64_t> allocations{0};
 std::atomic<bool> counting{false};
-// What the server's threads have allocated and not freed, as malloc counts it.
+// What all threads but the test's have allocated and not freed, as malloc
+// counts it.
 std::atomic<int64_t> held_bytes{0};
-// The test's own thread plays the client.
+// The test's own thread plays the client, mostly, and is not counted.
 thread_local bool is_client = false;
 
 // A block with what malloc notes before it.

@@ -39,6 +39,41 @@ TEST_F(CallbackTest, MayBeginTheNextCall) {
   EXPECT_EQ(service_.started(), kChains * kCalls);
 }
 
+// A reply that a callback leaves where it is gives its memory to another's.
+TEST_F(CallbackTest, SeesNothingOfAnEarlierReply) {
+  service_.OnCall([](ServerContext&, const Message& request, Message* reply) {
+    reply->set_text(request.text());
+    if (request.text() == "long") reply->set_payload(std::string(100, 'x'));
+    return request.text() == "failed" ? absl::AbortedError("as it was asked to")
+                                      : absl::OkStatus();
+  });
+  StartServer();
+  const auto channel = Connect();
+  Tester::Stub stub(*channel);
+  const std::vector<std::string> requests = {"long",  "long", "short",  "short",
+                                             "long",  "long", "failed", "short",
+                                             "short", "long"};
+  Event over;
+  std::vector<std::string> told;
+  std::function<void(size_t)> call = [&](size_t i) {
+    if (i == requests.size()) return over.Notify();
+    stub.Call(MessageWith(requests[i]), {}, [&, i](const Reply& reply) {
+      told.push_back(reply.ok() ? reply->text() + " " + reply->payload()
+                                : "failed");
+      call(i + 1);
+    });
+  };
+  call(0);
+  ASSERT_TRUE(over.Wait());
+  std::vector<std::string> expected;
+  for (const std::string& request : requests) {
+    expected.push_back(request == "long"     ? "long " + std::string(100, 'x')
+                       : request == "failed" ? request
+                                             : "short ");
+  }
+  EXPECT_EQ(told, expected);
+}
+
 // Never inside the call that it was given to, whatever becomes of that.
 TEST_F(CallbackTest, IsCalledAfterTheCallThatItWasGivenToHasReturned) {
   StartServer();

@@ -91,7 +91,8 @@ TEST_F(RunTimesTest, LongRunsOnWorkersKeepItThere) {
   EXPECT_EQ(Choose(), Place::kWorker);
 }
 
-// Written to only when there is news: up to about twice, or half, is none.
+// What is read is written to only when there is news: up to about twice, or
+// half, is none.
 TEST_F(RunTimesTest, RunsLikeTheOthersAreNoNews) {
   Estimate(4'000);
   for (int i = 0; i < 100; ++i) RunHere(2 * 4'000 + RunTimes::kTinyNs / 2);
@@ -177,6 +178,20 @@ TEST_F(RunTimesTest, ARareStallHereIsForgiven) {
     EXPECT_EQ(Choose(), Place::kWorker);
     EXPECT_EQ(PenaltyEndsAfter(kStart), kStart + kFirstPenalty);
   }).join();
+}
+
+TEST_F(RunTimesTest, NoLongStallIsForgiven) {
+  const auto run = [this] {
+    for (int64_t i = 0; i < 10'000; ++i) RunHere(1'000);
+  };
+  static_assert(10'000 * RunTimes::kTinyNs > 2 * RunTimes::kMaxForgivenNs);
+  Estimate(1'000);
+  run();
+  RunHere(RunTimes::kMaxForgivenNs);
+  EXPECT_EQ(Choose(), Place::kHere);
+  run();
+  RunHere(RunTimes::kMaxForgivenNs + 1);
+  EXPECT_EQ(Choose(), Place::kWorker);
 }
 
 TEST_F(RunTimesTest, RunsBeforeAnotherStallForgiveNoSecondOne) {

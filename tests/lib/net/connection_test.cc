@@ -239,7 +239,7 @@ TEST_F(ConnectionTest, RunsWhatIsDeferredWithoutTheRole) {
    public:
     Later(TestConnection* connection, Slot<bool>* done)
         : connection_(connection), done_(done) {}
-    void RunDeferred(std::shared_ptr<Deferred> /*self*/) override {
+    void RunDeferred(std::shared_ptr<Deferred> /*share*/) override {
       connection_->Announce();
       done_->Put(true);
     }
@@ -304,7 +304,7 @@ TEST_F(ConnectionTest, WritesInTheMiddleOfATurnThatBringsMuch) {
   class Later final : public Connection::Deferred {
    public:
     explicit Later(int* runs) : runs_(runs) {}
-    void RunDeferred(std::shared_ptr<Deferred> /*self*/) override { ++*runs_; }
+    void RunDeferred(std::shared_ptr<Deferred> /*share*/) override { ++*runs_; }
 
    private:
     int* const runs_;
