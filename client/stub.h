@@ -80,7 +80,7 @@ CallHandle AsyncUnaryCall(Channel& channel, const MethodInfo& method,
    public:
     explicit Completion(ReplyCallback<Reply>&& done)
         : reply_(absl::in_place),
-          uses_(Spare::Take(&*reply_)),
+          uses_(client_internal::SpareReply<Reply>::Take(&*reply_)),
           done_(std::move(done)) {}
     static void* operator new(size_t) {
       return RecyclingAllocator<Completion>().allocate(1);
@@ -94,13 +94,12 @@ CallHandle AsyncUnaryCall(Channel& channel, const MethodInfo& method,
       if (!status.ok()) reply_ = std::move(status);
       std::move(done_)(std::move(reply_));
       if (reply_.ok() && reply_bytes.has_value()) {
-        Spare::Leave(*std::move(reply_), *reply_bytes, uses_);
+        client_internal::SpareReply<Reply>::Leave(*std::move(reply_),
+                                                  *reply_bytes, uses_);
       }
     }
 
    private:
-    using Spare = client_internal::SpareReply<Reply>;
-
     absl::StatusOr<Reply> reply_;
     const uint32_t uses_;
     ReplyCallback<Reply> done_;
