@@ -26,10 +26,9 @@ class SpareReply {
   // Moves it to `*reply`, a new one, if there is one. Returns how often it has
   // been used before.
   static uint32_t Take(Reply* reply) {
-    if (!kept_) return 0;
-    kept_ = false;
+    if (uses_ == 0) return 0;
     *reply = std::move(Place().reply);
-    return Place().uses;
+    return std::exchange(uses_, 0);
   }
 
   // `bytes`: as it came, on the wire. `uses`: what Take() has returned for it.
@@ -37,25 +36,24 @@ class SpareReply {
     if (bytes > kMaxBytes || uses + 1 >= kMaxUses || over_) return;
     reply.Clear();  // No call is to see another's, not one that fails.
     Place().reply = std::move(reply);
-    Place().uses = uses + 1;
-    kept_ = true;
+    uses_ = uses + 1;
   }
 
  private:
   struct Kept {
     ~Kept() {
-      kept_ = false;
+      uses_ = 0;
       over_ = true;
     }
     Reply reply;
-    uint32_t uses = 0;
   };
   static Kept& Place() {
     thread_local Kept kept;
     return kept;
   }
 
-  static inline thread_local constinit bool kept_ = false;
+  // Of the one that is kept; 0: none is.
+  static inline thread_local constinit uint32_t uses_ = 0;
   // The thread ends: other objects of it may make calls yet.
   static inline thread_local constinit bool over_ = false;
 };
