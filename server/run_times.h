@@ -81,7 +81,7 @@ class RunTimes {
         estimate <= 2 * run_ns + kTinyNs / 2) {
       return;
     }
-    if (run_ns < kStallNs) return Learn(run_ns);
+    if (run_ns < kStallNs) return LearnHere(run_ns);
     const int64_t runs = runs_here_.exchange(0, std::memory_order_relaxed);
     if (run_ns > kMaxForgivenNs || runs * kTinyNs < run_ns) OnStall(now);
   }
@@ -105,6 +105,17 @@ class RunTimes {
     const int64_t estimate = estimate_ns_.load(std::memory_order_relaxed);
     estimate_ns_.store(estimate + (run_ns - estimate) / 4,
                        std::memory_order_relaxed);
+  }
+
+  // One long run alone sends no short method away: it is what the loss of the
+  // processor looks like, and on the workers the method might wait for handlers
+  // that block. The second in a row does.
+  void LearnHere(int64_t run_ns) {
+    const int64_t estimate = estimate_ns_.load(std::memory_order_relaxed);
+    const int64_t learned = estimate + (run_ns - estimate) / 4;
+    estimate_ns_.store(
+        estimate < kShortNs ? std::min(learned, kShortNs) : learned,
+        std::memory_order_relaxed);
   }
 
   void OnStall(MonotonicTime now) {

@@ -111,10 +111,26 @@ TEST_F(RunTimesTest, RunsLikeTheOthersAreNoNews) {
 TEST_F(RunTimesTest, LongRunsHereSendItToTheWorkersByTheEstimate) {
   Estimate(1'000);
   RunHere(RunTimes::kStallNs - 1);
+  RunHere(RunTimes::kShortNs + 4);
   EXPECT_EQ(Choose(), Place::kWorker);
   // Which they alone decide: no penalty.
   Estimate(1'000);
   EXPECT_EQ(Choose(), Place::kHere);
+}
+
+// Whatever the estimate was, and however often: a machine that is busy takes
+// the processor from it now and then.
+TEST_F(RunTimesTest, OneLongRunHereAloneSendsItNowhere) {
+  Estimate(RunTimes::kShortNs - 1);
+  for (int i = 0; i < 10; ++i) {
+    RunHere(RunTimes::kStallNs - 1);
+    EXPECT_EQ(Choose(), Place::kHereIfLast);
+    RunHere(1'000);
+    EXPECT_EQ(Choose(), Place::kHereIfLast);
+  }
+  RunHere(RunTimes::kStallNs - 1);
+  RunHere(RunTimes::kShortNs);  // That is short.
+  EXPECT_EQ(Choose(), Place::kHereIfLast);
 }
 
 TEST_F(RunTimesTest, AStallHereIsPunishedWhateverTheEstimate) {
