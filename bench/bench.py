@@ -171,7 +171,8 @@ def main():
 
     results = session.results
     pinned = f"; client and server pinned {options.pin}" if options.pin else ""
-    print(f"{describe_machine()}; {options.rounds} rounds of {options.seconds:g} s{pinned};"
+    rounds = f"{options.rounds} round{'s' if options.rounds > 1 else ''}"
+    print(f"{describe_machine()}; {rounds} of {options.seconds:g} s{pinned};"
           " median (least..most) of the rounds")
     report.print_results(results, cases)
     if results.hello:
