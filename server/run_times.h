@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <limits>
 
 #include "absl/base/optimization.h"
 #include "tern/lib/base/monotonic_time.h"
@@ -81,7 +82,12 @@ class RunTimes {
         estimate <= 2 * run_ns + kTinyNs / 2) {
       return;
     }
-    if (run_ns < kStallNs) return LearnHere(run_ns);
+    if (run_ns < kStallNs) {
+      // One long run alone sends no short method away: it is what the loss of
+      // the processor looks like, and on the workers the method might wait for
+      // handlers that block. The second in a row does.
+      return Learn(run_ns, estimate < kShortNs ? kShortNs : kAnyTimeNs);
+    }
     const int64_t runs = runs_here_.exchange(0, std::memory_order_relaxed);
     if (run_ns > kMaxForgivenNs || runs * kTinyNs < run_ns) OnStall(now);
   }
@@ -99,23 +105,14 @@ class RunTimes {
   static constexpr int64_t kFirstPenaltyNs = 10'000'000;
   static constexpr int64_t kMaxPenaltyNs = 10'000'000'000;
 
-  // A moving average over some four runs. Runs that are learned at the same
-  // moment may overwrite each other: it is an estimate.
-  void Learn(int64_t run_ns) {
-    const int64_t estimate = estimate_ns_.load(std::memory_order_relaxed);
-    estimate_ns_.store(estimate + (run_ns - estimate) / 4,
-                       std::memory_order_relaxed);
-  }
+  static constexpr int64_t kAnyTimeNs = std::numeric_limits<int64_t>::max();
 
-  // One long run alone sends no short method away: it is what the loss of the
-  // processor looks like, and on the workers the method might wait for handlers
-  // that block. The second in a row does.
-  void LearnHere(int64_t run_ns) {
+  // A moving average over some four runs, `most_ns` at the most. Runs that are
+  // learned at the same moment may overwrite each other: it is an estimate.
+  void Learn(int64_t run_ns, int64_t most_ns = kAnyTimeNs) {
     const int64_t estimate = estimate_ns_.load(std::memory_order_relaxed);
-    const int64_t learned = estimate + (run_ns - estimate) / 4;
-    estimate_ns_.store(
-        estimate < kShortNs ? std::min(learned, kShortNs) : learned,
-        std::memory_order_relaxed);
+    estimate_ns_.store(std::min(estimate + (run_ns - estimate) / 4, most_ns),
+                       std::memory_order_relaxed);
   }
 
   void OnStall(MonotonicTime now) {

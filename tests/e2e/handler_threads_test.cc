@@ -31,7 +31,7 @@ class HandlerThreadsTest : public EndToEnd {
     service_.OnOther(
         [this](ServerContext&, const Message& request, Message* reply) {
           other_on_worker_ = ThreadPool::OnWorker();
-          *reply = request;
+          reply->set_text(request.text());
           return absl::OkStatus();
         });
   }
@@ -115,16 +115,10 @@ TEST_F(HandlerThreadsTest, AMethodThatIsLongStaysOnTheWorkers) {
 }
 
 // A request that came in pieces is parsed where it is run: on a worker while
-// other connections use the loop, too. (Pieces as small as may be, and nothing
-// copied: else, on a machine that is busy enough, it is too slow for the loop.)
+// other connections use the loop, too. (The pieces are as small as may be:
+// else, on a machine that is busy enough, it is too slow for the loop.)
 TEST_F(HandlerThreadsTest, ALongRequestRunsWhereItKeepsNobodyWaiting) {
   constexpr uint32_t kFrameBytes = wire::Hello::kMinFrameBytes;
-  service_.OnOther(
-      [this](ServerContext&, const Message& request, Message* reply) {
-        other_on_worker_ = ThreadPool::OnWorker();
-        reply->set_text(request.text());
-        return absl::OkStatus();
-      });
   StartServer({.loop_threads = 1, .max_frame_bytes = kFrameBytes});
   const auto channel = Connect();
   const auto other = Connect();
@@ -407,14 +401,16 @@ TEST_F(OnLoops, HandlersThatBlockAreToldOfTheirCancellation) {
     const int entered = std::min(count, 3);
     ASSERT_TRUE(holdup.WaitForEntered(entered));
     for (const auto& call : calls) call->Cancel();
+    // Behind those that have entered, some may not have been sent yet.
+    int maybe_started = 0;
     for (const auto& call : calls) {
       const absl::Status ended = call->WaitForStatus();
       EXPECT_EQ(ended.code(), StatusCode::kCancelled) << ended;
-      // Behind these, some may not have been sent yet.
-      if (count > entered) continue;
-      EXPECT_TRUE(
-          Failed(ended, StatusCode::kCancelled, Certainty::kMaybeStarted));
+      if (Failed(ended, StatusCode::kCancelled, Certainty::kMaybeStarted)) {
+        ++maybe_started;
+      }
     }
+    EXPECT_GE(maybe_started, entered);
     // Returns when the last handler has.
     StopServer();
   }
